@@ -1,0 +1,146 @@
+//! The checker: proves, over an emitted program, what the compiler must never get wrong.
+//!
+//! It reads instruction words' fields alone, none of the compiler's own tables of steps, and proves:
+//! - **C-1** tokens pair up: the k-th wait on a semaphore stands after the k-th signal to it, and none is left at the end;
+//! - **C-2** any two accesses of different units to the same bytes, one of them a write, are ordered by tokens and queues;
+//! - **C-3** every byte read on chip was written before, by the layer that reads it, and in one piece without gaps;
+//! - **C-4** every byte of DRAM read is a constant, an input, or was stored before.
+//!
+//! Not proved: that the values are right (golden does that) and that traps of M-10 do not occur (the engines do that).
+
+use std::collections::VecDeque;
+
+use systole_machine::isa::Unit;
+use systole_machine::program::{Program, Role};
+use systole_machine::spec::Machine;
+
+use crate::error::CompileError;
+use crate::schedule::Memory;
+
+mod footprint;
+mod intervals;
+
+use footprint::{Range, Registers};
+use intervals::{Conflict, Intervals};
+
+/// What is known to have ended, by unit: all instructions with an index below this.
+type Known = [usize; 4];
+
+struct Checker<'a> {
+    program: &'a Program,
+    memories: [Intervals; 4],
+    known: [Known; 4],
+    /// `tokens[from][to]`: signals not yet waited for, with what their giver knew.
+    tokens: [[VecDeque<(usize, Known)>; 4]; 4],
+}
+
+/// Runs all checks.
+///
+/// # Errors
+/// The first violation, as a defect of the compiler.
+pub fn check(program: &Program, machine: &Machine) -> Result<(), CompileError> {
+    let mut checker = Checker {
+        program,
+        memories: Default::default(),
+        known: Default::default(),
+        tokens: Default::default(),
+    };
+    checker.seed_dram();
+    let mut registers = Registers::new(machine);
+    for (index, instruction) in program.instructions.iter().enumerate() {
+        let unit = instruction.unit();
+        checker.take_tokens(index, unit, instruction.wait.0)?;
+        for range in registers.step(&instruction.operation) {
+            checker.touch(index, unit, &range)?;
+        }
+        let known = checker.known[unit as usize];
+        for to in Unit::ALL {
+            if instruction.signal.contains(to) {
+                checker.tokens[unit as usize][to as usize].push_back((index, known));
+            }
+        }
+    }
+    checker.finish()
+}
+
+impl Checker<'_> {
+    fn layer(&self, index: usize) -> u32 {
+        self.program.source.get(index).copied().unwrap_or(u32::MAX)
+    }
+
+    fn fail(&self, index: usize, message: String) -> CompileError {
+        let layer = self.program.layers.get(self.layer(index) as usize).map_or("?", |layer| &layer.name);
+        CompileError::internal(layer, format!("the checker refuses instruction {index}: {message}"))
+    }
+
+    /// Constants and inputs are there from the start. Without values the image is empty; then all that no tensor owns counts as constant.
+    fn seed_dram(&mut self) {
+        let dram = &mut self.memories[Memory::Dram as usize];
+        dram.fill(0, self.program.dram_bytes);
+        for tensor in self.program.tensors.iter().filter(|tensor| tensor.role != Role::Input) {
+            let [n, c, h, w] = tensor.dims;
+            for pixel in 0..n * h * w {
+                let first = tensor.address + pixel * tensor.pixel_pitch;
+                dram.clear(first, first + c);
+                if tensor.pixel_pitch == c {
+                    dram.clear(first, first + c * n * h * w);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn take_tokens(&mut self, index: usize, unit: Unit, mask: u8) -> Result<(), CompileError> {
+        for from in Unit::ALL {
+            if mask & (1 << from as u8) == 0 {
+                continue;
+            }
+            let Some((giver, knew)) = self.tokens[from as usize][unit as usize].pop_front() else {
+                return Err(self.fail(index, format!("waits for a token of the {} unit that nothing gave (C-1)", from.name())));
+            };
+            let mine = &mut self.known[unit as usize];
+            mine[from as usize] = mine[from as usize].max(giver + 1);
+            for (known, knew) in mine.iter_mut().zip(knew) {
+                *known = (*known).max(knew);
+            }
+        }
+        Ok(())
+    }
+
+    fn touch(&mut self, index: usize, unit: Unit, range: &Range) -> Result<(), CompileError> {
+        let layer = self.layer(index);
+        let known = self.known[unit as usize];
+        let units = &self.program.instructions;
+        let ordered = |earlier: usize| {
+            let other = units[earlier].unit();
+            other == unit || earlier < known[other as usize]
+        };
+        let on_chip = range.memory != Memory::Dram;
+        let memory = &mut self.memories[range.memory as usize];
+        let result = if range.write {
+            memory.write(range.first, range.end, index, layer, unit, &ordered)
+        } else {
+            memory.read(range.first, range.end, index, on_chip.then_some(layer), unit, &ordered)
+        };
+        result.map_err(|conflict| {
+            let place = format!("{:?} {:#x}..{:#x}", range.memory, range.first, range.end);
+            let text = match conflict {
+                Conflict::Unordered(other) => format!("{place} and instruction {other} are not ordered (C-2)"),
+                Conflict::Unwritten(at) => format!("{place} reads {at:#x}, which nothing wrote (C-3, C-4)"),
+                Conflict::OtherLayer(other) => format!("{place} reads what instruction {other} of another layer wrote (C-3)"),
+            };
+            self.fail(index, text)
+        })
+    }
+
+    fn finish(&self) -> Result<(), CompileError> {
+        for from in Unit::ALL {
+            for to in Unit::ALL {
+                if let Some(&(giver, _)) = self.tokens[from as usize][to as usize].front() {
+                    return Err(self.fail(giver, format!("gives a token to the {} unit that nothing takes (C-1)", to.name())));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! The bytes that an instruction touches (M-9), from its fields and the registers before it.
+
+use systole_machine::isa::{Operation, Space, VectorOperand};
+use systole_machine::spec::Machine;
+
+use crate::schedule::Memory;
+
+/// Bytes (accumulators: vectors) touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) memory: Memory,
+    pub(super) first: u64,
+    pub(super) end: u64,
+    pub(super) write: bool,
+}
+
+/// Rows of a DMA run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dma {
+    row_bytes: u64,
+    rows: u64,
+    planes: u64,
+    dram: [u64; 2],
+    buffer: [u64; 2],
+}
+
+/// All registers of all units.
+#[derive(Debug)]
+pub(super) struct Registers {
+    array_rows: u64,
+    array_columns: u64,
+    load: Dma,
+    store: Dma,
+    /// Input height, width, row pitch, pixel pitch.
+    input: [u64; 4],
+    /// Kernel height, width; packed.
+    window: [u64; 3],
+    /// Output height, width, channels, block step.
+    output: [u64; 4],
+    /// Height, width, channels, block channels.
+    shape: [u64; 4],
+    /// Row and pixel pitch of a, b, out.
+    pitch: [[u64; 2]; 3],
+    /// Pooling input height, width.
+    pool_input: [u64; 2],
+}
+
+impl Registers {
+    pub(super) fn new(machine: &Machine) -> Self {
+        Registers {
+            array_rows: u64::from(machine.array.rows),
+            array_columns: u64::from(machine.array.columns),
+            load: Dma::default(),
+            store: Dma::default(),
+            input: [0; 4],
+            window: [0; 3],
+            output: [0; 4],
+            shape: [0; 4],
+            pitch: [[0; 2]; 3],
+            pool_input: [0; 2],
+        }
+    }
+
+    /// Sets registers, or gives the footprint of a run; reads before writes.
+    pub(super) fn step(&mut self, operation: &Operation) -> Vec<Range> {
+        match *operation {
+            Operation::LoadShape { row_bytes, rows, planes } => {
+                (self.load.row_bytes, self.load.rows, self.load.planes) = (row_bytes.get(), rows.get(), planes.get());
+            }
+            Operation::StoreShape { row_bytes, rows, planes } => {
+                (self.store.row_bytes, self.store.rows, self.store.planes) = (row_bytes.get(), rows.get(), planes.get());
+            }
+            Operation::LoadDramPitch { row_pitch, plane_pitch } => self.load.dram = [row_pitch.get(), plane_pitch.get()],
+            Operation::StoreDramPitch { row_pitch, plane_pitch } => self.store.dram = [row_pitch.get(), plane_pitch.get()],
+            Operation::LoadBufferPitch { row_pitch, plane_pitch } => self.load.buffer = [row_pitch.get(), plane_pitch.get()],
+            Operation::StoreBufferPitch { row_pitch, plane_pitch } => {
+                self.store.buffer = [row_pitch.get(), plane_pitch.get()];
+            }
+            Operation::ArrayInput { height, width, row_pitch, pixel_pitch } => {
+                self.input = [height.get(), width.get(), row_pitch.get(), pixel_pitch.get()];
+            }
+            Operation::ArrayWindow { kernel_h, kernel_w, packed, .. } => {
+                self.window = [kernel_h.get(), kernel_w.get(), u64::from(packed.0)];
+            }
+            Operation::ArrayOutput { height, width, channels, block_step } => {
+                self.output = [height.get(), width.get(), channels.get(), block_step.get()];
+            }
+            Operation::VectorShape { height, width, channels, block_channels } => {
+                self.shape = [height.get(), width.get(), channels.get(), block_channels.get()];
+            }
+            Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
+                self.pitch[operand as usize] = [row_pitch.get(), pixel_pitch.get()];
+            }
+            Operation::VectorWindow { in_height, in_width, .. } => self.pool_input = [in_height.get(), in_width.get()],
+            _ => return self.run(operation),
+        }
+        vec![]
+    }
+
+    fn run(&self, operation: &Operation) -> Vec<Range> {
+        match *operation {
+            Operation::LoadRun { dram, buffer, space } => {
+                let to = if space == Space::Weight { Memory::Weight } else { Memory::Activation };
+                let mut ranges = rows(&self.load, Memory::Dram, dram.get(), self.load.dram, false);
+                ranges.extend(rows(&self.load, to, buffer.get(), self.load.buffer, true));
+                ranges
+            }
+            Operation::StoreRun { dram, buffer } => {
+                let mut ranges = rows(&self.store, Memory::Activation, buffer.get(), self.store.buffer, false);
+                ranges.extend(rows(&self.store, Memory::Dram, dram.get(), self.store.dram, true));
+                ranges
+            }
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate } => {
+                self.array(activation.get(), weight.get(), accumulator.get(), blocks.get(), accumulate.0)
+            }
+            _ => self.vector(operation),
+        }
+    }
+
+    fn array(&self, activation: u64, weight: u64, accumulator: u64, blocks: u64, accumulate: bool) -> Vec<Range> {
+        let [height, width, row_pitch, pixel_pitch] = self.input;
+        let [out_height, out_width, channels, step] = self.output;
+        let [kernel_h, kernel_w, packed] = self.window;
+        let rows = self.array_rows;
+        let folds = kernel_h
+            * if packed != 0 { (kernel_w * channels).div_ceil(rows) } else { kernel_w * channels.div_ceil(rows) };
+        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + channels;
+        let mut ranges: Vec<Range> = (0..if step == 0 { 1 } else { blocks })
+            .map(|block| range(Memory::Activation, activation + block * step, bytes, false))
+            .collect();
+        ranges.push(range(Memory::Weight, weight, blocks * folds * rows * self.array_columns, false));
+        let sums = blocks * out_height * out_width;
+        if accumulate {
+            ranges.push(range(Memory::Accumulator, accumulator, sums, false));
+        }
+        ranges.push(range(Memory::Accumulator, accumulator, sums, true));
+        ranges
+    }
+
+    fn vector(&self, operation: &Operation) -> Vec<Range> {
+        let [height, width, channels, block] = self.shape;
+        let tensor = |address: u64, which: VectorOperand, [h, w]: [u64; 2], write| {
+            let [row, pixel] = self.pitch[which as usize];
+            range(Memory::Activation, address, (h - 1) * row + (w - 1) * pixel + channels, write)
+        };
+        let image = [height, width];
+        let a = |address: u64| tensor(address, VectorOperand::A, image, false);
+        let b = |address: u64| tensor(address, VectorOperand::B, image, false);
+        let out = |address: u64| tensor(address, VectorOperand::Out, image, true);
+        let params = |address: u64| range(Memory::Activation, address, 8 * channels, false);
+        let pooled = |address: u64| tensor(address, VectorOperand::A, self.pool_input, false);
+        match *operation {
+            Operation::VectorRequant { accumulator, params: table, out: to, .. } => {
+                let sums = channels.div_ceil(block) * height * width;
+                vec![range(Memory::Accumulator, accumulator.get(), sums, false), params(table.get()), out(to.get())]
+            }
+            Operation::VectorAdd { a: x, b: y, out: to } | Operation::VectorMul { a: x, b: y, out: to } => {
+                vec![a(x.get()), b(y.get()), out(to.get())]
+            }
+            Operation::VectorAddChannel { a: x, params: table, out: to }
+            | Operation::VectorMulChannel { a: x, params: table, out: to }
+            | Operation::VectorAffine { a: x, params: table, out: to } => {
+                vec![a(x.get()), params(table.get()), out(to.get())]
+            }
+            Operation::VectorRescale { a: x, out: to } | Operation::VectorSoftmax { a: x, out: to } => {
+                vec![a(x.get()), out(to.get())]
+            }
+            Operation::VectorMaxPool { a: x, out: to } | Operation::VectorAveragePool { a: x, out: to, .. } => {
+                vec![pooled(x.get()), out(to.get())]
+            }
+            _ => vec![],
+        }
+    }
+}
+
+fn range(memory: Memory, first: u64, count: u64, write: bool) -> Range {
+    Range { memory, first, end: first + count, write }
+}
+
+/// Neighbouring rows are joined.
+fn rows(dma: &Dma, memory: Memory, address: u64, pitch: [u64; 2], write: bool) -> Vec<Range> {
+    let mut ranges: Vec<Range> = vec![];
+    for plane in 0..dma.planes {
+        for row in 0..dma.rows {
+            let first = address + plane * pitch[1] + row * pitch[0];
+            match ranges.last_mut() {
+                Some(last) if last.end == first => last.end += dma.row_bytes,
+                _ => ranges.push(range(memory, first, dma.row_bytes, write)),
+            }
+        }
+    }
+    ranges
+}

@@ -1,0 +1,36 @@
+//! Steps → instruction words: registers are set only when they change.
+
+use std::collections::BTreeMap;
+
+use systole_machine::isa::{Instruction, Operation, Unit, UnitMask};
+
+use crate::schedule::Step;
+
+/// Which register a configuration instruction sets: its mnemonic, and the operand of a `ve.pitch`.
+fn register(operation: &Operation) -> (&'static str, u8) {
+    match operation {
+        Operation::VectorPitch { operand, .. } => (operation.mnemonic(), *operand as u8),
+        _ => (operation.mnemonic(), 0),
+    }
+}
+
+/// Instructions, and the layer of each.
+pub fn emit(steps: &[Step]) -> (Vec<Instruction>, Vec<u32>) {
+    let mut registers: BTreeMap<(&'static str, u8), Operation> = BTreeMap::new();
+    let mut instructions = Vec::with_capacity(steps.len() * 2);
+    let mut source = Vec::with_capacity(steps.len() * 2);
+    for step in steps {
+        for &setup in &step.setup {
+            if registers.insert(register(&setup), setup) != Some(setup) {
+                instructions.push(Instruction::new(setup));
+                source.push(step.layer);
+            }
+        }
+        let mask = |units: [bool; 4]| {
+            Unit::ALL.into_iter().filter(|&unit| units[unit as usize]).fold(UnitMask::default(), UnitMask::with)
+        };
+        instructions.push(Instruction { wait: mask(step.waits), signal: mask(step.signals), operation: step.run });
+        source.push(step.layer);
+    }
+    (instructions, source)
+}

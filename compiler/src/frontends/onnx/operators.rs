@@ -1,0 +1,177 @@
+//! The operators: one table from ONNX's name to the function that imports it.
+
+mod channel;
+mod elementwise;
+mod linear;
+mod pool;
+mod quantise;
+mod shape;
+
+use systole_network::tensor::{DType, TensorId};
+
+use super::attributes::NodeView;
+use super::error::ImportError;
+use super::importer::{Importer, Missing, Result};
+
+/// Inputs of a node; `None` where an optional one is left out.
+struct Inputs<'a>(&'a [Option<TensorId>]);
+
+impl Inputs<'_> {
+    fn required(&self, index: usize, what: &str) -> Result<TensorId> {
+        self.optional(index).ok_or_else(|| ImportError::invalid(format!("it has no {what} (input {index})")))
+    }
+
+    fn optional(&self, index: usize) -> Option<TensorId> {
+        self.0.get(index).copied().flatten()
+    }
+
+    fn at_most(&self, count: usize) -> Result<()> {
+        match self.0.len() {
+            n if n > count => Err(ImportError::invalid(format!("it has {n} inputs; {count} are possible"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+type Handler = fn(&mut Importer<'_>, &NodeView<'_>, &Inputs<'_>) -> Result<()>;
+
+struct Operator {
+    name: &'static str,
+    /// Attributes that the handler understands, or that do not change results at inference.
+    attributes: &'static [&'static str],
+    /// Largest number of inputs.
+    inputs: usize,
+    import: Handler,
+}
+
+const fn operator(name: &'static str, attributes: &'static [&'static str], inputs: usize, import: Handler) -> Operator {
+    Operator { name, attributes, inputs, import }
+}
+
+/// Sorted by name.
+#[rustfmt::skip]
+const OPERATORS: &[Operator] = &[
+    operator("Add", &[], 2, elementwise::add),
+    operator("AveragePool", &["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"], 1, pool::average_pool),
+    operator("BatchNormalization", &["epsilon", "momentum", "spatial", "training_mode"], 5, channel::batch_normalization),
+    operator("Clip", &["max", "min"], 3, elementwise::clip),
+    operator("Concat", &["axis"], usize::MAX, channel::concat),
+    operator("Constant", &["value", "value_float", "value_floats", "value_int", "value_ints"], 0, shape::constant),
+    operator("Conv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], 3, linear::conv),
+    operator("DequantizeLinear", &["axis", "block_size", "output_dtype"], 3, quantise::dequantize_linear),
+    operator("Dropout", &["ratio", "seed"], 3, shape::dropout),
+    operator("Flatten", &["axis"], 1, shape::flatten),
+    operator("Gemm", &["alpha", "beta", "transA", "transB"], 3, linear::gemm),
+    operator("GlobalAveragePool", &[], 1, pool::global_average_pool),
+    operator("Identity", &[], 1, shape::identity),
+    operator("MatMul", &[], 2, linear::mat_mul),
+    operator("MaxPool", &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"], 1, pool::max_pool),
+    operator("Mul", &[], 2, elementwise::mul),
+    operator("QuantizeLinear", &["axis", "block_size", "output_dtype", "precision", "saturate"], 3, quantise::quantize_linear),
+    operator("Relu", &[], 1, elementwise::relu),
+    operator("Reshape", &["allowzero"], 2, shape::reshape),
+    operator("Softmax", &["axis"], 1, channel::softmax),
+    operator("Squeeze", &["axes"], 2, shape::squeeze),
+    operator("Sum", &[], usize::MAX, elementwise::sum),
+    operator("Unsqueeze", &["axes"], 2, shape::unsqueeze),
+];
+
+/// Names of the ONNX operators that import, sorted.
+pub fn supported_operators() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|operator| operator.name)
+}
+
+/// Imports one node, or reports why not and poisons its outputs.
+pub(super) fn import_node(importer: &mut Importer<'_>, node: &NodeView<'_>) {
+    let mut problems = vec![];
+    let done = try_import(importer, node, &mut problems);
+    importer.errors.extend(problems.into_iter().map(|error| error.at(node.place())));
+    if !done {
+        node.proto.output.iter().for_each(|name| importer.poison(name));
+    }
+}
+
+fn try_import(importer: &mut Importer<'_>, node: &NodeView<'_>, problems: &mut Vec<ImportError>) -> bool {
+    let operator = find(node).and_then(|operator| check(importer, node, operator).map(|()| operator));
+    let operator = operator.map_err(|error| problems.push(error)).ok();
+    let mut inputs = vec![];
+    let mut complete = true;
+    for name in &node.proto.input {
+        match (name.as_str(), operator.is_some()) {
+            ("", _) => inputs.push(None),
+            // What an unknown operator reads may be of types that would only add noise.
+            (_, false) => {}
+            (name, true) => match importer.lookup(name) {
+                Ok(id) => inputs.push(Some(id)),
+                Err(missing) => {
+                    complete = false;
+                    if let Missing::Error(error) = missing {
+                        problems.push(error);
+                    }
+                }
+            },
+        }
+    }
+    let Some(operator) = operator.filter(|_| complete) else { return false };
+    match (operator.import)(importer, node, &Inputs(&inputs)) {
+        Ok(()) => true,
+        Err(error) => {
+            problems.push(error);
+            false
+        }
+    }
+}
+
+fn find(node: &NodeView<'_>) -> Result<&'static Operator> {
+    let proto = node.proto;
+    let standard = matches!(proto.domain.as_str(), "" | "ai.onnx");
+    // ONNX Runtime's tools wrote these two in their own domain before the standard had them for every type; same meaning.
+    let contributed =
+        proto.domain == "com.microsoft" && matches!(proto.op_type.as_str(), "QuantizeLinear" | "DequantizeLinear");
+    let found = OPERATORS.iter().find(|operator| operator.name == proto.op_type).filter(|_| standard || contributed);
+    found.ok_or_else(|| {
+        let domain = if standard { String::new() } else { format!(" of the domain `{}`", proto.domain) };
+        let supported: Vec<_> = supported_operators().collect();
+        ImportError::unsupported(format!("the operator {}{domain} is not supported", proto.op_type))
+            .help(format!("supported are {}", supported.join(", ")))
+    })
+}
+
+fn check(importer: &Importer<'_>, node: &NodeView<'_>, operator: &Operator) -> Result<()> {
+    let known: &[&str] = operator.attributes;
+    node.check_attributes(known)?;
+    Inputs(&vec![None; node.proto.input.len()]).at_most(operator.inputs)?;
+    match node.proto.output.iter().skip(1).find(|name| !name.is_empty() && importer.uses(name) > 0) {
+        Some(name) => Err(ImportError::unsupported(format!("its additional output `{name}` is not supported"))),
+        None => Ok(()),
+    }
+}
+
+/// The shape of an f32 operand.
+fn float_shape(importer: &Importer<'_>, id: TensorId) -> Result<Vec<usize>> {
+    let tensor = importer.tensor(id);
+    match tensor.dtype {
+        DType::F32 => Ok(tensor.shape.clone()),
+        other => Err(ImportError::unsupported(format!("its input `{}` is {}, not f32", tensor.name, other.name()))),
+    }
+}
+
+/// The extents of an f32 image.
+fn image_shape(importer: &Importer<'_>, id: TensorId) -> Result<[usize; 4]> {
+    let shape = float_shape(importer, id)?;
+    <[usize; 4]>::try_from(shape.as_slice()).map_err(|_| {
+        let name = &importer.tensor(id).name;
+        ImportError::unsupported(format!("its input `{name}` has rank {}; only rank 4 is supported", shape.len()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_unique() {
+        let names: Vec<_> = supported_operators().collect();
+        assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
+    }
+}

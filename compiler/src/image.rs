@@ -1,0 +1,170 @@
+//! Constants as the machine reads them: weight tiles in the order of folds, and eight bytes of parameters a channel.
+
+use rayon::prelude::*;
+use systole_network::graph::Graph;
+use systole_network::tensor::{DType, Data, Tensor, TensorId, f32_of_bytes, i32_of_bytes};
+
+use crate::error::CompileError;
+use crate::layers::{Kind, Layer, Second};
+use crate::mapping::{Chunk, ConvMapping, Part};
+
+/// Bytes of a stored constant.
+fn stored<'a>(graph: &'a Graph, id: TensorId, layer: &str) -> Result<&'a [u8], CompileError> {
+    let tensor = graph.tensor(id);
+    match &tensor.data {
+        Some(Data::Stored(bytes)) if bytes.len() == tensor.elements() * tensor.dtype.bytes() => Ok(bytes),
+        Some(Data::Stored(bytes)) => Err(CompileError::invalid(
+            layer,
+            format!(
+                "constant `{}` holds {} bytes, its shape {:?} asks for others",
+                tensor.name,
+                bytes.len(),
+                tensor.shape
+            ),
+        )),
+        _ => Err(CompileError::invalid(layer, format!("constant `{}` has no stored values", tensor.name))),
+    }
+}
+
+/// The weights of a convolution, `[m, c / groups, kh, kw]`, and where a tile's byte comes from.
+struct Weights<'a> {
+    bytes: &'a [u8],
+    outputs_per_group: usize,
+    inputs_per_group: usize,
+    kernel: [usize; 2],
+}
+
+impl Weights<'_> {
+    /// The byte for output channel `n` and input channel `c` (of the whole input); 0 where they are of different groups.
+    fn at(&self, n: usize, c: usize, ky: usize, kx: usize) -> u8 {
+        if c / self.inputs_per_group != n / self.outputs_per_group {
+            return 0;
+        }
+        let [kh, kw] = self.kernel;
+        self.bytes[((n * self.inputs_per_group + c % self.inputs_per_group) * kh + ky) * kw + kx]
+    }
+}
+
+/// All weight tiles of a convolution, part after part (M-5's order within a part).
+///
+/// # Errors
+/// Weights without values, or not i8 with zero point 0.
+pub fn weight_tiles(
+    graph: &Graph,
+    layer: &Layer,
+    mapping: &ConvMapping,
+    rows: usize,
+    columns: usize,
+    inputs: usize,
+) -> Result<Vec<u8>, CompileError> {
+    let Kind::Conv { weights, window, groups, .. } = &layer.kind else {
+        return Err(CompileError::internal(&layer.name, "asked for the weights of a layer that has none"));
+    };
+    let tensor = graph.tensor(*weights);
+    if tensor.dtype != DType::I8 || tensor.quant.as_ref().is_none_or(|q| q.zero_point.iter().any(|&z| z != 0)) {
+        return Err(CompileError::unsupported(
+            &layer.name,
+            format!("weights `{}` must be i8 with zero point 0", tensor.name),
+        ));
+    }
+    let source = Weights {
+        bytes: stored(graph, *weights, &layer.name)?,
+        outputs_per_group: tensor.shape[0] / groups,
+        inputs_per_group: inputs / groups,
+        kernel: window.kernel,
+    };
+    let mut bytes = vec![0u8; mapping.weight_bytes as usize];
+    let mut pieces: Vec<(&Chunk, &Part, &mut [u8])> = vec![];
+    let mut rest = bytes.as_mut_slice();
+    for chunk in &mapping.chunks {
+        for part in &chunk.parts {
+            let (piece, tail) = rest.split_at_mut(part.weight_bytes as usize);
+            pieces.push((chunk, part, piece));
+            rest = tail;
+        }
+    }
+    pieces.into_par_iter().for_each(|(chunk, part, piece)| {
+        fill_part(&source, chunk, part, mapping.packed, [rows, columns], piece);
+    });
+    Ok(bytes)
+}
+
+fn fill_part(
+    source: &Weights<'_>,
+    chunk: &Chunk,
+    part: &Part,
+    packed: bool,
+    [rows, columns]: [usize; 2],
+    out: &mut [u8],
+) {
+    let [kh, kw] = source.kernel;
+    let channels = if chunk.block_step > 0 { chunk.run_channels } else { part.channels.1 };
+    let (runs, run) = if packed { (1, kw * channels) } else { (kw, channels) };
+    let mut tiles = out.chunks_exact_mut(rows * columns);
+    for block in 0..chunk.blocks {
+        let first_output = chunk.outputs.0 + block * chunk.block_channels;
+        let outputs = chunk.block_channels.min(chunk.outputs.0 + chunk.outputs.1 - first_output);
+        let first_input = part.channels.0 + block * chunk.block_step;
+        for ky in 0..kh {
+            for tap in 0..runs {
+                for start in (0..run).step_by(rows) {
+                    let Some(tile) = tiles.next() else { return };
+                    for row in 0..rows.min(run - start) {
+                        let k = start + row;
+                        let kx = if packed { k / channels } else { tap };
+                        for column in 0..outputs {
+                            tile[row * columns + column] =
+                                source.at(first_output + column, first_input + k % channels, ky, kx);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn interleave(first: impl Iterator<Item = [u8; 4]>, second: impl Iterator<Item = [u8; 4]>) -> Vec<u8> {
+    first.zip(second).flat_map(|(a, b)| [a, b].concat()).collect()
+}
+
+fn scale(tensor: &Tensor, channel: usize) -> f32 {
+    tensor.quant.as_ref().map_or(1.0, |quant| quant.scale_of(channel))
+}
+
+/// Parameters of a convolution's requantisation: bias i32, `f32(f32(sx · sw[c]) / sy)`.
+///
+/// # Errors
+/// A bias without values.
+pub fn requant_params(graph: &Graph, layer: &Layer, channels: usize) -> Result<Vec<u8>, CompileError> {
+    let Kind::Conv { weights, bias, .. } = &layer.kind else {
+        return Err(CompileError::internal(&layer.name, "asked for the parameters of a layer that has none"));
+    };
+    let biases = match bias {
+        Some(id) => i32_of_bytes(stored(graph, *id, &layer.name)?),
+        None => vec![0; channels],
+    };
+    let (x, w, y) = (graph.tensor(layer.input), graph.tensor(*weights), graph.tensor(layer.output));
+    let multipliers = (0..channels).map(|c| (scale(x, 0) * scale(w, c) / scale(y, 0)).to_le_bytes());
+    Ok(interleave(biases.into_iter().map(i32::to_le_bytes), multipliers))
+}
+
+/// Parameters of an element-wise layer with constants per channel; `None` when it has none.
+///
+/// # Errors
+/// Constants without values.
+pub fn channel_params(graph: &Graph, layer: &Layer) -> Result<Option<Vec<u8>>, CompileError> {
+    match &layer.kind {
+        Kind::Add(Second::Channel(id)) | Kind::Mul(Second::Channel(id)) => {
+            let signed = graph.tensor(*id).dtype == DType::I8;
+            let values = stored(graph, *id, &layer.name)?;
+            let wide = values.iter().map(|&q| if signed { i32::from(q as i8) } else { i32::from(q) });
+            Ok(Some(interleave(wide.map(i32::to_le_bytes), std::iter::repeat([0; 4]))))
+        }
+        Kind::Affine { a, b } => {
+            let constants = |id| Ok::<_, CompileError>(f32_of_bytes(stored(graph, id, &layer.name)?));
+            let (a, b) = (constants(*a)?, constants(*b)?);
+            Ok(Some(interleave(a.into_iter().map(f32::to_le_bytes), b.into_iter().map(f32::to_le_bytes))))
+        }
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,309 @@
+//! Quantised graph → layers: one fused operator each, over tensors with a physical shape.
+//!
+//! A fully connected node becomes a convolution whose kernel is the whole image, so that one implementation serves both. A reshape is a view
+//! of its source. A concatenation becomes a rescaling copy per input that could not be placed straight into the result.
+//! Not modelled here: fusing an addition or a pooling into the convolution before it.
+
+use std::collections::BTreeMap;
+
+use systole_network::graph::{Graph, Node};
+use systole_network::op::{Op, Pool};
+use systole_network::tensor::{Tensor, TensorId};
+
+use crate::error::CompileError;
+
+/// A window that walks over an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// `[kh, kw]`.
+    pub kernel: [usize; 2],
+    /// `[vertical, horizontal]`.
+    pub stride: [usize; 2],
+    /// `[vertical, horizontal]`.
+    pub dilation: [usize; 2],
+    /// `[top, left, bottom, right]`.
+    pub pads: [usize; 4],
+}
+
+impl Window {
+    /// One tap at stride 1.
+    pub fn point() -> Self {
+        Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4] }
+    }
+
+    fn of_pool(pool: &Pool) -> Self {
+        Window { kernel: pool.kernel, stride: pool.stride, dilation: [1, 1], pads: pool.pads }
+    }
+
+    /// Input rows (axis 0) or columns (axis 1) under `outputs` consecutive outputs.
+    pub fn span(&self, axis: usize, outputs: usize) -> usize {
+        (outputs - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+}
+
+/// The second operand of an element-wise layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// Another activation of the same shape.
+    Tensor(TensorId),
+    /// A constant per channel.
+    Channel(TensorId),
+}
+
+/// What a layer computes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Convolution or fully connected; weights `[m, c / groups, kh, kw]` in logical order.
+    Conv {
+        /// Weights.
+        weights: TensorId,
+        /// Bias, where there is one.
+        bias: Option<TensorId>,
+        /// The window.
+        window: Window,
+        /// Groups.
+        groups: usize,
+    },
+    /// Sum.
+    Add(Second),
+    /// Product.
+    Mul(Second),
+    /// Batch norm: constants a, b.
+    Affine {
+        /// Factor per channel.
+        a: TensorId,
+        /// Summand per channel.
+        b: TensorId,
+    },
+    /// Change of scale; also the copy into a concatenation.
+    Rescale,
+    /// Maximum.
+    MaxPool(Window),
+    /// Average.
+    AveragePool {
+        /// The window.
+        window: Window,
+        /// Padding counts.
+        include_pad: bool,
+    },
+    /// Over channels.
+    Softmax,
+}
+
+/// A fused operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Unique; the name of its first node (and of the input, for a concatenation's copies).
+    pub name: String,
+    /// Operator as reports show it.
+    pub op: String,
+    /// Names of the model's nodes in it.
+    pub nodes: Vec<String>,
+    /// What it computes.
+    pub kind: Kind,
+    /// First operand.
+    pub input: TensorId,
+    /// Where the result goes.
+    pub output: TensorId,
+    /// First channel of the result in `output`.
+    pub output_channel: usize,
+    /// Clamp, within the output type.
+    pub clamp: (i32, i32),
+}
+
+/// The physical shape of an activation: `[n, h, w, c]`.
+pub type Dims = [usize; 4];
+
+/// Layers and what they work on.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    /// In order of execution.
+    pub layers: Vec<Layer>,
+    /// Physical shapes of all activations.
+    pub dims: BTreeMap<TensorId, Dims>,
+    /// Activations that lie inside another one: `(whole, first channel)`; a reshape lies in its source at channel 0.
+    pub inside: BTreeMap<TensorId, (TensorId, usize)>,
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    layers: Vec<Layer>,
+    dims: BTreeMap<TensorId, Dims>,
+    inside: BTreeMap<TensorId, (TensorId, usize)>,
+    errors: Vec<CompileError>,
+}
+
+/// Makes the layers of a quantised graph.
+///
+/// # Errors
+/// Every node that no instruction sequence serves, by name.
+pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
+    let order = graph.topological_order().map_err(|node| {
+        vec![CompileError::invalid(&graph.node(node).name, "the graph has a cycle through this node")]
+    })?;
+    let mut builder = Builder { graph, layers: vec![], dims: BTreeMap::new(), inside: BTreeMap::new(), errors: vec![] };
+    for &input in &graph.inputs {
+        builder.set_logical_dims(input, "the input");
+    }
+    let produced = graph.producers();
+    for id in order {
+        let node = graph.node(id);
+        if node.inputs.iter().any(|t| produced.contains_key(t) && !builder.dims.contains_key(t)) {
+            continue; // an earlier node failed and was reported
+        }
+        if let Err(error) = builder.add(node) {
+            builder.errors.push(error);
+        }
+    }
+    if builder.errors.is_empty() {
+        Ok(Layers { layers: builder.layers, dims: builder.dims, inside: builder.inside })
+    } else {
+        Err(builder.errors)
+    }
+}
+
+fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
+    a.dtype == b.dtype && a.quant == b.quant
+}
+
+impl Builder<'_> {
+    fn set_logical_dims(&mut self, id: TensorId, node: &str) {
+        let tensor = self.graph.tensor(id);
+        match tensor.nchw() {
+            Some([n, c, h, w]) => {
+                self.dims.insert(id, [n, h, w, c]);
+            }
+            None => self.errors.push(CompileError::unsupported(
+                node,
+                format!("tensor `{}` has rank {}; up to 4 is supported", tensor.name, tensor.shape.len()),
+            )),
+        }
+    }
+
+    fn add(&mut self, node: &Node) -> Result<(), CompileError> {
+        let output = node.outputs[0];
+        match &node.op {
+            Op::Reshape | Op::Identity => return self.add_view(node),
+            Op::Concat => return self.add_concat(node),
+            _ => {}
+        }
+        self.set_logical_dims(output, &node.name);
+        let kind = self.kind(node)?;
+        self.push(node, kind, node.inputs[0], output, 0, node.name.clone());
+        Ok(())
+    }
+
+    fn push(&mut self, node: &Node, kind: Kind, input: TensorId, output: TensorId, channel: usize, name: String) {
+        let range = self.graph.tensor(output).dtype.range().unwrap_or((-128, 127));
+        self.layers.push(Layer {
+            name,
+            op: node.op.name().to_owned(),
+            nodes: if node.origins.is_empty() { vec![node.name.clone()] } else { node.origins.clone() },
+            kind,
+            input,
+            output,
+            output_channel: channel,
+            clamp: node.clamp.unwrap_or(range),
+        });
+    }
+
+    fn kind(&self, node: &Node) -> Result<Kind, CompileError> {
+        let dims = self.dims[&node.inputs[0]];
+        Ok(match &node.op {
+            Op::Conv(conv) => Kind::Conv {
+                weights: node.inputs[1],
+                bias: node.inputs.get(2).copied(),
+                window: Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads },
+                groups: conv.groups,
+            },
+            Op::FullyConnected => Kind::Conv {
+                weights: node.inputs[1],
+                bias: node.inputs.get(2).copied(),
+                window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
+                groups: 1,
+            },
+            Op::Add => Kind::Add(self.second(node)?),
+            Op::Mul => Kind::Mul(self.second(node)?),
+            Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
+            Op::Rescale => Kind::Rescale,
+            Op::MaxPool(pool) => {
+                let (from, to) = (self.graph.tensor(node.inputs[0]), self.graph.tensor(node.outputs[0]));
+                if !same_quantisation(from, to) {
+                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
+                }
+                Kind::MaxPool(Window::of_pool(pool))
+            }
+            Op::AveragePool(pool) => {
+                Kind::AveragePool { window: Window::of_pool(pool), include_pad: pool.count_include_pad }
+            }
+            Op::GlobalAveragePool => Kind::AveragePool {
+                window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
+                include_pad: false,
+            },
+            Op::Softmax => {
+                let logical = self.graph.tensor(node.inputs[0]).shape.get(1).copied();
+                if logical != Some(dims[3]) {
+                    return Err(CompileError::unsupported(&node.name, "softmax over a flattened image"));
+                }
+                Kind::Softmax
+            }
+            other => {
+                return Err(CompileError::unsupported(
+                    &node.name,
+                    format!("operator {} has no instruction sequence", other.name()),
+                ));
+            }
+        })
+    }
+
+    fn second(&self, node: &Node) -> Result<Second, CompileError> {
+        let id = node.inputs[1];
+        if self.graph.tensor(id).data.is_some() {
+            return Ok(Second::Channel(id));
+        }
+        if self.dims[&id] != self.dims[&node.inputs[0]] {
+            return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
+        }
+        Ok(Second::Tensor(id))
+    }
+
+    fn add_view(&mut self, node: &Node) -> Result<(), CompileError> {
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let (from, to) = (self.graph.tensor(input), self.graph.tensor(output));
+        let dims = self.dims[&input];
+        let keeps_batch = from.shape.first() == to.shape.first();
+        let flattens = to.shape.len() == 2 || (to.shape.len() > 2 && to.shape[2..].iter().all(|&d| d == 1));
+        if !(keeps_batch && (flattens || from.shape == to.shape)) {
+            return Err(CompileError::unsupported(
+                &node.name,
+                format!("reshape from {:?} to {:?}; only flattening an image is supported", from.shape, to.shape),
+            ));
+        }
+        self.dims.insert(output, dims);
+        if same_quantisation(from, to) {
+            self.inside.insert(output, (input, 0));
+        } else {
+            self.push(node, Kind::Rescale, input, output, 0, node.name.clone());
+        }
+        Ok(())
+    }
+
+    /// An input that nothing else claims and that has the result's quantisation is computed in place; the others are copied.
+    fn add_concat(&mut self, node: &Node) -> Result<(), CompileError> {
+        let output = node.outputs[0];
+        self.set_logical_dims(output, &node.name);
+        let mut channel = 0;
+        for &input in &node.inputs {
+            let free = !self.inside.contains_key(&input) && !self.graph.inputs.contains(&input);
+            let once = node.inputs.iter().filter(|&&other| other == input).count() == 1;
+            if free && once && same_quantisation(self.graph.tensor(input), self.graph.tensor(output)) {
+                self.inside.insert(input, (output, channel));
+            } else {
+                let name = format!("{}/{}", node.name, self.graph.tensor(input).name);
+                self.push(node, Kind::Rescale, input, output, channel, name);
+            }
+            channel += self.dims[&input][3];
+        }
+        Ok(())
+    }
+}

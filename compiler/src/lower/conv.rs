@@ -1,0 +1,288 @@
+//! A mapped convolution → items: per output tile, chunk and part the loads, one array run, and after the last part requantisation and store.
+
+use systole_machine::isa::{Flag, Operation, Real, RequantMode, Signed, Space, VectorOperand};
+use systole_network::tensor::DType;
+
+use crate::error::CompileError;
+use crate::layers::Window;
+use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut, too_large};
+use crate::mapping::{Chunk, ConvMapping, Part, SpatialTile, spatial_tiles};
+use crate::memory::Place;
+use crate::schedule::{Access, Memory, Step};
+
+/// All that lowering needs to know of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv<'a> {
+    /// Layer index and name.
+    pub layer: u32,
+    /// Its name.
+    pub name: &'a str,
+    /// The window.
+    pub window: &'a Window,
+    /// The mapping.
+    pub mapping: &'a ConvMapping,
+    /// Input.
+    pub input: Place,
+    /// Output; the layer's channels only.
+    pub output: Place,
+    /// First byte of the weight tiles in DRAM.
+    pub weights: u64,
+    /// First byte of the requantisation parameters in DRAM, 8 bytes a channel.
+    pub params: u64,
+    /// Input type and zero point.
+    pub input_type: (DType, i32),
+    /// Output type and zero point.
+    pub output_type: (DType, i32),
+    /// Clamp.
+    pub clamp: (i32, i32),
+}
+
+struct State {
+    input: Turn,
+    output: Turn,
+    params: Turn,
+    weight: Turn,
+    accumulator: Turn,
+    /// Resident weights that have been loaded, by offset.
+    loaded: std::collections::BTreeSet<u64>,
+}
+
+impl Conv<'_> {
+    /// The items of the layer, in order.
+    ///
+    /// # Errors
+    /// Sizes beyond an instruction field.
+    pub fn items(&self) -> Result<Vec<Item>, CompileError> {
+        let mapping = self.mapping;
+        let mut state = State {
+            input: Turn::new(mapping.regions[0]),
+            output: Turn::new(mapping.regions[1]),
+            params: Turn::new(mapping.regions[2]),
+            weight: Turn::new(mapping.weight_slots),
+            accumulator: Turn::new(mapping.accumulator_slots),
+            loaded: Default::default(),
+        };
+        let [_, height, width, _] = self.input.dims;
+        let [images, out_height, out_width, _] = self.output.dims;
+        let tiles = spatial_tiles(self.window, [height, width], [out_height, out_width], mapping.tile);
+        let mut items = vec![];
+        for image in 0..images {
+            for tile in &tiles {
+                self.tile_items(image, tile, &mut state, &mut items)?;
+            }
+        }
+        Ok(items)
+    }
+
+    fn tile_items(
+        &self,
+        image: usize,
+        tile: &SpatialTile,
+        state: &mut State,
+        items: &mut Vec<Item>,
+    ) -> Result<(), CompileError> {
+        let mapping = self.mapping;
+        let shared_input = if mapping.shared { Some(state.input.take()) } else { None };
+        let whole_output = if mapping.whole_output { Some(state.output.take()) } else { None };
+        let cut_input = |channels| Cut { image, first: tile.input, size: tile.in_size, channels };
+        for (chunk_index, chunk) in mapping.chunks.iter().enumerate() {
+            let accumulator = state.accumulator.take();
+            let params = state.params.take();
+            for (part_index, part) in chunk.parts.iter().enumerate() {
+                let mut item = Item::default();
+                let weight = self.load_weights(part, state, &mut item)?;
+                let (buffer, pitch, offset) = match shared_input {
+                    Some(buffer) => (buffer, self.input.dims[3], part.channels.0),
+                    None => (state.input.take(), part.channels.1, 0),
+                };
+                if let Some(buffer) = shared_input.filter(|_| chunk_index == 0 && part_index == 0) {
+                    let cut = cut_input((0, self.input.dims[3]));
+                    item.loads.push(load_cut(self.layer, self.name, &self.input, &cut, buffer)?);
+                } else if shared_input.is_none() {
+                    let cut = cut_input(part.channels);
+                    item.loads.push(load_cut(self.layer, self.name, &self.input, &cut, buffer)?);
+                }
+                let run =
+                    ArrayStep { chunk, part, accumulate: part_index > 0, buffer, pitch, offset, weight, accumulator };
+                item.work.push(self.array_step(tile, &run)?);
+                if part_index + 1 == chunk.parts.len() {
+                    let first = self.params + 8 * chunk.outputs.0 as u64;
+                    let bytes = 8 * chunk.outputs.1 as u64;
+                    item.loads.push(load_bytes(self.layer, self.name, first, params, Space::Activation, bytes)?);
+                    self.finish(image, tile, chunk, accumulator, params, whole_output, state, &mut item)?;
+                    if let Some(buffer) = whole_output.filter(|_| chunk_index + 1 == mapping.chunks.len()) {
+                        let channels = (0, self.output.dims[3]);
+                        let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
+                        let pitch = channels.1 as u64;
+                        item.stores.push(store_cut(self.layer, self.name, &self.output, &cut, buffer, pitch)?);
+                    }
+                }
+                items.push(item);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_weights(&self, part: &Part, state: &mut State, item: &mut Item) -> Result<u64, CompileError> {
+        let buffer = if self.mapping.resident { part.weight_offset } else { state.weight.take() };
+        if !self.mapping.resident || state.loaded.insert(part.weight_offset) {
+            let dram = self.weights + part.weight_offset;
+            item.loads.push(load_bytes(self.layer, self.name, dram, buffer, Space::Weight, part.weight_bytes)?);
+        }
+        Ok(buffer)
+    }
+
+    fn array_step(&self, tile: &SpatialTile, run: &ArrayStep<'_>) -> Result<Step, CompileError> {
+        let (name, window) = (self.name, self.window);
+        let run_channels = if run.chunk.block_step > 0 { run.chunk.run_channels } else { run.part.channels.1 };
+        let row_pitch = (tile.in_size[1] * run.pitch) as u64;
+        let pad = tile.pad.map(|pad| pad as u64);
+        let signed = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
+        let setup = vec![
+            Operation::ArrayInput {
+                height: field(tile.in_size[0] as u64, name)?,
+                width: field(tile.in_size[1] as u64, name)?,
+                row_pitch: field(row_pitch, name)?,
+                pixel_pitch: field(run.pitch as u64, name)?,
+            },
+            Operation::ArrayWindow {
+                kernel_h: field(window.kernel[0] as u64, name)?,
+                kernel_w: field(window.kernel[1] as u64, name)?,
+                stride_h: field(window.stride[0] as u64, name)?,
+                stride_w: field(window.stride[1] as u64, name)?,
+                dilation_h: field(window.dilation[0] as u64, name)?,
+                dilation_w: field(window.dilation[1] as u64, name)?,
+                pad_top: field(pad[0], name)?,
+                pad_left: field(pad[1], name)?,
+                packed: Flag(self.mapping.packed),
+            },
+            Operation::ArrayOutput {
+                height: field(tile.out_size[0] as u64, name)?,
+                width: field(tile.out_size[1] as u64, name)?,
+                channels: field(run_channels as u64, name)?,
+                block_step: field(run.chunk.block_step as u64, name)?,
+            },
+            Operation::ArrayQuant {
+                zero_activation: signed(self.input_type.1)?,
+                zero_weight: signed(0)?,
+                signed_activation: Flag(self.input_type.0 == DType::I8),
+                signed_weight: Flag(true),
+            },
+        ];
+        let activation = run.buffer + run.offset as u64;
+        let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
+        let operation = Operation::ArrayRun {
+            activation: field(activation, name)?,
+            weight: field(run.weight, name)?,
+            accumulator: field(run.accumulator, name)?,
+            blocks: field(run.chunk.blocks as u64, name)?,
+            accumulate: Flag(run.accumulate),
+        };
+        let input_bytes = (tile.in_size[0] * tile.in_size[1] * run.pitch) as u64;
+        let read = |memory, first, bytes| Access { memory, first, end: first + bytes, write: false };
+        let sums = run.chunk.blocks as u64 * pixels;
+        let accesses = vec![
+            read(Memory::Activation, run.buffer, input_bytes),
+            read(Memory::Weight, run.weight, run.part.weight_bytes),
+            Access { memory: Memory::Accumulator, first: run.accumulator, end: run.accumulator + sums, write: true },
+        ];
+        Ok(Step::new(self.layer, setup, operation, accesses))
+    }
+
+    /// Requantisation of a chunk and, unless the whole output is stored at the end, its store.
+    #[allow(clippy::too_many_arguments, reason = "the state of one chunk, used once")]
+    fn finish(
+        &self,
+        image: usize,
+        tile: &SpatialTile,
+        chunk: &Chunk,
+        accumulator: u64,
+        params: u64,
+        whole_output: Option<u64>,
+        state: &mut State,
+        item: &mut Item,
+    ) -> Result<(), CompileError> {
+        let name = self.name;
+        let (region, pitch, offset) = match whole_output {
+            Some(region) => (region, self.output.dims[3], chunk.outputs.0),
+            None => (state.output.take(), chunk.outputs.1, 0),
+        };
+        let out = region + offset as u64;
+        let row_pitch = (tile.out_size[1] * pitch) as u64;
+        let setup = vec![
+            shape(name, tile.out_size, chunk.outputs.1, chunk.block_channels)?,
+            pitches(name, VectorOperand::Out, row_pitch, pitch as u64)?,
+            quant(name, [(DType::I8, 0), (DType::I8, 0), self.output_type], self.clamp)?,
+        ];
+        let operation = Operation::VectorRequant {
+            accumulator: field(accumulator, name)?,
+            params: field(params, name)?,
+            out: field(out, name)?,
+            mode: RequantMode::Float32,
+        };
+        let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
+        let sums = chunk.blocks as u64 * pixels;
+        let read = |memory, first, count| Access { memory, first, end: first + count, write: false };
+        let bytes = (pixels - 1) * pitch as u64 + chunk.outputs.1 as u64;
+        let accesses = vec![
+            read(Memory::Accumulator, accumulator, sums),
+            read(Memory::Activation, params, 8 * chunk.outputs.1 as u64),
+            Access { memory: Memory::Activation, first: out, end: out + bytes, write: true },
+        ];
+        item.work.push(Step::new(self.layer, setup, operation, accesses));
+        if whole_output.is_none() {
+            let cut = Cut { image, first: tile.out, size: tile.out_size, channels: chunk.outputs };
+            item.stores.push(store_cut(self.layer, name, &self.output, &cut, out, pitch as u64)?);
+        }
+        Ok(())
+    }
+}
+
+struct ArrayStep<'a> {
+    chunk: &'a Chunk,
+    part: &'a Part,
+    accumulate: bool,
+    buffer: u64,
+    pitch: usize,
+    offset: usize,
+    weight: u64,
+    accumulator: u64,
+}
+
+pub(crate) fn shape(
+    name: &str,
+    size: [usize; 2],
+    channels: usize,
+    block_channels: usize,
+) -> Result<Operation, CompileError> {
+    Ok(Operation::VectorShape {
+        height: field(size[0] as u64, name)?,
+        width: field(size[1] as u64, name)?,
+        channels: field(channels as u64, name)?,
+        block_channels: field(block_channels as u64, name)?,
+    })
+}
+
+pub(crate) fn pitches(name: &str, operand: VectorOperand, row: u64, pixel: u64) -> Result<Operation, CompileError> {
+    Ok(Operation::VectorPitch { operand, row_pitch: field(row, name)?, pixel_pitch: field(pixel, name)? })
+}
+
+/// `types`: element type and zero point of a, b, out.
+pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> Result<Operation, CompileError> {
+    let value = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
+    let signed = |index: usize| Flag(types[index].0 == DType::I8);
+    Ok(Operation::VectorQuant {
+        zero_a: value(types[0].1)?,
+        zero_b: value(types[1].1)?,
+        zero_out: value(types[2].1)?,
+        low: value(clamp.0)?,
+        high: value(clamp.1)?,
+        signed_a: signed(0),
+        signed_b: signed(1),
+        signed_out: signed(2),
+    })
+}
+
+pub(crate) fn scales(a: f32, b: f32, out: f32) -> Operation {
+    Operation::VectorScale { a: Real::new(a), b: Real::new(b), out: Real::new(out) }
+}

@@ -1,0 +1,197 @@
+//! A mapped layer of the vector unit → items: per tile the loads, one vector run, one store.
+
+use systole_machine::isa::{Flag, Operation, Space, VectorOperand};
+use systole_network::tensor::DType;
+
+use crate::error::CompileError;
+use crate::layers::Window;
+use crate::lower::conv::{pitches, quant, scales, shape};
+use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut};
+use crate::mapping::{SpatialTile, VectorMapping, spatial_tiles};
+use crate::memory::Place;
+use crate::schedule::{Access, Memory, Step};
+
+/// Which instruction runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// `ve.add`, or `ve.addc` with parameters.
+    Add,
+    /// `ve.mul`, or `ve.mulc` with parameters.
+    Mul,
+    /// `ve.affine`.
+    Affine,
+    /// `ve.rescale`.
+    Rescale,
+    /// `ve.maxpool`.
+    MaxPool,
+    /// `ve.avgpool`.
+    AveragePool {
+        /// Padding counts.
+        include_pad: bool,
+    },
+    /// `ve.softmax`.
+    Softmax,
+}
+
+/// Type, zero point and scale of an operand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantised {
+    /// Element type.
+    pub dtype: DType,
+    /// Zero point.
+    pub zero_point: i32,
+    /// Scale.
+    pub scale: f32,
+}
+
+/// All that lowering needs to know of a vector layer.
+#[derive(Clone, Copy, Debug)]
+pub struct VectorLayer<'a> {
+    /// Layer index.
+    pub layer: u32,
+    /// Its name.
+    pub name: &'a str,
+    /// Which instruction.
+    pub function: Function,
+    /// The window; one tap for element-wise layers.
+    pub window: &'a Window,
+    /// The mapping.
+    pub mapping: &'a VectorMapping,
+    /// First operand.
+    pub input: Place,
+    /// Second operand, an activation.
+    pub second: Option<Place>,
+    /// Parameters in DRAM, 8 bytes a channel.
+    pub params: Option<u64>,
+    /// Output; the layer's channels only.
+    pub output: Place,
+    /// Of a, b, out.
+    pub quants: [Quantised; 3],
+    /// Clamp.
+    pub clamp: (i32, i32),
+}
+
+struct State {
+    turns: [Turn; 4],
+}
+
+impl VectorLayer<'_> {
+    /// The items of the layer, in order.
+    ///
+    /// # Errors
+    /// Sizes beyond an instruction field.
+    pub fn items(&self) -> Result<Vec<Item>, CompileError> {
+        let mapping = self.mapping;
+        let mut state = State { turns: mapping.regions.map(Turn::new) };
+        let [_, height, width, _] = self.input.dims;
+        let [images, out_height, out_width, channels] = self.output.dims;
+        let tiles = spatial_tiles(self.window, [height, width], [out_height, out_width], mapping.tile);
+        let mut items = vec![];
+        for image in 0..images {
+            for tile in &tiles {
+                for first in (0..channels).step_by(mapping.channels) {
+                    let count = mapping.channels.min(channels - first);
+                    items.push(self.item(image, tile, (first, count), &mut state)?);
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    fn item(
+        &self,
+        image: usize,
+        tile: &SpatialTile,
+        channels: (usize, usize),
+        state: &mut State,
+    ) -> Result<Item, CompileError> {
+        let (layer, name) = (self.layer, self.name);
+        let [a, b, params, out] = [0, 1, 2, 3].map(|k: usize| state.turns[k].take());
+        let mut item = Item::default();
+        let cut = Cut { image, first: tile.input, size: tile.in_size, channels };
+        item.loads.push(load_cut(layer, name, &self.input, &cut, a)?);
+        if let Some(second) = &self.second {
+            item.loads.push(load_cut(layer, name, second, &cut, b)?);
+        }
+        if let Some(address) = self.params {
+            let (first, bytes) = (address + 8 * channels.0 as u64, 8 * channels.1 as u64);
+            item.loads.push(load_bytes(layer, name, first, params, Space::Activation, bytes)?);
+        }
+        item.work.push(self.step(tile, channels.1, [a, b, params, out])?);
+        let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
+        item.stores.push(store_cut(layer, name, &self.output, &cut, out, channels.1 as u64)?);
+        Ok(item)
+    }
+
+    fn step(&self, tile: &SpatialTile, channels: usize, at: [u64; 4]) -> Result<Step, CompileError> {
+        let name = self.name;
+        let [a, b, params, out] = at;
+        let in_row = (tile.in_size[1] * channels) as u64;
+        let out_row = (tile.out_size[1] * channels) as u64;
+        let mut setup = vec![
+            shape(name, tile.out_size, channels, 0)?,
+            pitches(name, VectorOperand::A, in_row, channels as u64)?,
+            pitches(name, VectorOperand::Out, out_row, channels as u64)?,
+            quant(name, self.quants.map(|q| (q.dtype, q.zero_point)), self.clamp)?,
+            scales(self.quants[0].scale, self.quants[1].scale, self.quants[2].scale),
+        ];
+        if self.second.is_some() {
+            setup.push(pitches(name, VectorOperand::B, in_row, channels as u64)?);
+        }
+        if matches!(self.function, Function::MaxPool | Function::AveragePool { .. }) {
+            setup.push(self.window_setup(tile)?);
+        }
+        let in_bytes = (tile.in_size[0] * tile.in_size[1] * channels) as u64;
+        let out_bytes = (tile.out_size[0] * tile.out_size[1] * channels) as u64;
+        let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
+        let mut accesses = vec![access(a, in_bytes, false), access(out, out_bytes, true)];
+        if self.second.is_some() {
+            accesses.push(access(b, in_bytes, false));
+        }
+        if self.params.is_some() {
+            accesses.push(access(params, 8 * channels as u64, false));
+        }
+        Ok(Step::new(self.layer, setup, self.operation([a, b, params, out])?, accesses))
+    }
+
+    fn operation(&self, at: [u64; 4]) -> Result<Operation, CompileError> {
+        let name = self.name;
+        let (a, out) = (field(at[0], name)?, field(at[3], name)?);
+        let (b, params) = (field(at[1], name)?, field(at[2], name)?);
+        let channel = self.params.is_some();
+        Ok(match self.function {
+            Function::Add if channel => Operation::VectorAddChannel { a, params, out },
+            Function::Add => Operation::VectorAdd { a, b, out },
+            Function::Mul if channel => Operation::VectorMulChannel { a, params, out },
+            Function::Mul => Operation::VectorMul { a, b, out },
+            Function::Affine => Operation::VectorAffine { a, params, out },
+            Function::Rescale => Operation::VectorRescale { a, out },
+            Function::MaxPool => Operation::VectorMaxPool { a, out },
+            Function::AveragePool { include_pad } => {
+                Operation::VectorAveragePool { a, out, include_pad: Flag(include_pad) }
+            }
+            Function::Softmax => Operation::VectorSoftmax { a, out },
+        })
+    }
+
+    /// Trailing pads matter only where the tile ends the image: elsewhere no window reaches beyond the tile.
+    fn window_setup(&self, tile: &SpatialTile) -> Result<Operation, CompileError> {
+        let (name, window) = (self.name, self.window);
+        let trailing = |axis: usize| {
+            let at_end = tile.input[axis] + tile.in_size[axis] == self.input.dims[1 + axis];
+            if at_end { window.pads[2 + axis] as u64 } else { 0 }
+        };
+        Ok(Operation::VectorWindow {
+            kernel_h: field(window.kernel[0] as u64, name)?,
+            kernel_w: field(window.kernel[1] as u64, name)?,
+            stride_h: field(window.stride[0] as u64, name)?,
+            stride_w: field(window.stride[1] as u64, name)?,
+            pad_top: field(tile.pad[0] as u64, name)?,
+            pad_left: field(tile.pad[1] as u64, name)?,
+            pad_bottom: field(trailing(0), name)?,
+            pad_right: field(trailing(1), name)?,
+            in_height: field(tile.in_size[0] as u64, name)?,
+            in_width: field(tile.in_size[1] as u64, name)?,
+        })
+    }
+}

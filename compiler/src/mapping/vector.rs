@@ -1,0 +1,117 @@
+//! The tiling of a layer of the vector unit: output tiles of rows × columns × channels, with the operands' regions in the activation buffer.
+
+use systole_machine::spec::Machine;
+
+use crate::layers::{Dims, Window};
+use crate::mapping::{bursts, bus_cycles, edges, input_extent, place_regions};
+
+/// How a vector layer runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorMapping {
+    /// Output rows and columns of a tile.
+    pub tile: [usize; 2],
+    /// Channels of a tile.
+    pub channels: usize,
+    /// Activation buffer addresses: first operand, second operand, parameters, output; two each, equal when there is only room for one.
+    pub regions: [[u64; 2]; 4],
+    /// Bytes of those regions.
+    pub region_bytes: [u64; 4],
+    /// The search's estimate.
+    pub cycles: u64,
+}
+
+/// What the search is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// Window (one tap for element-wise layers).
+    pub window: &'a Window,
+    /// Input `[n, h, w, c]`.
+    pub input: Dims,
+    /// Output, `c` being the layer's own channels.
+    pub output: Dims,
+    /// A second activation of the input's shape is read.
+    pub second: bool,
+    /// Eight bytes a channel are read.
+    pub params: bool,
+    /// All channels of a pixel are needed at once.
+    pub all_channels: bool,
+    /// Operations per element.
+    pub work: u64,
+}
+
+impl Problem<'_> {
+    fn place(&self, tile: [usize; 2], channels: usize) -> Option<VectorMapping> {
+        let extent = input_extent(self.window, [self.input[1], self.input[2]], tile);
+        let input = (extent[0] * extent[1] * channels) as u64;
+        let region_bytes = [
+            input,
+            if self.second { input } else { 0 },
+            if self.params { 8 * channels as u64 } else { 0 },
+            (tile[0] * tile[1] * channels) as u64,
+        ];
+        let buffer = &self.machine.activation;
+        let twice: Vec<u64> = region_bytes.iter().flat_map(|&bytes| [bytes, bytes]).collect();
+        let regions = match place_regions(buffer, &twice) {
+            Some(a) => [[a[0], a[1]], [a[2], a[3]], [a[4], a[5]], [a[6], a[7]]],
+            None => {
+                let a = place_regions(buffer, &region_bytes)?;
+                [[a[0]; 2], [a[1]; 2], [a[2]; 2], [a[3]; 2]]
+            }
+        };
+        let mut mapping = VectorMapping { tile, channels, regions, region_bytes, cycles: 0 };
+        mapping.cycles = self.cost(&mapping);
+        Some(mapping)
+    }
+
+    fn cost(&self, mapping: &VectorMapping) -> u64 {
+        let machine = self.machine;
+        let tiles = (self.output[1].div_ceil(mapping.tile[0])
+            * self.output[2].div_ceil(mapping.tile[1])
+            * self.output[3].div_ceil(mapping.channels)) as u64;
+        let whole = mapping.channels == self.output[3];
+        let dma = |bytes: u64, channels: usize| {
+            if bytes == 0 {
+                0
+            } else if whole {
+                bursts(machine, 1, bytes)
+            } else {
+                bursts(machine, bytes / channels as u64, channels as u64)
+            }
+        };
+        let [a, b, p, out] = mapping.region_bytes;
+        let load = bus_cycles(machine, dma(a, mapping.channels) + dma(b, mapping.channels) + p.div_ceil(64));
+        let store = bus_cycles(machine, dma(out, mapping.channels));
+        let lanes = u64::from(machine.vector.lanes.min(machine.activation.port_bytes).max(1));
+        let work = (out * self.work).div_ceil(lanes) + u64::from(machine.vector.latency_cycles);
+        let bus = load + store;
+        if mapping.regions[0][0] == mapping.regions[0][1] {
+            tiles * (bus + work)
+        } else {
+            tiles * bus.max(work) + load + store + work
+        }
+    }
+
+    /// The best tiling found; `None` when not even the smallest tile fits.
+    pub fn search(&self) -> Option<VectorMapping> {
+        let mut best: Option<VectorMapping> = None;
+        let channel_choices = if self.all_channels { vec![self.output[3]] } else { edges(self.output[3]) };
+        for &channels in &channel_choices {
+            if channels != self.output[3] && best.is_some() {
+                break;
+            }
+            let mut tiles: Vec<[usize; 2]> =
+                edges(self.output[1]).into_iter().map(|rows| [rows, self.output[2]]).collect();
+            tiles.extend(edges(self.output[2]).into_iter().map(|columns| [1, columns]));
+            for tile in tiles {
+                if let Some(candidate) = self.place(tile, channels) {
+                    if best.as_ref().is_none_or(|best| candidate.cycles < best.cycles) {
+                        best = Some(candidate);
+                    }
+                }
+            }
+        }
+        best
+    }
+}

@@ -1,0 +1,76 @@
+//! Where things lie in DRAM: activations, weight tiles, parameters.
+//!
+//! Every activation has bytes of its own, so that each can be read after a run; a reshape shares its source's, a concatenation's input lies inside the result.
+//! Not modelled: activations that stay on chip from layer to layer, and reuse of DRAM.
+
+use std::collections::BTreeMap;
+
+use systole_network::graph::Graph;
+use systole_network::tensor::TensorId;
+
+use crate::layers::{Dims, Layers};
+
+/// Alignment of everything in DRAM: a burst.
+const ALIGNMENT: u64 = 64;
+
+/// An activation in DRAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its first byte.
+    pub address: u64,
+    /// `[n, h, w, c]`.
+    pub dims: Dims,
+    /// Bytes from pixel to pixel.
+    pub pixel_pitch: u64,
+}
+
+impl Place {
+    /// Address of image `n`, row `y`, column `x`, channel `c`.
+    pub fn at(&self, n: usize, y: usize, x: usize, c: usize) -> u64 {
+        let pixel = ((n * self.dims[1] + y) * self.dims[2] + x) as u64;
+        self.address + pixel * self.pixel_pitch + c as u64
+    }
+}
+
+/// Hands out DRAM.
+#[derive(Debug, Default)]
+pub struct Dram {
+    next: u64,
+}
+
+impl Dram {
+    /// Aligned bytes.
+    pub fn allocate(&mut self, bytes: u64) -> u64 {
+        let address = self.next;
+        self.next = (address + bytes).next_multiple_of(ALIGNMENT);
+        address
+    }
+
+    /// Bytes in use.
+    pub fn bytes(&self) -> u64 {
+        self.next
+    }
+}
+
+/// Places all activations.
+pub fn place_activations(graph: &Graph, layers: &Layers, dram: &mut Dram) -> BTreeMap<TensorId, Place> {
+    let mut places: BTreeMap<TensorId, Place> = BTreeMap::new();
+    for (&id, &dims) in &layers.dims {
+        if !layers.inside.contains_key(&id) && graph.tensor(id).data.is_none() {
+            let bytes = dims.iter().map(|&d| d as u64).product();
+            places.insert(id, Place { address: dram.allocate(bytes), dims, pixel_pitch: dims[3] as u64 });
+        }
+    }
+    for &id in layers.inside.keys() {
+        let (mut whole, mut channel) = (id, 0);
+        while let Some(&(outer, first)) = layers.inside.get(&whole) {
+            whole = outer;
+            channel += first;
+        }
+        let outer = places[&whole];
+        let place =
+            Place { address: outer.address + channel as u64, dims: layers.dims[&id], pixel_pitch: outer.pixel_pitch };
+        places.insert(id, place);
+    }
+    places
+}

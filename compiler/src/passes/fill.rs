@@ -1,0 +1,127 @@
+//! Puts numbers into the constants of a quantised graph. Weights first, in parallel, since the scales of biases follow from theirs.
+
+use bytes::Bytes;
+use rayon::prelude::*;
+use systole_network::graph::Graph;
+use systole_network::tensor::{Data, Quant, TensorId, bytes_of_f32, bytes_of_i32};
+
+use super::{arithmetic, constants};
+
+/// One constant (or pair) to make. `source` is of the imported graph, `out`, `x`, `w`, `a`, `b` of the quantised one.
+pub(super) enum Job {
+    /// i8 weights of f32 ones, by rule N-12.
+    Weights { source: TensorId, out: TensorId },
+    /// i32 bias by rule N-11; zeros without a source.
+    Bias { source: Option<TensorId>, x: TensorId, w: TensorId, out: TensorId },
+    /// `a` and `b` of rule N-8 from scale, bias, mean, variance.
+    Affine { source: [TensorId; 4], epsilon: f32, a: TensorId, b: TensorId },
+    /// A constant operand as an activation, by rule N-12 over its own values.
+    Operand { source: TensorId, out: TensorId },
+}
+
+/// Does all jobs. What the source does not know stays unknown.
+pub(super) fn fill(source: &Graph, graph: &mut Graph, jobs: &[Job], seed: u64) {
+    let weights: Vec<(TensorId, Quant, Bytes)> = jobs
+        .par_iter()
+        .filter_map(|job| match job {
+            Job::Weights { source: from, out } => {
+                weights(source, *from, seed).map(|(quant, bytes)| (*out, quant, bytes))
+            }
+            _ => None,
+        })
+        .collect();
+    for (out, quant, bytes) in weights {
+        set(graph, out, Some(quant), bytes);
+    }
+    let producers = source.producers();
+    let reals = |id: TensorId| constants::reals(source, &producers, id, seed);
+    for job in jobs {
+        match job {
+            Job::Weights { .. } => {}
+            Job::Bias { source: from, x, w, out } => {
+                let quant = bias_quant(graph, *x, *w);
+                let values = match from {
+                    None => Some(vec![0; graph.tensor(*out).elements()]),
+                    Some(id) => match constants::behind_dequantize(source, &producers, *id) {
+                        Some(stored) => stored_bias(source, stored, &quant),
+                        None => reals(*id).map(|b| {
+                            b.iter().enumerate().map(|(c, &b)| arithmetic::bias(b.into(), quant.scale_of(c))).collect()
+                        }),
+                    },
+                };
+                graph.tensors[out.0 as usize].quant = Some(quant);
+                if let Some(values) = values {
+                    set(graph, *out, None, bytes_of_i32(&values));
+                }
+            }
+            Job::Affine { source: [scale, bias, mean, variance], epsilon, a, b } => {
+                if let (Some(s), Some(t), Some(m), Some(v)) =
+                    (reals(*scale), reals(*bias), reals(*mean), reals(*variance))
+                {
+                    let pairs = (0..s.len()).map(|c| arithmetic::batch_norm(s[c], t[c], m[c], v[c], *epsilon));
+                    let (a_values, b_values): (Vec<f32>, Vec<f32>) = pairs.unzip();
+                    set(graph, *a, None, bytes_of_f32(&a_values));
+                    set(graph, *b, None, bytes_of_f32(&b_values));
+                }
+            }
+            Job::Operand { source: from, out } => {
+                if let Some(values) = reals(*from) {
+                    operand(graph, *out, &values);
+                }
+            }
+        }
+    }
+}
+
+fn set(graph: &mut Graph, id: TensorId, quant: Option<Quant>, bytes: Bytes) {
+    let tensor = &mut graph.tensors[id.0 as usize];
+    tensor.data = Some(Data::Stored(bytes));
+    tensor.quant = quant.or(tensor.quant.take());
+}
+
+fn weights(source: &Graph, id: TensorId, seed: u64) -> Option<(Quant, Bytes)> {
+    let tensor = source.tensor(id);
+    let values = constants::floats(tensor, seed)?;
+    let channels = *tensor.shape.first()?;
+    let row = values.len().checked_div(channels).filter(|&row| row > 0)?;
+    let mut quantised = vec![0; values.len()];
+    let scale: Vec<f32> = quantised
+        .par_chunks_mut(row)
+        .zip(values.par_chunks(row))
+        .map(|(out, weights)| arithmetic::quantise_weights(weights, out))
+        .collect();
+    Some((Quant { zero_point: vec![0; scale.len()], scale, axis: Some(0) }, Bytes::from(quantised)))
+}
+
+/// `f32(sx · sw[c])`, zero point 0.
+fn bias_quant(graph: &Graph, x: TensorId, w: TensorId) -> Quant {
+    let scale_of = |id: TensorId| graph.tensor(id).quant.as_ref().map_or(&[1.0f32][..], |q| &q.scale);
+    let sx = scale_of(x)[0];
+    let scale: Vec<f32> = scale_of(w).iter().map(|sw| sx * sw).collect();
+    let axis = (scale.len() > 1).then_some(0);
+    Quant { zero_point: vec![0; scale.len()], scale, axis }
+}
+
+/// The file's integers where its scale is ours; otherwise brought to our scale as rule N-11 says.
+fn stored_bias(source: &Graph, stored: TensorId, ours: &Quant) -> Option<Vec<i32>> {
+    let tensor = source.tensor(stored);
+    let theirs = tensor.quant.as_ref()?;
+    let convert = |(c, q): (usize, i32)| {
+        let (scale, zero_point) = (theirs.scale_of(c), theirs.zero_point_of(c));
+        match scale == ours.scale_of(c) && zero_point == 0 {
+            true => q,
+            false => arithmetic::bias((f64::from(q) - f64::from(zero_point)) * f64::from(scale), ours.scale_of(c)),
+        }
+    };
+    Some(constants::integers(tensor)?.into_iter().enumerate().map(convert).collect())
+}
+
+fn operand(graph: &mut Graph, out: TensorId, values: &[f32]) {
+    let dtype = graph.tensor(out).dtype;
+    let Some(range) = dtype.range() else { return };
+    let (min, max) = values.iter().fold((0.0f64, 0.0f64), |(min, max), &v| (min.min(v.into()), max.max(v.into())));
+    let quant = arithmetic::activation_quant(min, max, dtype);
+    let (scale, zero_point) = (quant.scale_of(0), quant.zero_point_of(0));
+    let bytes: Bytes = values.iter().map(|&v| arithmetic::quantise(v, scale, zero_point, range) as u8).collect();
+    set(graph, out, Some(quant), bytes);
+}

@@ -1,0 +1,261 @@
+//! One imported operator at a time to its integer form. Where scales come from is the plan's business, what is in the constants is
+//! that of the jobs left for [`super::fill`]: here constants are made with the right shapes and unknown contents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use systole_network::graph::{Form, Graph, Node, NodeId};
+use systole_network::op::Op;
+use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
+
+use super::fill::Job;
+use super::{Boundary, PassError, constants, fresh_name};
+
+/// Why there is no result.
+pub(super) enum Failure {
+    /// What it reads failed, which has been reported.
+    Poisoned,
+    /// To be reported.
+    Error(PassError),
+}
+
+impl From<PassError> for Failure {
+    fn from(error: PassError) -> Self {
+        Failure::Error(error)
+    }
+}
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// The integer tensor that a step makes.
+pub(super) struct Target {
+    pub(super) name: String,
+    pub(super) dtype: DType,
+    pub(super) quant: Quant,
+    /// Of a fused ReLU or clip.
+    pub(super) clamp: Option<(i32, i32)>,
+    /// Nodes of the file besides the operator itself.
+    pub(super) origins: Vec<String>,
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) source: &'a Graph,
+    pub(super) producers: BTreeMap<TensorId, NodeId>,
+    pub(super) consumers: BTreeMap<TensorId, Vec<NodeId>>,
+    pub(super) graph: Graph,
+    pub(super) jobs: Vec<Job>,
+    pub(super) inputs: Vec<Boundary>,
+    pub(super) outputs: Vec<Boundary>,
+    /// The integer tensor that stands for a source tensor; `None` if its maker failed.
+    values: BTreeMap<TensorId, Option<TensorId>>,
+    /// Weights and operands that are made already, by source tensor.
+    constants: BTreeMap<TensorId, TensorId>,
+    tensor_names: BTreeSet<String>,
+    node_names: BTreeSet<String>,
+}
+
+impl<'a> Lowering<'a> {
+    pub(super) fn new(source: &'a Graph) -> Self {
+        Lowering {
+            source,
+            producers: source.producers(),
+            consumers: source.consumers(),
+            graph: Graph::new(source.name.clone(), Form::Quantised),
+            jobs: vec![],
+            inputs: vec![],
+            outputs: vec![],
+            values: BTreeMap::new(),
+            constants: BTreeMap::new(),
+            tensor_names: BTreeSet::new(),
+            node_names: BTreeSet::new(),
+        }
+    }
+
+    /// The integer tensor that stands for `id`, if there is one.
+    pub(super) fn known(&self, id: TensorId) -> Option<Result<TensorId>> {
+        self.values.get(&id).map(|value| value.ok_or(Failure::Poisoned))
+    }
+
+    /// The integer tensor that stands for `id`, which `reader` wants.
+    pub(super) fn value(&self, id: TensorId, reader: NodeId) -> Result<TensorId> {
+        self.known(id).unwrap_or_else(|| {
+            let message = format!("its input `{}` is not quantised", self.source.tensor(id).name);
+            Err(PassError::at_node(self.source, reader, message).help("quantise it with QuantizeLinear").into())
+        })
+    }
+
+    pub(super) fn stand_for(&mut self, source: TensorId, value: Option<TensorId>) {
+        self.values.insert(source, value);
+    }
+
+    /// The quantisation of an integer activation of the result.
+    pub(super) fn quant(&self, id: TensorId) -> Quant {
+        self.graph.tensor(id).quant.clone().unwrap_or_else(|| Quant::per_tensor(1.0, 0))
+    }
+
+    /// An input of the network.
+    pub(super) fn input(&mut self, float: TensorId, name: &str, dtype: DType, quant: Quant) -> TensorId {
+        let shape = self.source.tensor(float).shape.clone();
+        let tensor = self.tensor(name, shape, dtype, Some(quant), None);
+        self.inputs.push(Boundary { float_name: self.source.tensor(float).name.clone(), tensor });
+        tensor
+    }
+
+    /// Requantises a value.
+    pub(super) fn rescale(&mut self, x: TensorId, name: &str, target: Target) -> TensorId {
+        let shape = self.graph.tensor(x).shape.clone();
+        self.node(name, Op::Rescale, vec![x], shape, target, vec![])
+    }
+
+    /// The integer form of the operator `id`.
+    pub(super) fn step(&mut self, id: NodeId, target: Target) -> Result<TensorId> {
+        let source = self.source;
+        let node = source.node(id);
+        let x = node.inputs.first().copied().ok_or_else(|| PassError::at_node(source, id, "it has no input"))?;
+        let (op, inputs) = match &node.op {
+            Op::Conv(_) | Op::FullyConnected => (node.op.clone(), self.linear(id)?),
+            Op::Add | Op::Mul => (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?]),
+            Op::BatchNorm { .. } => (Op::BatchNorm { epsilon: 0.0 }, self.affine(id)?),
+            Op::Relu | Op::Clip { .. } => (Op::Rescale, vec![self.value(x, id)?]),
+            Op::Concat => {
+                let values = node.inputs.iter().map(|&input| self.value(input, id)).collect::<Result<_>>()?;
+                (Op::Concat, values)
+            }
+            Op::MaxPool(_) | Op::AveragePool(_) | Op::GlobalAveragePool | Op::Softmax | Op::Reshape | Op::Identity => {
+                (node.op.clone(), vec![self.value(x, id)?])
+            }
+            Op::Rescale | Op::Quantize | Op::Dequantize => {
+                return Err(PassError::at_node(source, id, "it does not belong in an imported graph here").into());
+            }
+        };
+        let shape = source.tensor(node.outputs[0]).shape.clone();
+        Ok(self.node(&node.name, op, inputs, shape, target, node.origins.clone()))
+    }
+
+    fn linear(&mut self, id: NodeId) -> Result<Vec<TensorId>> {
+        let node = self.source.node(id);
+        let x = self.value(node.inputs[0], id)?;
+        let w = self.weights(node.inputs[1], id)?;
+        let bias = node.inputs.get(2).copied();
+        let channels = self.graph.tensor(w).shape[0];
+        let name = match bias {
+            Some(bias) => {
+                let stored = constants::behind_dequantize(self.source, &self.producers, bias).unwrap_or(bias);
+                self.source.tensor(stored).name.clone()
+            }
+            None => format!("{}:bias", node.name),
+        };
+        // Scales follow when those of the weights are known.
+        let out = self.tensor(&name, vec![channels], DType::I32, Some(Quant::per_tensor(1.0, 0)), Some(Data::Unknown));
+        self.jobs.push(Job::Bias { source: bias, x, w, out });
+        Ok(vec![x, w, out])
+    }
+
+    /// i8 weights from i8 behind a Dequantize, or from f32.
+    fn weights(&mut self, id: TensorId, reader: NodeId) -> Result<TensorId> {
+        if let Some(&made) = self.constants.get(&id) {
+            return Ok(made);
+        }
+        let unsupported = |message: String| Failure::from(PassError::at_node(self.source, reader, message));
+        let stored = constants::behind_dequantize(self.source, &self.producers, id);
+        let tensor = self.source.tensor(stored.unwrap_or(id));
+        let quant = match stored {
+            Some(_) if tensor.dtype != DType::I8 => {
+                let message =
+                    format!("its weights `{}` are {}; only i8 is supported", tensor.name, tensor.dtype.name());
+                return Err(unsupported(message));
+            }
+            Some(_) => {
+                let quant = tensor.quant.clone().unwrap_or_else(|| Quant::per_tensor(1.0, 0));
+                if quant.axis.is_some_and(|axis| axis != 0) {
+                    let message = format!("its weights `{}` are not scaled by output channel", tensor.name);
+                    return Err(unsupported(message));
+                }
+                quant
+            }
+            None if tensor.data.is_none() => {
+                return Err(unsupported(format!("its weights `{}` are not constant", tensor.name)));
+            }
+            None => Quant { scale: vec![1.0; tensor.shape[0]], zero_point: vec![0; tensor.shape[0]], axis: Some(0) },
+        };
+        let data = if stored.is_some() { tensor.data.clone() } else { Some(Data::Unknown) };
+        let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+        let out = self.tensor(&name, shape, DType::I8, Some(quant), data);
+        if stored.is_none() {
+            self.jobs.push(Job::Weights { source: id, out });
+        }
+        self.constants.insert(id, out);
+        Ok(out)
+    }
+
+    /// Second operand of a sum or product: a value, or a constant in the type of the activations.
+    fn operand(&mut self, id: NodeId, dtype: DType) -> Result<TensorId> {
+        let node = self.source.node(id);
+        let &operand = node.inputs.get(1).ok_or_else(|| PassError::at_node(self.source, id, "it has one input"))?;
+        if let Some(&made) = self.constants.get(&operand) {
+            return Ok(made);
+        }
+        let stored = constants::behind_dequantize(self.source, &self.producers, operand);
+        let tensor = self.source.tensor(stored.unwrap_or(operand));
+        if tensor.data.is_none() {
+            return self.value(operand, id);
+        }
+        let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+        let out = if stored.is_some() {
+            if tensor.dtype.range().is_none() || tensor.quant.as_ref().is_none_or(|q| q.axis.is_some()) {
+                let message = format!("its constant `{name}` is {} or scaled by channel", tensor.dtype.name());
+                return Err(PassError::at_node(self.source, id, message)
+                    .help("i8 and u8 with one scale are supported")
+                    .into());
+            }
+            let (quant, data) = (tensor.quant.clone(), tensor.data.clone());
+            self.tensor(&name, shape, tensor.dtype, quant, data)
+        } else {
+            let made = self.tensor(&name, shape, dtype, Some(Quant::per_tensor(1.0, 0)), Some(Data::Unknown));
+            self.jobs.push(Job::Operand { source: operand, out: made });
+            made
+        };
+        self.constants.insert(operand, out);
+        Ok(out)
+    }
+
+    fn affine(&mut self, id: NodeId) -> Result<Vec<TensorId>> {
+        let node = self.source.node(id);
+        let (Op::BatchNorm { epsilon }, &[x, scale, bias, mean, variance]) = (&node.op, node.inputs.as_slice()) else {
+            return Err(PassError::at_node(self.source, id, "a batch norm has five inputs").into());
+        };
+        let x = self.value(x, id)?;
+        let shape = self.source.tensor(scale).shape.clone();
+        let a = self.tensor(&format!("{}:a", node.name), shape.clone(), DType::F32, None, Some(Data::Unknown));
+        let b = self.tensor(&format!("{}:b", node.name), shape, DType::F32, None, Some(Data::Unknown));
+        self.jobs.push(Job::Affine { source: [scale, bias, mean, variance], epsilon: *epsilon, a, b });
+        Ok(vec![x, a, b])
+    }
+
+    fn tensor(
+        &mut self,
+        name: &str,
+        shape: Vec<usize>,
+        dtype: DType,
+        quant: Option<Quant>,
+        data: Option<Data>,
+    ) -> TensorId {
+        let name = fresh_name(&mut self.tensor_names, name);
+        self.graph.add_tensor(Tensor { name, shape, dtype, quant, data })
+    }
+
+    fn node(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: Vec<TensorId>,
+        shape: Vec<usize>,
+        target: Target,
+        mut origins: Vec<String>,
+    ) -> TensorId {
+        let output = self.tensor(&target.name, shape, target.dtype, Some(target.quant), None);
+        let name = fresh_name(&mut self.node_names, name);
+        origins.extend(target.origins);
+        self.graph.add_node(Node { name, op, inputs, outputs: vec![output], clamp: target.clamp, origins });
+        output
+    }
+}

@@ -1,0 +1,187 @@
+//! Plans the integer form of a float model: scales by rule N-12 from calibrated ranges, or all 1 when only structure is wanted.
+//!
+//! Which tensors share a scale, what fuses and what becomes a node follows from the graph alone, never from numbers.
+
+use std::collections::BTreeMap;
+
+use systole_network::graph::NodeId;
+use systole_network::op::Op;
+use systole_network::tensor::{Quant, TensorId};
+
+use super::lower::{Lowering, Target};
+use super::quantise_qdq::{clamps, narrowed, reported};
+use super::{Boundary, Context, PassError, Values, arithmetic};
+
+/// Range of softmax outputs that gives scale 1/256 and zero point 0.
+const SOFTMAX_RANGE: (f64, f64) = (0.0, 255.0 / 256.0);
+
+pub(super) fn plan(lowering: &mut Lowering<'_>, context: &Context<'_>) -> Result<(), Vec<PassError>> {
+    let source = lowering.source;
+    let order = source.topological_order().map_err(|node| vec![PassError::cycle(source, node)])?;
+    let dtype = context.policy.activation;
+    let Some(range) = dtype.range() else {
+        let message = format!("activations of type {} are not supported", dtype.name());
+        return Err(vec![PassError {
+            place: "the numeric policy".into(),
+            message,
+            remedy: Some("use i8 or u8".into()),
+        }]);
+    };
+    let quants = scales(lowering, &order, context)?;
+    // Every activation is in a group, and every group has a scale.
+    let quant_of = |id: TensorId| quants.get(&id).cloned().unwrap_or_else(|| Quant::per_tensor(1.0, 0));
+    let mut errors = vec![];
+    for &id in &source.inputs {
+        let value = lowering.input(id, &source.tensor(id).name, dtype, quant_of(id));
+        lowering.stand_for(id, Some(value));
+    }
+    for &id in &order {
+        let node = source.node(id);
+        if is_fused(lowering, id) {
+            continue;
+        }
+        let chain = fused_chain(lowering, id);
+        let output = chain.last().map_or(node.outputs[0], |&last| source.node(last).outputs[0]);
+        let quant = quant_of(output);
+        let own = is_activation(&node.op).then_some(id);
+        let activations = own.iter().chain(&chain).map(|&id| &source.node(id).op);
+        let clamp = match context.values {
+            Values::Structure => activations.map(|_| range).next_back(),
+            Values::Real { .. } => activations.fold(None, |clamp, op| Some(narrowed(clamp, op, &quant, range))),
+        };
+        let origins = chain.iter().flat_map(|&id| source.node(id).origins.iter().cloned()).collect();
+        let target = Target { name: source.tensor(output).name.clone(), dtype, quant, clamp, origins };
+        let value = lowering.step(id, target).map_err(|failure| errors.extend(reported(failure))).ok();
+        lowering.stand_for(output, value);
+    }
+    for &id in &source.outputs {
+        if let Some(Ok(tensor)) = lowering.known(id) {
+            lowering.outputs.push(Boundary { float_name: source.tensor(id).name.clone(), tensor });
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn is_activation(op: &Op) -> bool {
+    matches!(op, Op::Relu | Op::Clip { .. })
+}
+
+/// Whether an activation becomes a clamp of the node before it.
+fn is_fused(lowering: &Lowering<'_>, id: NodeId) -> bool {
+    let node = lowering.source.node(id);
+    let x = node.inputs[0];
+    let alone =
+        lowering.consumers.get(&x).is_some_and(|readers| readers.len() == 1) && !lowering.source.outputs.contains(&x);
+    let before = lowering.producers.get(&x).map(|&producer| &lowering.source.node(producer).op);
+    is_activation(&node.op) && alone && before.is_some_and(clamps)
+}
+
+/// The activations that become the clamp of `id`, in order.
+fn fused_chain(lowering: &Lowering<'_>, id: NodeId) -> Vec<NodeId> {
+    let mut chain = vec![];
+    let mut last = id;
+    while let Some(&[next]) = lowering.consumers.get(&lowering.source.node(last).outputs[0]).map(Vec::as_slice)
+        && is_fused(lowering, next)
+    {
+        chain.push(next);
+        last = next;
+    }
+    chain
+}
+
+/// The quantisation of each activation that has one: that of its group.
+fn scales(
+    lowering: &Lowering<'_>,
+    order: &[NodeId],
+    context: &Context<'_>,
+) -> Result<BTreeMap<TensorId, Quant>, Vec<PassError>> {
+    let source = lowering.source;
+    let calibration = match context.values {
+        Values::Structure => return Ok(BTreeMap::new()),
+        Values::Real { calibration: Some(calibration), .. } => calibration,
+        Values::Real { calibration: None, .. } => {
+            let message = "a float model needs the ranges of its activations".to_owned();
+            return Err(vec![PassError { place: "the network".into(), message, remedy: Some("calibrate it".into()) }]);
+        }
+    };
+    let mut groups = Groups::default();
+    let made = order.iter().filter(|&&id| fused_chain(lowering, id).is_empty()).map(|&id| source.node(id).outputs[0]);
+    let activations: Vec<TensorId> = source.inputs.iter().copied().chain(made).collect();
+    for &id in order {
+        let node = source.node(id);
+        if matches!(node.op, Op::Concat | Op::MaxPool(_) | Op::Reshape | Op::Identity) {
+            node.inputs.iter().for_each(|&input| groups.join(input, node.outputs[0]));
+        }
+    }
+    let mut ranges: BTreeMap<TensorId, (f64, f64)> = BTreeMap::new();
+    let mut errors = vec![];
+    for &id in activations.iter().filter(|id| !groups.scaled_by_reader.contains_key(id)) {
+        match range_of(lowering, id, calibration) {
+            Ok((min, max)) => {
+                let range = ranges.entry(groups.root(id)).or_insert((min, max));
+                *range = (range.0.min(min), range.1.max(max));
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let quant = |id: TensorId| {
+        ranges.get(&groups.root(id)).map(|r| arithmetic::activation_quant(r.0, r.1, context.policy.activation))
+    };
+    Ok(activations.iter().filter_map(|&id| Some((id, quant(id)?))).collect())
+}
+
+/// The range of a tensor that no reader forces a scale on.
+fn range_of(
+    lowering: &Lowering<'_>,
+    id: TensorId,
+    calibration: &BTreeMap<String, (f64, f64)>,
+) -> Result<(f64, f64), PassError> {
+    let source = lowering.source;
+    let mut made = id;
+    let softmax = loop {
+        match lowering.producers.get(&made).map(|&producer| source.node(producer)) {
+            Some(node) if matches!(node.op, Op::Reshape | Op::Identity) => made = node.inputs[0],
+            Some(node) => break node.op == Op::Softmax,
+            None => break false,
+        }
+    };
+    if softmax {
+        return Ok(SOFTMAX_RANGE);
+    }
+    let name = &source.tensor(id).name;
+    match calibration.get(name) {
+        Some(&(min, max)) if min.is_finite() && max.is_finite() && min <= max => Ok((min, max)),
+        Some((min, max)) => Err(PassError::at_tensor(source, id, format!("its calibrated range is {min} to {max}"))),
+        None => Err(PassError::at_tensor(source, id, "it has no calibrated range")),
+    }
+}
+
+/// Tensors that must share a scale: disjoint sets.
+#[derive(Default)]
+struct Groups {
+    parent: BTreeMap<TensorId, TensorId>,
+    /// Tensors whose reader decides on the scale.
+    scaled_by_reader: BTreeMap<TensorId, ()>,
+}
+
+impl Groups {
+    fn root(&self, id: TensorId) -> TensorId {
+        let mut root = id;
+        while let Some(&parent) = self.parent.get(&root) {
+            root = parent;
+        }
+        root
+    }
+
+    /// `input` takes the scale of `output`.
+    fn join(&mut self, input: TensorId, output: TensorId) {
+        self.scaled_by_reader.insert(input, ());
+        let (from, to) = (self.root(input), self.root(output));
+        if from != to {
+            self.parent.insert(from, to);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The imported form: single precision, ONNX's meaning of each operator; `QuantizeLinear` and `DequantizeLinear` by the rules
+//! that the quantised form has too. It is a yardstick: the order of a sum is not specified, but it is the same on every run.
+//!
+//! Operators that only move or choose elements (maximum pooling, concatenation, views) also take integers.
+
+mod average_pool;
+mod batch_norm;
+mod concat;
+mod conv;
+mod elementwise;
+mod fully_connected;
+mod max_pool;
+mod softmax;
+
+use systole_network::op::Op;
+
+use crate::call::Call;
+use crate::error::GoldenError;
+use crate::integer::{dequantize, quantize};
+use crate::value::Value;
+
+/// The output of a node of the imported form.
+pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
+    match &call.node.op {
+        Op::Conv(conv) => conv::evaluate(call, conv).map(Value::F32),
+        Op::FullyConnected => fully_connected::evaluate(call).map(Value::F32),
+        Op::MaxPool(pool) => max_pool::evaluate(call, pool),
+        Op::AveragePool(pool) => average_pool::windows(call, pool).map(Value::F32),
+        Op::GlobalAveragePool => average_pool::global(call).map(Value::F32),
+        Op::Add => elementwise::binary(call, |a, b| a + b).map(Value::F32),
+        Op::Mul => elementwise::binary(call, |a, b| a * b).map(Value::F32),
+        Op::BatchNorm { epsilon } => batch_norm::evaluate(call, *epsilon).map(Value::F32),
+        Op::Relu => elementwise::unary(call, |x| if x < 0.0 { 0.0 } else { x }).map(Value::F32),
+        Op::Clip { low, high } => elementwise::unary(call, |x| x.max(*low).min(*high)).map(Value::F32),
+        Op::Concat => concat::evaluate(call),
+        Op::Softmax => softmax::evaluate(call).map(Value::F32),
+        Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
+        Op::Quantize => quantize(call),
+        Op::Dequantize => dequantize(call),
+        Op::Rescale => Err(call.unsupported()),
+    }
+}

@@ -1,0 +1,59 @@
+//! The quantised form: i8 and u8 activations with a scale and a zero point, by the rules of `docs/numerics.md`.
+//!
+//! Every operator widens its inputs to i32, computes, and hands back i32 values inside the output's range, which this file
+//! narrows to the output's type.
+
+mod add;
+mod average_pool;
+mod batch_norm;
+mod boundary;
+mod concat;
+mod conv;
+mod fully_connected;
+mod max_pool;
+mod mul;
+mod operand;
+mod rescale;
+mod softmax;
+mod target;
+
+pub(crate) use boundary::{dequantize, quantize};
+
+use systole_network::op::Op;
+use systole_network::tensor::DType;
+
+use crate::call::Call;
+use crate::error::GoldenError;
+use crate::value::Value;
+
+/// The output of a node of the quantised form.
+pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
+    let q = match &call.node.op {
+        Op::Conv(conv) => conv::evaluate(call, conv)?,
+        Op::FullyConnected => fully_connected::evaluate(call)?,
+        Op::MaxPool(pool) => max_pool::evaluate(call, pool)?,
+        Op::AveragePool(pool) => average_pool::windows(call, pool)?,
+        Op::GlobalAveragePool => average_pool::global(call)?,
+        Op::Add => add::evaluate(call)?,
+        Op::Mul => mul::evaluate(call)?,
+        Op::BatchNorm { .. } => batch_norm::evaluate(call)?,
+        Op::Concat => concat::evaluate(call)?,
+        Op::Softmax => softmax::evaluate(call)?,
+        Op::Rescale => rescale::evaluate(call)?,
+        Op::Reshape | Op::Identity => return rescale::view(call),
+        Op::Quantize => return quantize(call),
+        Op::Dequantize => return dequantize(call),
+        Op::Relu | Op::Clip { .. } => return Err(call.unsupported()),
+    };
+    narrow(call, q)
+}
+
+/// `q` in the output's type.
+fn narrow(call: &Call<'_>, q: Vec<i32>) -> Result<Value, GoldenError> {
+    let outside = |_| call.malformed("a result outside the output's type");
+    match call.output()?.dtype {
+        DType::I8 => q.into_iter().map(i8::try_from).collect::<Result<_, _>>().map(Value::I8).map_err(outside),
+        DType::U8 => q.into_iter().map(u8::try_from).collect::<Result<_, _>>().map(Value::U8).map_err(outside),
+        other => Err(call.malformed(format!("an integer output of type {}", other.name()))),
+    }
+}

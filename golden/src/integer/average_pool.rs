@@ -1,0 +1,49 @@
+//! Average pooling, over windows and global: rule N-5.
+
+use systole_network::op::Pool;
+
+use super::operand::Operand;
+use super::target::Target;
+use crate::call::Call;
+use crate::error::GoldenError;
+
+/// `sat(rhe(f32(sum − n_in·zx) · f32(sx / f32(sy · f32(n)))) + zy)`.
+fn average(x: &Operand, target: Target, sum: i64, n_in: usize, n: usize) -> i32 {
+    let centred = sum - n_in as i64 * i64::from(x.zero);
+    target.quantise(centred as f32 * (x.scale / (target.scale * n as f32)))
+}
+
+/// x `[n, c, h, w]`.
+pub(crate) fn windows(call: &Call<'_>, pool: &Pool) -> Result<Vec<i32>, GoldenError> {
+    let (planes, window) = call.pool_shape(pool)?;
+    let (x, target) = (Operand::of(call, 0)?, Target::of(call)?);
+    let (h, w) = (window.rows.input, window.cols.input);
+    let mut output = Vec::with_capacity(planes * window.pixels());
+    for plane in x.q.chunks_exact(h * w) {
+        for oy in 0..window.rows.output {
+            for ox in 0..window.cols.output {
+                let (ys, xs) = (window.rows.inside(oy), window.cols.inside(ox));
+                let n_in = ys.len() * xs.len();
+                let n = match pool.count_include_pad {
+                    true => window.rows.inside_padded(oy) * window.cols.inside_padded(ox),
+                    false => n_in,
+                };
+                if n == 0 {
+                    return Err(call.malformed("a window that lies wholly in padding"));
+                }
+                let sum = ys.flat_map(|y| &plane[y * w..][xs.clone()]).map(|&q| i64::from(q)).sum();
+                output.push(average(&x, target, sum, n_in, n));
+            }
+        }
+    }
+    Ok(output)
+}
+
+/// x `[n, c, h, w]`, output `[n, c, 1, 1]`.
+pub(crate) fn global(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
+    let [n, c, h, w] = call.nchw(0)?;
+    call.expect_output([n, c, 1, 1])?;
+    let (x, target) = (Operand::of(call, 0)?, Target::of(call)?);
+    let sum = |plane: &[i32]| plane.iter().map(|&q| i64::from(q)).sum();
+    Ok(x.q.chunks_exact(h * w).map(|plane| average(&x, target, sum(plane), h * w, h * w)).collect())
+}

@@ -1,0 +1,47 @@
+//! Changes of scale, zero point and type: rule N-9. Also views, which must not need one.
+
+use super::operand::Operand;
+use super::target::Target;
+use crate::call::Call;
+use crate::error::GoldenError;
+use crate::value::Value;
+
+/// Rule N-9 from one input to the node's output.
+pub(crate) struct Rescaling {
+    scale: f32,
+    zero: i32,
+    target: Target,
+    identity: bool,
+}
+
+impl Rescaling {
+    /// From input `x` to `target`; the identity when nothing differs and there is no clamp.
+    pub(crate) fn new(call: &Call<'_>, x: &Operand, target: Target) -> Result<Rescaling, GoldenError> {
+        let same = x.scale == target.scale && x.zero == target.zero && x.dtype == call.output()?.dtype;
+        Ok(Rescaling { scale: x.scale, zero: x.zero, target, identity: same && call.node.clamp.is_none() })
+    }
+
+    /// `sat(rhe(f32(f32(q − zx) · sx) / sy) + zy)`.
+    pub(crate) fn apply(&self, q: i32) -> i32 {
+        if self.identity {
+            return q;
+        }
+        let v = (q - self.zero) as f32 * self.scale;
+        self.target.quantise(v / self.target.scale)
+    }
+}
+
+/// x of any shape.
+pub(crate) fn evaluate(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
+    let (x, target) = (Operand::of(call, 0)?, Target::of(call)?);
+    let rescaling = Rescaling::new(call, &x, target)?;
+    Ok(x.q.iter().map(|&q| rescaling.apply(q)).collect())
+}
+
+/// `Reshape` and `Identity`: the same integers, with the same meaning.
+pub(crate) fn view(call: &Call<'_>) -> Result<Value, GoldenError> {
+    if call.input(0)?.quant != call.output()?.quant || call.node.clamp.is_some() {
+        return Err(call.malformed("a view may not change the quantisation"));
+    }
+    Ok(call.value(0)?.clone())
+}

@@ -1,0 +1,77 @@
+//! What a YAML file may say of a machine, read with all its errors at once.
+//!
+//! `schema` is the whole vocabulary; `resolve` turns it into [`Machine`]. What the vocabulary has and no engine simulates is refused by name,
+//! never ignored. The steps of [`load`]: text to a tree that knows its places (`node`), keys by the tables (`read`, `values`, `units`), checks
+//! between keys (`resolve`); whatever is wrong is collected on the way (`error`).
+//!
+//! Reading order: `schema`, `resolve`, `read`.
+
+mod derived;
+mod document;
+mod error;
+mod node;
+mod read;
+mod resolve;
+mod schema;
+mod suggest;
+mod units;
+mod values;
+mod write;
+
+pub use derived::{BufferGeometry, Derived, FpgaEstimate, derived};
+pub use document::{config_markdown, schema_json};
+pub use error::{ConfigError, ErrorKind, render, render_styled};
+pub use write::to_yaml;
+
+use crate::spec::Machine;
+use error::Errors;
+use read::Value;
+
+/// Presets by name, embedded in the binary.
+static PRESETS: [(&str, &str); 3] = [
+    ("edge-16x16", include_str!("../../hw-configs/edge-16x16.yaml")),
+    ("gemmini-16x16", include_str!("../../hw-configs/gemmini-16x16.yaml")),
+    ("tpu-v1", include_str!("../../hw-configs/tpu-v1.yaml")),
+];
+
+/// The presets: name and YAML, in order of name.
+pub fn presets() -> &'static [(&'static str, &'static str)] {
+    &PRESETS
+}
+
+/// The YAML of a preset.
+pub fn preset(name: &str) -> Option<&'static str> {
+    PRESETS.iter().find(|(preset, _)| *preset == name).map(|(_, yaml)| *yaml)
+}
+
+/// A commented YAML to start from: every key that a simulated machine can state.
+pub fn init_yaml() -> String {
+    include_str!("config/init.yaml").to_owned()
+}
+
+/// The machine that `source`, the text of the file `path`, describes.
+///
+/// # Errors
+/// Everything that is wrong with the file, in order of place; a file that is not YAML at all gives one error.
+pub fn load(source: &str, path: &str) -> Result<Machine, Vec<ConfigError>> {
+    read(source).map_err(|mut errors| {
+        errors.iter_mut().for_each(|error| path.clone_into(&mut error.path));
+        errors
+    })
+}
+
+fn read(source: &str) -> Result<Machine, Vec<ConfigError>> {
+    let node = node::parse(source).map_err(|error| vec![error])?;
+    let mut errors = Errors::new(source);
+    let machine = schema::Root::read(&node, "", &mut errors).and_then(|root| resolve::resolve(&root, &mut errors));
+    match machine {
+        Some(machine) if errors.is_empty() => Ok(machine),
+        _ => {
+            // A machine that fails must say why; this names the defect if a check ever forgets to.
+            if errors.is_empty() {
+                errors.invalid(&node.span, "this machine cannot be read", "", "please report this file");
+            }
+            Err(errors.finish())
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! From what a file says to the machine that engines run: what keys demand of each other, and base units.
+//!
+//! Every check runs whose keys could be read, so that one reading of a file finds all its errors.
+
+use super::error::Errors;
+use super::read::At;
+use super::schema::{self, Root};
+use super::units;
+use super::values::{Bytes, write};
+use crate::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Energy, Machine, Overflow, Requantisation, Vector,
+};
+use std::ops::Range;
+
+/// The machine, or `None` with at least one error left behind.
+pub(crate) fn resolve(root: &Root, errors: &mut Errors<'_>) -> Option<Machine> {
+    let array = root.array.as_ref().and_then(|at| array(&at.value));
+    let buffers = root.buffers.as_ref().and_then(|at| buffers(&at.value, errors));
+    if let (Some(array), Some(at), Some(buffers)) = (&array, &root.buffers, &buffers) {
+        check_buffers(array, &at.value, buffers, errors);
+    }
+    let clock_hz = root.clocks.as_ref().and_then(|at| get(&at.value.core)).map(|core| core.0);
+    let dram = root.dram.as_ref().and_then(|at| dram(&at.value, clock_hz, errors));
+    let vector = root.vector.as_ref().and_then(|at| vector(&at.value, &at.span, errors));
+    let [activation, weight, accumulator] = buffers?;
+    let dma = get(&root.dma)?;
+    Some(Machine {
+        name: get(&root.name)?.0,
+        clock_hz: clock_hz?,
+        array: array?,
+        activation,
+        weight,
+        accumulator,
+        vector: vector?,
+        outstanding_bursts: narrow(get(&dma.outstanding_bursts)?.0)?,
+        dram: dram?,
+        control: control(&get(&root.control)?)?,
+        energy: match &root.energy {
+            Some(at) => Some(energy(&at.value)?),
+            None => None,
+        },
+    })
+}
+
+/// The value of a key that could be read.
+fn get<T: Clone>(at: &Option<At<T>>) -> Option<T> {
+    at.as_ref().map(|at| at.value.clone())
+}
+
+/// All bounds of the vocabulary are within 32 bit where this is used.
+fn narrow(value: u64) -> Option<u32> {
+    u32::try_from(value).ok()
+}
+
+fn array(array: &schema::Array) -> Option<Array> {
+    let dataflow = match get(&array.dataflow)?.0.first()? {
+        schema::Dataflow::WeightStationary => Dataflow::WeightStationary,
+        schema::Dataflow::OutputStationary => Dataflow::OutputStationary,
+        schema::Dataflow::InputStationary => Dataflow::InputStationary,
+    };
+    let word = get(&array.accumulator)?;
+    // These have one simulated value each; a refused one is absent here.
+    (get(&array.count).is_some() && get(&array.arbitration).is_some()).then_some(())?;
+    (get(&array.dot_product_width).is_some() && get(&array.pe_latency).is_some()).then_some(())?;
+    get(&array.operands)?;
+    Some(Array {
+        rows: narrow(get(&array.rows)?.0)?,
+        columns: narrow(get(&array.columns)?.0)?,
+        dataflow,
+        weight_registers: narrow(get(&array.weight_registers)?.0)?,
+        accumulator_bits: narrow(get(&word.width)?.0)?,
+        overflow: match get(&word.overflow)? {
+            schema::Overflow::Wrap => Overflow::Wrap,
+            schema::Overflow::Saturate => Overflow::Saturate,
+        },
+    })
+}
+
+/// Activation, weight and accumulator buffer.
+fn buffers(buffers: &schema::Buffers, errors: &mut Errors<'_>) -> Option<[Buffer; 3]> {
+    let activation = buffer("buffers.activation", &buffers.activation, errors);
+    let weight = buffer("buffers.weight", &buffers.weight, errors);
+    let accumulator = buffer("buffers.accumulator", &buffers.accumulator, errors);
+    Some([activation?, weight?, accumulator?])
+}
+
+fn buffer(path: &str, at: &Option<At<schema::Buffer>>, errors: &mut Errors<'_>) -> Option<Buffer> {
+    let buffer = &at.as_ref()?.value;
+    let (capacity, banks) = (buffer.capacity.as_ref()?, get(&buffer.banks)?.0);
+    let bytes = capacity.value.0;
+    if !bytes.is_multiple_of(banks) {
+        let message = format!("`{path}.capacity` is not a multiple of its banks");
+        let down = bytes / banks * banks;
+        let near = if down > 0 { down } else { banks };
+        let label = format!("{bytes} bytes in {banks} banks leave {} over", bytes % banks);
+        errors.invalid(&capacity.span, message, label, format!("write for example `{}`", write(&units::BYTES, near)));
+        return None;
+    }
+    let port = buffer.port_width.as_ref()?;
+    if port.value.0 > bytes / banks {
+        let message = format!("`{path}.port_width` is wider than a bank");
+        errors.invalid(&port.span, message, format!("a bank holds {} bytes", bytes / banks), "narrow the port or use fewer banks");
+        return None;
+    }
+    Some(Buffer {
+        capacity_bytes: bytes,
+        banks: narrow(banks)?,
+        port_bytes: narrow(port.value.0)?,
+        ports: narrow(get(&buffer.ports)?.0)?,
+    })
+}
+
+/// What array and buffers demand of each other.
+fn check_buffers(array: &Array, keys: &schema::Buffers, [_, weight, accumulator]: &[Buffer; 3], errors: &mut Errors<'_>) {
+    let word = u64::from(array.accumulator_bits.div_ceil(8));
+    let vector = u64::from(array.columns) * word;
+    let tile = u64::from(array.rows) * u64::from(array.columns);
+    let capacity = |at: &Option<At<schema::Buffer>>| {
+        at.as_ref().map(|at| at.value.capacity.as_ref().map_or(at.span.clone(), |capacity| capacity.span.clone()))
+    };
+    if let Some(span) = capacity(&keys.weight).filter(|_| weight.capacity_bytes < tile) {
+        let label = format!("a tile of {} \u{d7} {} weights has {tile} bytes", array.rows, array.columns);
+        errors.invalid(&span, "`buffers.weight.capacity` holds no weight tile", label, "enlarge it to two tiles or more");
+    }
+    if let Some(span) = capacity(&keys.accumulator).filter(|_| accumulator.bank_bytes() < vector) {
+        let label = format!("a vector of {} sums has {vector} bytes", array.columns);
+        let help = format!("a bank needs {vector} bytes or more");
+        errors.invalid(&span, "a bank of `buffers.accumulator` holds no vector of sums", label, help);
+    }
+    let port = keys.accumulator.as_ref().and_then(|at| at.value.port_width.as_ref());
+    if let Some(port) = port.filter(|port| !port.value.0.is_multiple_of(word)) {
+        let message = "`buffers.accumulator.port_width` is not a multiple of a sum";
+        errors.invalid(&port.span, message, format!("a sum has {word} bytes"), format!("write for example `{vector} B`"));
+    }
+}
+
+fn vector(vector: &schema::Vector, span: &Range<usize>, errors: &mut Errors<'_>) -> Option<Vector> {
+    let float32 = get(&vector.float32)?.0;
+    let requantisation = match get(&vector.requantisation)? {
+        schema::Requantisation::Float32(_) => Requantisation::Float32,
+        schema::Requantisation::FixedPoint(_) => Requantisation::FixedPoint,
+        schema::Requantisation::Shift(_) => Requantisation::Shift,
+    };
+    if requantisation == Requantisation::Float32 && !float32 {
+        let at = vector.float32.as_ref().map_or(span, |at| &at.span);
+        let label = "`vector.requantisation: float32` multiplies in single precision";
+        errors.invalid(at, "`vector.float32: false` leaves nothing that can requantise", label, "write `float32: true`");
+        return None;
+    }
+    Some(Vector {
+        lanes: narrow(get(&vector.lanes)?.0)?,
+        requantise_per_cycle: narrow(get(&vector.requantise_per_cycle)?.0)?,
+        latency_cycles: narrow(get(&vector.latency)?.0)?,
+        float32,
+        depthwise: get(&vector.depthwise)?.0,
+        requantisation,
+    })
+}
+
+fn dram(dram: &schema::Dram, clock_hz: Option<u64>, errors: &mut Errors<'_>) -> Option<Dram> {
+    match dram {
+        schema::Dram::Ideal(ideal) => Some(Dram::Ideal { burst_bytes: burst("dram.ideal", &ideal.burst, errors)? }),
+        schema::Dram::Simple(simple) => {
+            let burst_bytes = burst("dram.simple", &simple.burst, errors);
+            Some(Dram::Simple {
+                bandwidth_bytes_per_s: get(&simple.bandwidth)?.0,
+                latency_cycles: get(&simple.latency)?.cycles(clock_hz?),
+                burst_bytes: burst_bytes?,
+            })
+        }
+        // Refused while reading: `Root::dram` lists what is simulated.
+        schema::Dram::Banked(_) => None,
+    }
+}
+
+fn burst(path: &str, at: &Option<At<Bytes<1, 65536>>>, errors: &mut Errors<'_>) -> Option<u32> {
+    let at = at.as_ref()?;
+    let bytes = at.value.0;
+    if !bytes.is_power_of_two() {
+        let help = format!("write for example `{} B`", bytes.next_power_of_two());
+        errors.invalid(&at.span, format!("`{path}.burst` is not a power of two"), format!("{bytes} bytes"), help);
+        return None;
+    }
+    narrow(bytes)
+}
+
+fn control(control: &schema::Control) -> Option<Control> {
+    let [load, array, vector, store] = get(&control.queue_depth)?.by_unit()?;
+    Some(Control {
+        queue_depth: [narrow(load)?, narrow(array)?, narrow(vector)?, narrow(store)?],
+        issue_interval_cycles: narrow(get(&control.issue_interval)?.0)?,
+        token_max: narrow(get(&control.token_max)?.0)?,
+    })
+}
+
+fn energy(energy: &schema::EnergyTable) -> Option<Energy> {
+    Some(Energy {
+        mac_pj: get(&energy.mac)?.0,
+        activation_byte_pj: get(&energy.activation)?.0,
+        weight_byte_pj: get(&energy.weight)?.0,
+        accumulator_byte_pj: get(&energy.accumulator)?.0,
+        vector_op_pj: get(&energy.vector_operation)?.0,
+        dram_byte_pj: get(&energy.dram)?.0,
+    })
+}

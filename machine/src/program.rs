@@ -1,0 +1,125 @@
+//! A program: instructions, constant image, tensor table and source map, for one machine and one batch size.
+//!
+//! The file format is [`container`]; this is what it holds.
+
+pub mod check;
+pub mod container;
+
+use crate::isa::Instruction;
+
+/// How a tensor's elements lie in DRAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `[n][h][w][c]`, one byte an element, no padding (M-2). The logical shape is `[n, c, h, w]`; for a tensor of shape `[n, k]` that views one of
+    /// `[n, c, h, w]`, `dims` of the entry keeps the latter, so that logical element order is that of `[n][c][h][w]`.
+    Nhwc,
+}
+
+/// Element type in the tensor table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementType {
+    /// Signed byte.
+    I8,
+    /// Unsigned byte.
+    U8,
+}
+
+/// What a tensor is to the program's user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Written into DRAM before the run.
+    Input,
+    /// A result.
+    Output,
+    /// In between; readable in DRAM after the run.
+    Intermediate,
+}
+
+/// An activation tensor in DRAM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorEntry {
+    /// The model's name.
+    pub name: String,
+    /// Logical shape.
+    pub shape: Vec<u64>,
+    /// `[n, c, h, w]` as it lies in memory (see [`Layout`]).
+    pub dims: [u64; 4],
+    /// Element type.
+    pub element: ElementType,
+    /// What it is.
+    pub role: Role,
+    /// How it lies in memory.
+    pub layout: Layout,
+    /// First byte in DRAM.
+    pub address: u64,
+    /// Bytes from one pixel to the next (over the channel count when the tensor is a slice of a concatenation).
+    pub pixel_pitch: u64,
+    /// Real value = `scale · (q − zero_point)`.
+    pub scale: f32,
+    /// See `scale`.
+    pub zero_point: i32,
+    /// For an input or output that the model has in float: that tensor's name.
+    pub float_name: Option<String>,
+}
+
+/// A fused operator, as reports list it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerEntry {
+    /// Name of its first node.
+    pub name: String,
+    /// The model's nodes in it.
+    pub nodes: Vec<String>,
+    /// Operator.
+    pub op: String,
+    /// Multiply-accumulates of convolution and fully connected parts, whole batch.
+    pub macs: u64,
+    /// Compulsory DRAM bytes: weights as stored, network inputs and outputs that it touches.
+    pub compulsory_bytes: u64,
+    /// The mapping in a line.
+    pub mapping: String,
+}
+
+/// Totals of the model, for reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// The network's name.
+    pub name: String,
+    /// Multiply-accumulates of batch 1.
+    pub macs: u64,
+    /// Learnable parameters.
+    pub parameters: u64,
+    /// Bytes of the weights and biases as stored.
+    pub weight_bytes: u64,
+    /// Images per run.
+    pub batch: u64,
+}
+
+/// Bytes of the constant image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// First byte in DRAM.
+    pub address: u64,
+    /// Contents.
+    pub bytes: Vec<u8>,
+}
+
+/// A program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The resolved machine, as YAML.
+    pub machine_yaml: String,
+    /// Totals.
+    pub model: ModelEntry,
+    /// Size of DRAM that the program uses.
+    pub dram_bytes: u64,
+    /// The instruction stream.
+    pub instructions: Vec<Instruction>,
+    /// Layer of each instruction: as many entries as instructions; an index into `layers`, or `u32::MAX` for none.
+    pub source: Vec<u32>,
+    /// Layers in order of execution.
+    pub layers: Vec<LayerEntry>,
+    /// Constants in DRAM; in order of address, not overlapping. Empty where the program was compiled without values.
+    pub image: Vec<Segment>,
+    /// Tensors in DRAM.
+    pub tensors: Vec<TensorEntry>,
+}

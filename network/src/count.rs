@@ -1,0 +1,133 @@
+//! What a network costs before any machine is named: multiply-accumulates, learnable parameters, bytes of constants.
+//!
+//! Counts use the shapes as they are (batch n counts n times) and saturate at `u64::MAX`. Only convolutions and fully connected layers
+//! multiply and accumulate here; pooling, batch norm and element-wise work do not count, as in the published tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::graph::{Graph, NodeId};
+use crate::op::Op;
+use crate::tensor::TensorId;
+
+/// Multiply-accumulates of the whole network.
+pub fn macs(graph: &Graph) -> u64 {
+    (0..graph.nodes.len()).fold(0, |sum: u64, index| sum.saturating_add(node_macs(graph, NodeId(index as u32))))
+}
+
+/// Multiply-accumulates of one node: elements of the output times weights of one output channel; 0 for operators without weights.
+pub fn node_macs(graph: &Graph, node: NodeId) -> u64 {
+    let node = graph.node(node);
+    let (Op::Conv(_) | Op::FullyConnected, [_, weights, ..], [output, ..]) =
+        (&node.op, &node.inputs[..], &node.outputs[..])
+    else {
+        return 0;
+    };
+    let per_output = product(graph.tensor(*weights).shape.get(1..).unwrap_or_default());
+    product(&graph.tensor(*output).shape).saturating_mul(per_output)
+}
+
+/// Learnable parameters: weights and biases, batch norm scale and shift, constant operands of element-wise operators; without running
+/// means and variances. A constant that several nodes share counts once; one behind a Dequantize counts too.
+pub fn parameters(graph: &Graph) -> u64 {
+    let producers = graph.producers();
+    let mut learnable = BTreeSet::new();
+    for node in &graph.nodes {
+        let operands: &[TensorId] = match node.op {
+            Op::Conv(_) | Op::FullyConnected => node.inputs.get(1..).unwrap_or_default(),
+            Op::BatchNorm { .. } => node.inputs.get(1..node.inputs.len().min(3)).unwrap_or_default(),
+            Op::Add | Op::Mul => &node.inputs,
+            _ => &[],
+        };
+        learnable.extend(operands.iter().filter_map(|&operand| constant_behind(graph, &producers, operand)));
+    }
+    learnable.iter().fold(0, |sum: u64, &id| sum.saturating_add(product(&graph.tensor(id).shape)))
+}
+
+/// Bytes of all constants that nodes read, as their element types store them; each once.
+pub fn weight_bytes(graph: &Graph) -> u64 {
+    let used: BTreeSet<TensorId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
+    used.iter().map(|&id| graph.tensor(id)).filter(|tensor| tensor.data.is_some()).fold(0, |sum: u64, tensor| {
+        sum.saturating_add(product(&tensor.shape).saturating_mul(tensor.dtype.bytes() as u64))
+    })
+}
+
+/// The constant that an operand is, directly or through operators that only change its form.
+fn constant_behind(graph: &Graph, producers: &BTreeMap<TensorId, NodeId>, operand: TensorId) -> Option<TensorId> {
+    let mut id = operand;
+    // A cyclic graph would never end; no chain is longer than the graph.
+    for _ in 0..=graph.nodes.len() {
+        if graph.tensor(id).data.is_some() {
+            return Some(id);
+        }
+        let node = graph.node(*producers.get(&id)?);
+        match node.op {
+            Op::Dequantize | Op::Quantize | Op::Identity | Op::Reshape => id = *node.inputs.first()?,
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn product(shape: &[usize]) -> u64 {
+    shape.iter().fold(1, |n: u64, &dim| n.saturating_mul(dim as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Form, Node};
+    use crate::op::Conv;
+    use crate::tensor::{DType, Data, Quant, Tensor};
+    use crate::zoo;
+
+    #[test]
+    fn node_macs_are_the_layers_of_the_definition() {
+        let graph = zoo::build("lenet-5").expect("builds");
+        let of = |name: &str| {
+            let index = graph.nodes.iter().position(|node| node.name == name).expect("a layer of that name");
+            node_macs(&graph, NodeId(index as u32))
+        };
+        assert_eq!(["conv1", "conv2", "ip1", "ip2"].map(of), [288_000, 1_600_000, 400_000, 5_000]);
+        assert_eq!(["pool1", "flatten", "ip1_relu", "prob"].map(of), [0; 4]);
+    }
+
+    #[test]
+    fn weight_bytes_count_running_statistics_but_parameters_do_not() {
+        let graph = zoo::build("resnet-18").expect("builds");
+        let channels: u64 = graph
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.op, Op::BatchNorm { .. }))
+            .map(|node| product(&graph.tensor(node.inputs[1]).shape))
+            .sum();
+        assert_eq!(channels, 4800);
+        assert_eq!(weight_bytes(&graph), 4 * (parameters(&graph) + 2 * channels));
+        assert_eq!(weight_bytes(&zoo::build("lenet-5").expect("builds")), 4 * 431_080);
+    }
+
+    /// Two grouped convolutions with one int8 weight behind a Dequantize.
+    #[test]
+    fn shared_dequantised_weights_count_once() {
+        let mut g = Graph::new("shared", Form::Imported);
+        let mut tensor = |name: &str, shape: &[usize], dtype, data| {
+            let quant = (dtype == DType::I8).then(|| Quant::per_tensor(1.0, 0));
+            g.add_tensor(Tensor { name: name.into(), shape: shape.into(), dtype, quant, data })
+        };
+        let x = tensor("x", &[1, 8, 5, 5], DType::F32, None);
+        let stored = tensor("w", &[8, 2, 3, 3], DType::I8, Some(Data::Unknown));
+        let weight = tensor("dq", &[8, 2, 3, 3], DType::F32, None);
+        let [a, b] = ["a", "b"].map(|name| tensor(name, &[1, 8, 5, 5], DType::F32, None));
+        let conv = Op::Conv(Conv { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pads: [1; 4], groups: 4 });
+        let nodes = [
+            ("dq", Op::Dequantize, vec![stored], weight),
+            ("a", conv.clone(), vec![x, weight], a),
+            ("b", conv, vec![a, weight], b),
+        ];
+        for (name, op, inputs, output) in nodes {
+            g.add_node(Node { name: name.into(), op, inputs, outputs: vec![output], clamp: None, origins: vec![] });
+        }
+        assert_eq!(parameters(&g), 8 * 2 * 9);
+        assert_eq!(weight_bytes(&g), 8 * 2 * 9);
+        assert_eq!(macs(&g), 2 * (8 * 25) * (2 * 9));
+    }
+}

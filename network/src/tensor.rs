@@ -1,0 +1,168 @@
+//! Tensors: element types, quantisation, and constant data (stored, or seeded and made on demand).
+//!
+//! Shapes are logical: `[n, c, h, w]` for activations (rank 2 `[n, c]` is read as `[n, c, 1, 1]`), `[m, c / groups, kh, kw]`
+//! for convolution weights, `[n_out, k]` for fully connected weights, `[c]` for per-channel vectors. How a machine lays
+//! them out in memory is none of this crate's business.
+
+use bytes::Bytes;
+
+/// Element type of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DType {
+    /// IEEE single precision.
+    F32,
+    /// Signed 8-bit.
+    I8,
+    /// Unsigned 8-bit.
+    U8,
+    /// Signed 32-bit (biases).
+    I32,
+    /// Signed 64-bit (shapes in files).
+    I64,
+}
+
+impl DType {
+    /// Bytes of one element.
+    pub fn bytes(self) -> usize {
+        match self {
+            DType::I8 | DType::U8 => 1,
+            DType::F32 | DType::I32 => 4,
+            DType::I64 => 8,
+        }
+    }
+
+    /// Smallest and largest value of an integer activation type; `None` for the others.
+    pub fn range(self) -> Option<(i32, i32)> {
+        match self {
+            DType::I8 => Some((-128, 127)),
+            DType::U8 => Some((0, 255)),
+            _ => None,
+        }
+    }
+
+    /// The name used in every text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::F32 => "f32",
+            DType::I8 => "i8",
+            DType::U8 => "u8",
+            DType::I32 => "i32",
+            DType::I64 => "i64",
+        }
+    }
+}
+
+/// Affine quantisation: `real = scale * (q - zero_point)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quant {
+    /// One scale, or one per channel along `axis`.
+    pub scale: Vec<f32>,
+    /// As many zero points as scales.
+    pub zero_point: Vec<i32>,
+    /// The channel axis when there is more than one scale.
+    pub axis: Option<usize>,
+}
+
+impl Quant {
+    /// One scale and zero point for the whole tensor.
+    pub fn per_tensor(scale: f32, zero_point: i32) -> Self {
+        Quant { scale: vec![scale], zero_point: vec![zero_point], axis: None }
+    }
+
+    /// The scale of channel `c`.
+    pub fn scale_of(&self, c: usize) -> f32 {
+        if self.scale.len() == 1 { self.scale[0] } else { self.scale[c] }
+    }
+
+    /// The zero point of channel `c`.
+    pub fn zero_point_of(&self, c: usize) -> i32 {
+        if self.zero_point.len() == 1 { self.zero_point[0] } else { self.zero_point[c] }
+    }
+}
+
+/// How the values of a seeded constant are drawn (see [`crate::seed`]); float form only.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Distribution {
+    /// Normal with this standard deviation (He initialisation of weights).
+    Normal {
+        /// Standard deviation.
+        std: f32,
+    },
+    /// Uniform in `[low, high)` (batch norm scales, variances).
+    Uniform {
+        /// Lower end, included.
+        low: f32,
+        /// Upper end, excluded.
+        high: f32,
+    },
+}
+
+/// Contents of a constant tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// Little-endian elements in row-major logical order; may borrow from a mapped file.
+    Stored(Bytes),
+    /// f32 values drawn from ChaCha8 with stream = hash(tensor name), made on demand by [`crate::seed`].
+    Seeded {
+        /// What to draw.
+        distribution: Distribution,
+    },
+    /// Exists (weights, biases, scales of a quantised form whose values nobody needs: `estimate`), contents unknown.
+    Unknown,
+}
+
+/// Index of a tensor in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId(pub u32);
+
+/// A value that flows along the graph, or a constant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Unique in the graph; the model's own name.
+    pub name: String,
+    /// Logical shape, outermost first.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub dtype: DType,
+    /// Present on every integer tensor of the quantised form.
+    pub quant: Option<Quant>,
+    /// Present on constants.
+    pub data: Option<Data>,
+}
+
+impl Tensor {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// `[n, c, h, w]` of an activation of rank 1 to 4 (missing trailing axes are 1); `None` for higher ranks.
+    pub fn nchw(&self) -> Option<[usize; 4]> {
+        if self.shape.len() > 4 || self.shape.is_empty() {
+            return None;
+        }
+        let mut dims = [1; 4];
+        dims[..self.shape.len()].copy_from_slice(&self.shape);
+        Some(dims)
+    }
+}
+
+/// Little-endian bytes of `values`.
+pub fn bytes_of_f32(values: &[f32]) -> Bytes {
+    Bytes::from(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+/// Little-endian bytes of `values`.
+pub fn bytes_of_i32(values: &[i32]) -> Bytes {
+    Bytes::from(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+/// Reads little-endian f32; works for any alignment.
+pub fn f32_of_bytes(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// Reads little-endian i32; works for any alignment.
+pub fn i32_of_bytes(bytes: &[u8]) -> Vec<i32> {
+    bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}

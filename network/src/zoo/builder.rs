@@ -1,0 +1,170 @@
+//! A small builder of float graphs in the imported form: layers by name, constants seeded, shapes inferred.
+//!
+//! A layer `conv1` writes the tensor `conv1` and owns the constants `conv1_weight`, `conv1_bias`; its batch norm is the node `conv1_bn` with
+//! `conv1_bn_scale`, `conv1_bn_bias`, `conv1_bn_mean` and `conv1_bn_variance`. Names are the caller's to keep unique.
+
+use crate::graph::{Form, Graph, Node};
+use crate::op::{Conv, Op, Pool};
+use crate::shape::{ShapeError, infer};
+use crate::tensor::{DType, Data, Distribution, Tensor, TensorId};
+
+/// Standard deviation of biases, and of batch norm means and shifts.
+const BIAS: Distribution = Distribution::Normal { std: 0.1 };
+/// Batch norm scales.
+const BN_SCALE: [f32; 2] = [0.7, 1.2];
+/// Batch norm variances.
+const BN_VARIANCE: Distribution = Distribution::Uniform { low: 0.6, high: 1.6 };
+/// Batch norm's epsilon, as most frameworks have it.
+const BN_EPSILON: f32 = 1e-5;
+
+/// What every layer function returns.
+pub(super) type Layer = Result<TensorId, ShapeError>;
+
+/// A convolution layer to be: square, stride 1, no padding, one group, with bias, unless said otherwise.
+#[derive(Clone, Copy)]
+pub(super) struct ConvLayer {
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    pad: usize,
+    groups: usize,
+    bias: bool,
+}
+
+/// A convolution to `channels` channels with a `kernel` × `kernel` window.
+pub(super) fn conv(channels: usize, kernel: usize) -> ConvLayer {
+    ConvLayer { channels, kernel, stride: 1, pad: 0, groups: 1, bias: true }
+}
+
+impl ConvLayer {
+    pub(super) fn stride(self, stride: usize) -> Self {
+        ConvLayer { stride, ..self }
+    }
+
+    pub(super) fn pad(self, pad: usize) -> Self {
+        ConvLayer { pad, ..self }
+    }
+
+    pub(super) fn groups(self, groups: usize) -> Self {
+        ConvLayer { groups, ..self }
+    }
+
+    pub(super) fn no_bias(self) -> Self {
+        ConvLayer { bias: false, ..self }
+    }
+}
+
+/// A square pooling window, the same pad on all sides.
+pub(super) fn pool(kernel: usize, stride: usize, pad: usize) -> Pool {
+    Pool { kernel: [kernel; 2], stride: [stride; 2], pads: [pad; 4], ceil_mode: false, count_include_pad: false }
+}
+
+/// A graph under construction.
+pub(super) struct Builder {
+    graph: Graph,
+}
+
+impl Builder {
+    /// A graph with one input, `input` of shape `[1, c, h, w]`.
+    pub(super) fn new(name: &str, [c, h, w]: [usize; 3]) -> (Self, TensorId) {
+        let mut builder = Builder { graph: Graph::new(name, Form::Imported) };
+        let input = builder.tensor("input", vec![1, c, h, w], None);
+        builder.graph.inputs.push(input);
+        (builder, input)
+    }
+
+    /// The finished graph with its one output.
+    pub(super) fn finish(mut self, output: TensorId) -> Graph {
+        self.graph.outputs.push(output);
+        self.graph
+    }
+
+    /// Channels of a tensor.
+    pub(super) fn channels(&self, x: TensorId) -> usize {
+        self.graph.tensor(x).shape.get(1).copied().unwrap_or(1)
+    }
+
+    pub(super) fn conv(&mut self, name: &str, x: TensorId, layer: ConvLayer) -> Layer {
+        let ConvLayer { channels, kernel, stride, pad, groups, bias } = layer;
+        let weights = vec![channels, self.channels(x) / groups, kernel, kernel];
+        let inputs = self.weighted(name, x, weights, bias);
+        let [kernel, stride] = [[kernel; 2], [stride; 2]];
+        self.node(name, Op::Conv(Conv { kernel, stride, dilation: [1; 2], pads: [pad; 4], groups }), inputs)
+    }
+
+    pub(super) fn fully_connected(&mut self, name: &str, x: TensorId, outputs: usize) -> Layer {
+        let inputs = self.weighted(name, x, vec![outputs, self.channels(x)], true);
+        self.node(name, Op::FullyConnected, inputs)
+    }
+
+    /// Batch norm of the layer `of`. `gain` multiplies its scales: below 1 on the last one of a residual branch, so that sums over many
+    /// blocks stay in range; above 1 where a long chain would fade.
+    pub(super) fn batch_norm(&mut self, of: &str, x: TensorId, gain: f32) -> Layer {
+        let [low, high] = BN_SCALE.map(|bound| bound * gain);
+        let vectors =
+            [("scale", Distribution::Uniform { low, high }), ("bias", BIAS), ("mean", BIAS), ("variance", BN_VARIANCE)];
+        let mut inputs = vec![x];
+        for (vector, distribution) in vectors {
+            inputs.push(self.tensor(&format!("{of}_bn_{vector}"), vec![self.channels(x)], Some(distribution)));
+        }
+        self.node(&format!("{of}_bn"), Op::BatchNorm { epsilon: BN_EPSILON }, inputs)
+    }
+
+    pub(super) fn relu(&mut self, of: &str, x: TensorId) -> Layer {
+        self.node(&format!("{of}_relu"), Op::Relu, vec![x])
+    }
+
+    pub(super) fn relu6(&mut self, of: &str, x: TensorId) -> Layer {
+        self.node(&format!("{of}_relu6"), Op::Clip { low: 0.0, high: 6.0 }, vec![x])
+    }
+
+    pub(super) fn max_pool(&mut self, name: &str, x: TensorId, pool: Pool) -> Layer {
+        self.node(name, Op::MaxPool(pool), vec![x])
+    }
+
+    pub(super) fn global_average_pool(&mut self, name: &str, x: TensorId) -> Layer {
+        self.node(name, Op::GlobalAveragePool, vec![x])
+    }
+
+    pub(super) fn flatten(&mut self, name: &str, x: TensorId) -> Layer {
+        self.node(name, Op::Reshape, vec![x])
+    }
+
+    pub(super) fn add(&mut self, name: &str, a: TensorId, b: TensorId) -> Layer {
+        self.node(name, Op::Add, vec![a, b])
+    }
+
+    pub(super) fn concat(&mut self, name: &str, inputs: &[TensorId]) -> Layer {
+        self.node(name, Op::Concat, inputs.to_vec())
+    }
+
+    pub(super) fn softmax(&mut self, name: &str, x: TensorId) -> Layer {
+        self.node(name, Op::Softmax, vec![x])
+    }
+
+    /// x, He-normal weights of that shape, and a bias.
+    fn weighted(&mut self, name: &str, x: TensorId, shape: Vec<usize>, bias: bool) -> Vec<TensorId> {
+        let (channels, fan_in) = (shape[0], shape[1..].iter().product::<usize>());
+        let std = (2.0 / fan_in as f32).sqrt();
+        let weights = self.tensor(&format!("{name}_weight"), shape, Some(Distribution::Normal { std }));
+        let mut inputs = vec![x, weights];
+        if bias {
+            inputs.push(self.tensor(&format!("{name}_bias"), vec![channels], Some(BIAS)));
+        }
+        inputs
+    }
+
+    fn tensor(&mut self, name: &str, shape: Vec<usize>, distribution: Option<Distribution>) -> TensorId {
+        let data = distribution.map(|distribution| Data::Seeded { distribution });
+        self.graph.add_tensor(Tensor { name: name.into(), shape, dtype: DType::F32, quant: None, data })
+    }
+
+    fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>) -> Layer {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&id| self.graph.tensor(id).shape.as_slice()).collect();
+        let shape = infer(&op, &shapes)?.swap_remove(0);
+        let output = self.tensor(name, shape, None);
+        let origins = vec![name.into()];
+        self.graph.add_node(Node { name: name.into(), op, inputs, outputs: vec![output], clamp: None, origins });
+        Ok(output)
+    }
+}

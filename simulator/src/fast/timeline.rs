@@ -1,0 +1,253 @@
+//! The event simulation of time: fetch and queues (T-1), starts (T-2, T-3), tokens (M-8), array and vector unit; and the loop over events.
+//!
+//! The DMA channels are `channels`, what is counted is `account`. A cycle without an event is never looked at: each part of the machine
+//! states the next cycle at which it could act unless another part acts before.
+
+use std::collections::VecDeque;
+
+use systole_machine::isa::Unit;
+use systole_machine::spec::Machine;
+
+use super::account::Account;
+use super::dma::{Bus, LoadChannel, StoreChannel};
+use super::duration;
+use super::footprint::footprint;
+use super::ports::Ports;
+use super::work::{Step, Work};
+use crate::contract::Span;
+
+/// Never, unless another part of the machine acts.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// A unit's queue and what it has started.
+#[derive(Default)]
+pub(super) struct UnitState {
+    /// Fetched and not started: instruction and fetch cycle.
+    pub(super) queue: VecDeque<(usize, u64)>,
+    /// From when on the next instruction may start; meaningless while a DMA instruction is being issued.
+    pub(super) release: u64,
+    /// Banks of the head of the queue, once it was looked at (array and vector).
+    head_banks: Option<Vec<u32>>,
+    /// Not before this cycle does the head get its ports.
+    retry: u64,
+}
+
+/// Everything that changes with time.
+pub(super) struct Timeline<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) steps: &'a [Step],
+    pub(super) spans: Vec<Option<Span>>,
+    pub(super) units: [UnitState; 4],
+    /// By giver and taker: when the tokens not taken are or will be given, in order.
+    pub(super) tokens: [[VecDeque<u64>; 4]; 4],
+    pub(super) ports: Ports,
+    pub(super) bus: Bus,
+    pub(super) load: LoadChannel,
+    pub(super) store: StoreChannel,
+    pub(super) account: Account,
+    pub(super) fetched: usize,
+    next_fetch: u64,
+    stream_end: u64,
+}
+
+/// Parts of the machine in the order in which they act within a cycle (T-4, T-7).
+const FETCH: usize = 4;
+const ORDER: [usize; 5] =
+    [FETCH, Unit::Array as usize, Unit::Vector as usize, Unit::Load as usize, Unit::Store as usize];
+
+impl<'a> Timeline<'a> {
+    pub(super) fn new(machine: &'a Machine, steps: &'a [Step], instructions: usize) -> Self {
+        Timeline {
+            machine,
+            steps,
+            spans: vec![None; instructions],
+            units: Default::default(),
+            tokens: Default::default(),
+            ports: Ports::new(machine),
+            bus: Bus::new(machine),
+            load: LoadChannel::default(),
+            store: StoreChannel::default(),
+            account: Account::default(),
+            fetched: 0,
+            next_fetch: 0,
+            stream_end: 0,
+        }
+    }
+
+    /// Runs until nothing can happen any more.
+    pub(super) fn run(&mut self) {
+        let mut wakes = [NEVER; 5];
+        wakes[FETCH] = if self.steps.is_empty() { NEVER } else { 0 };
+        loop {
+            let now = wakes.iter().copied().min().unwrap_or(NEVER);
+            if now == NEVER {
+                return;
+            }
+            let (mut acted, mut others) = (false, false);
+            let due = ORDER.map(|part| wakes[part] <= now);
+            for (part, _) in ORDER.iter().zip(due).filter(|(_, due)| *due) {
+                acted |= self.act(*part, now);
+            }
+            for (&part, due) in ORDER.iter().zip(due) {
+                if acted || due {
+                    wakes[part] = self.wake(part, now);
+                }
+                others |= due && part != Unit::Load as usize;
+            }
+            if !acted && !others {
+                self.load_alone(&mut wakes);
+            }
+        }
+    }
+
+    /// Lets the load unit act as long as no other part has anything to do, the most frequent case by far.
+    fn load_alone(&mut self, wakes: &mut [u64; 5]) {
+        let horizon = (0..5).filter(|&part| part != Unit::Load as usize).map(|part| wakes[part]).min().unwrap_or(0);
+        loop {
+            let now = wakes[Unit::Load as usize];
+            if now >= horizon {
+                return;
+            }
+            let acted = self.load_step(now);
+            wakes[Unit::Load as usize] = self.load_wake(now);
+            if acted {
+                // Tokens or room in a queue: all wakes may have changed.
+                (0..5).for_each(|part| wakes[part] = self.wake(part, now));
+                return;
+            }
+        }
+    }
+
+    /// One part acts at `now`; whether others may be able to act earlier because of it.
+    fn act(&mut self, part: usize, now: u64) -> bool {
+        match part {
+            FETCH => self.fetch(now),
+            0 => self.load_step(now),
+            1 => self.compute_step(Unit::Array, now),
+            2 => self.compute_step(Unit::Vector, now),
+            _ => self.store_step(now),
+        }
+    }
+
+    fn wake(&self, part: usize, now: u64) -> u64 {
+        match part {
+            FETCH => self.fetch_wake(now),
+            0 => self.load_wake(now),
+            1 => self.compute_wake(Unit::Array),
+            2 => self.compute_wake(Unit::Vector),
+            _ => self.store_wake(now),
+        }
+    }
+
+    /// T-1. Acts first in a cycle, so that it sees the queues as they were at its beginning.
+    fn fetch(&mut self, now: u64) -> bool {
+        let Some(step) = self.steps.get(self.fetched) else { return false };
+        let unit = step.unit as usize;
+        if now < self.next_fetch || self.units[unit].queue.len() >= self.machine.control.queue_depth[unit] as usize {
+            return false;
+        }
+        self.units[unit].queue.push_back((self.fetched, now));
+        self.account.fetched(now);
+        self.fetched += 1;
+        self.next_fetch = now + u64::from(self.machine.control.issue_interval_cycles.max(1));
+        true
+    }
+
+    fn fetch_wake(&self, now: u64) -> u64 {
+        match self.steps.get(self.fetched) {
+            Some(step) => {
+                let unit = step.unit as usize;
+                let room = self.units[unit].queue.len() < self.machine.control.queue_depth[unit] as usize;
+                if room { self.next_fetch.max(now + 1) } else { NEVER }
+            }
+            None => NEVER,
+        }
+    }
+
+    /// T-2 without ports: from when on the head of a queue may start, as far as is known.
+    pub(super) fn head_ready(&self, unit: Unit) -> u64 {
+        let state = &self.units[unit as usize];
+        let Some(&(index, fetch)) = state.queue.front() else { return NEVER };
+        let mut ready = state.release.max(fetch + 1);
+        let wait = self.steps[index].wait.0;
+        for (from, tokens) in self.tokens.iter().enumerate().filter(|(from, _)| wait & (1 << from) != 0) {
+            debug_assert_ne!(from, unit as usize);
+            ready = ready.max(tokens[unit as usize].front().copied().unwrap_or(NEVER));
+        }
+        ready
+    }
+
+    /// Starts the head of a queue: takes its tokens and accounts for what it waited for. Returns the instruction.
+    pub(super) fn start(&mut self, unit: Unit, now: u64) -> Option<usize> {
+        let (index, fetch) = self.units[unit as usize].queue.pop_front()?;
+        let mut given = [None; 4];
+        for (from, given) in given.iter_mut().enumerate() {
+            if self.steps[index].wait.0 & (1 << from) != 0 {
+                *given = self.tokens[from][unit as usize].pop_front();
+            }
+        }
+        let under_way = match unit {
+            Unit::Load => !self.load.channel.retiring.is_empty(),
+            Unit::Store => !self.store.channel.retiring.is_empty(),
+            Unit::Array | Unit::Vector => false,
+        };
+        if !under_way {
+            self.account.waited(unit, fetch + 1, given, now);
+        }
+        self.spans[index] = Some(Span { fetch, start: now, end: now });
+        Some(index)
+    }
+
+    /// The end of a started instruction is known: retirement in order, and its tokens.
+    pub(super) fn finish(&mut self, index: usize, own_end: u64) {
+        let step = &self.steps[index];
+        if let Some(span) = &mut self.spans[index] {
+            span.end = self.account.ended(step.unit, span.start, own_end);
+            for to in (0..4).filter(|to| step.signal.0 & (1 << to) != 0) {
+                self.tokens[step.unit as usize][to].push_back(span.end);
+            }
+        }
+    }
+
+    /// Array and vector unit: starts the head of the queue if it can.
+    fn compute_step(&mut self, unit: Unit, now: u64) -> bool {
+        if self.head_ready(unit) > now {
+            return false;
+        }
+        let state = &mut self.units[unit as usize];
+        let Some(&(index, _)) = state.queue.front() else { return false };
+        let work = &self.steps[index].work;
+        let banks = match state.head_banks.take() {
+            Some(banks) => banks,
+            None => self.ports.banks_of_footprint(&footprint(work, self.machine)),
+        };
+        let blocked = self.ports.blocked_until(banks.iter().copied(), unit, now);
+        if blocked > now {
+            (state.head_banks, state.retry) = (Some(banks), blocked);
+            return false;
+        }
+        self.start(unit, now);
+        let (release, own_end) = match work {
+            Work::Array(run) => {
+                let times = duration::array(run, self.machine, now, self.stream_end);
+                self.stream_end = times.stream_end;
+                (times.release, times.end)
+            }
+            Work::Vector(work) => {
+                let end = now + duration::vector(work, self.machine);
+                (end, end)
+            }
+            _ => (now + 1, now + 1),
+        };
+        self.units[unit as usize].release = release;
+        self.finish(index, own_end);
+        let end = self.spans[index].map_or(own_end, |span| span.end);
+        self.ports.hold(banks.iter().copied(), unit, end);
+        true
+    }
+
+    fn compute_wake(&self, unit: Unit) -> u64 {
+        let retry = if self.units[unit as usize].head_banks.is_some() { self.units[unit as usize].retry } else { 0 };
+        self.head_ready(unit).max(retry)
+    }
+}

@@ -1,0 +1,374 @@
+//! Resolved instructions: configuration registers (M-3) folded into each run instruction, so that nothing later looks back.
+//!
+//! Models registers only; whether they make sense is `check`, what they touch `footprint`.
+
+use systole_machine::isa::{Instruction, Operation, Space, Unit, UnitMask, VectorOperand};
+
+/// Registers of a DMA channel, and after resolution one transfer (M-4).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Transfer {
+    pub(super) dram: u64,
+    pub(super) buffer: u64,
+    pub(super) weight: bool,
+    pub(super) row_bytes: u64,
+    pub(super) rows: u64,
+    pub(super) planes: u64,
+    pub(super) dram_row: u64,
+    pub(super) dram_plane: u64,
+    pub(super) buffer_row: u64,
+    pub(super) buffer_plane: u64,
+}
+
+/// Registers of the array, and after resolution one convolution (M-5).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Convolution {
+    pub(super) height: u64,
+    pub(super) width: u64,
+    pub(super) row_pitch: u64,
+    pub(super) pixel_pitch: u64,
+    pub(super) kernel_h: u64,
+    pub(super) kernel_w: u64,
+    pub(super) stride_h: u64,
+    pub(super) stride_w: u64,
+    pub(super) dilation_h: u64,
+    pub(super) dilation_w: u64,
+    pub(super) pad_top: u64,
+    pub(super) pad_left: u64,
+    pub(super) packed: bool,
+    pub(super) height_out: u64,
+    pub(super) width_out: u64,
+    pub(super) channels: u64,
+    pub(super) block_step: u64,
+    pub(super) zero_activation: i32,
+    pub(super) zero_weight: i32,
+    pub(super) signed_activation: bool,
+    pub(super) signed_weight: bool,
+    pub(super) activation: u64,
+    pub(super) weight: u64,
+    pub(super) accumulator: u64,
+    pub(super) blocks: u64,
+    pub(super) accumulate: bool,
+}
+
+impl Convolution {
+    /// Bytes of one run (M-5).
+    pub(super) fn run_length(&self) -> u64 {
+        if self.packed { self.kernel_w * self.channels } else { self.channels }
+    }
+
+    /// Runs of one block.
+    pub(super) fn runs(&self) -> u64 {
+        self.kernel_h * if self.packed { 1 } else { self.kernel_w }
+    }
+
+    /// F: folds of one block.
+    pub(super) fn folds(&self, rows: u64) -> u64 {
+        self.runs().saturating_mul(self.run_length().div_ceil(rows))
+    }
+
+    /// M: output pixels of one block.
+    pub(super) fn pixels(&self) -> u64 {
+        self.height_out * self.width_out
+    }
+}
+
+/// Bytes between rows and between pixels of an operand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pitch {
+    pub(super) row: u64,
+    pub(super) pixel: u64,
+}
+
+/// What a vector instruction computes (M-7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum VectorKind {
+    #[default]
+    Requant,
+    Add,
+    Mul,
+    AddChannel,
+    MulChannel,
+    Affine,
+    Rescale,
+    MaxPool,
+    AveragePool,
+    Softmax,
+}
+
+impl VectorKind {
+    /// Whether operand A is a pooling's input tile.
+    pub(super) fn pools(self) -> bool {
+        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool)
+    }
+
+    /// Whether parameters per channel are fetched.
+    pub(super) fn has_params(self) -> bool {
+        matches!(self, VectorKind::Requant | VectorKind::AddChannel | VectorKind::MulChannel | VectorKind::Affine)
+    }
+
+    /// Whether a second tensor is read.
+    pub(super) fn has_b(self) -> bool {
+        matches!(self, VectorKind::Add | VectorKind::Mul)
+    }
+}
+
+/// Registers of the vector unit, and after resolution one operation (M-6, M-7).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct VectorWork {
+    pub(super) kind: VectorKind,
+    pub(super) height: u64,
+    pub(super) width: u64,
+    pub(super) channels: u64,
+    pub(super) block_channels: u64,
+    pub(super) pitch: [Pitch; 3],
+    pub(super) zero_a: i32,
+    pub(super) zero_b: i32,
+    pub(super) zero_out: i32,
+    pub(super) low: i32,
+    pub(super) high: i32,
+    pub(super) signed_a: bool,
+    pub(super) signed_b: bool,
+    pub(super) scale_a: f32,
+    pub(super) scale_b: f32,
+    pub(super) scale_out: f32,
+    pub(super) kernel_h: u64,
+    pub(super) kernel_w: u64,
+    pub(super) stride_h: u64,
+    pub(super) stride_w: u64,
+    pub(super) pad_top: u64,
+    pub(super) pad_left: u64,
+    pub(super) pad_bottom: u64,
+    pub(super) pad_right: u64,
+    pub(super) in_height: u64,
+    pub(super) in_width: u64,
+    pub(super) include_pad: bool,
+    pub(super) accumulator: u64,
+    pub(super) params: u64,
+    pub(super) a: u64,
+    pub(super) b: u64,
+    pub(super) out: u64,
+}
+
+/// An instruction with its registers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work {
+    /// Configuration or sync: only tokens and a cycle.
+    Configure,
+    Load(Transfer),
+    Store(Transfer),
+    Array(Convolution),
+    Vector(VectorWork),
+}
+
+/// One resolved instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) unit: Unit,
+    pub(super) wait: UnitMask,
+    pub(super) signal: UnitMask,
+    pub(super) work: Work,
+}
+
+/// All registers of the machine (M-3); 0 at first.
+#[derive(Default)]
+pub(super) struct Registers {
+    load: Transfer,
+    store: Transfer,
+    array: Convolution,
+    vector: VectorWork,
+}
+
+impl Registers {
+    /// Takes the next instruction of the program.
+    pub(super) fn resolve(&mut self, instruction: &Instruction) -> Step {
+        let work = match instruction.unit() {
+            Unit::Load => self.load(&instruction.operation),
+            Unit::Array => self.array(&instruction.operation),
+            Unit::Vector => self.vector(&instruction.operation),
+            Unit::Store => self.store(&instruction.operation),
+        };
+        Step { unit: instruction.unit(), wait: instruction.wait, signal: instruction.signal, work }
+    }
+
+    fn load(&mut self, operation: &Operation) -> Work {
+        let unit = &mut self.load;
+        match *operation {
+            Operation::LoadShape { row_bytes, rows, planes } => {
+                (unit.row_bytes, unit.rows, unit.planes) = (row_bytes.get(), rows.get(), planes.get());
+            }
+            Operation::LoadDramPitch { row_pitch, plane_pitch } => {
+                (unit.dram_row, unit.dram_plane) = (row_pitch.get(), plane_pitch.get());
+            }
+            Operation::LoadBufferPitch { row_pitch, plane_pitch } => {
+                (unit.buffer_row, unit.buffer_plane) = (row_pitch.get(), plane_pitch.get());
+            }
+            Operation::LoadRun { dram, buffer, space } => {
+                let weight = space == Space::Weight;
+                return Work::Load(Transfer { dram: dram.get(), buffer: buffer.get(), weight, ..*unit });
+            }
+            _ => {}
+        }
+        Work::Configure
+    }
+
+    fn store(&mut self, operation: &Operation) -> Work {
+        let unit = &mut self.store;
+        match *operation {
+            Operation::StoreShape { row_bytes, rows, planes } => {
+                (unit.row_bytes, unit.rows, unit.planes) = (row_bytes.get(), rows.get(), planes.get());
+            }
+            Operation::StoreDramPitch { row_pitch, plane_pitch } => {
+                (unit.dram_row, unit.dram_plane) = (row_pitch.get(), plane_pitch.get());
+            }
+            Operation::StoreBufferPitch { row_pitch, plane_pitch } => {
+                (unit.buffer_row, unit.buffer_plane) = (row_pitch.get(), plane_pitch.get());
+            }
+            Operation::StoreRun { dram, buffer } => {
+                return Work::Store(Transfer { dram: dram.get(), buffer: buffer.get(), ..*unit });
+            }
+            _ => {}
+        }
+        Work::Configure
+    }
+
+    fn array(&mut self, operation: &Operation) -> Work {
+        let unit = &mut self.array;
+        match *operation {
+            Operation::ArrayInput { height, width, row_pitch, pixel_pitch } => {
+                (unit.height, unit.width) = (height.get(), width.get());
+                (unit.row_pitch, unit.pixel_pitch) = (row_pitch.get(), pixel_pitch.get());
+            }
+            Operation::ArrayWindow {
+                kernel_h,
+                kernel_w,
+                stride_h,
+                stride_w,
+                dilation_h,
+                dilation_w,
+                pad_top,
+                pad_left,
+                packed,
+            } => {
+                (unit.kernel_h, unit.kernel_w) = (kernel_h.get(), kernel_w.get());
+                (unit.stride_h, unit.stride_w) = (stride_h.get(), stride_w.get());
+                (unit.dilation_h, unit.dilation_w) = (dilation_h.get(), dilation_w.get());
+                (unit.pad_top, unit.pad_left, unit.packed) = (pad_top.get(), pad_left.get(), packed.0);
+            }
+            Operation::ArrayOutput { height, width, channels, block_step } => {
+                (unit.height_out, unit.width_out) = (height.get(), width.get());
+                (unit.channels, unit.block_step) = (channels.get(), block_step.get());
+            }
+            Operation::ArrayQuant { zero_activation, zero_weight, signed_activation, signed_weight } => {
+                (unit.zero_activation, unit.zero_weight) = (zero_activation.get() as i32, zero_weight.get() as i32);
+                (unit.signed_activation, unit.signed_weight) = (signed_activation.0, signed_weight.0);
+            }
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate } => {
+                return Work::Array(Convolution {
+                    activation: activation.get(),
+                    weight: weight.get(),
+                    accumulator: accumulator.get(),
+                    blocks: blocks.get(),
+                    accumulate: accumulate.0,
+                    ..*unit
+                });
+            }
+            _ => {}
+        }
+        Work::Configure
+    }
+
+    fn vector(&mut self, operation: &Operation) -> Work {
+        use VectorKind as Kind;
+        let unit = self.vector;
+        let work = match *operation {
+            Operation::VectorRequant { accumulator, params, out, mode: _ } => VectorWork {
+                kind: Kind::Requant,
+                accumulator: accumulator.get(),
+                params: params.get(),
+                out: out.get(),
+                ..unit
+            },
+            Operation::VectorAdd { a, b, out } => {
+                VectorWork { kind: Kind::Add, a: a.get(), b: b.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorMul { a, b, out } => {
+                VectorWork { kind: Kind::Mul, a: a.get(), b: b.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorAddChannel { a, params, out } => {
+                VectorWork { kind: Kind::AddChannel, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorMulChannel { a, params, out } => {
+                VectorWork { kind: Kind::MulChannel, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorAffine { a, params, out } => {
+                VectorWork { kind: Kind::Affine, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorRescale { a, out } => {
+                VectorWork { kind: Kind::Rescale, a: a.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorMaxPool { a, out } => {
+                VectorWork { kind: Kind::MaxPool, a: a.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorAveragePool { a, out, include_pad } => VectorWork {
+                kind: Kind::AveragePool,
+                a: a.get(),
+                out: out.get(),
+                include_pad: include_pad.0,
+                ..unit
+            },
+            Operation::VectorSoftmax { a, out } => {
+                VectorWork { kind: Kind::Softmax, a: a.get(), out: out.get(), ..unit }
+            }
+            _ => {
+                self.vector_register(operation);
+                return Work::Configure;
+            }
+        };
+        Work::Vector(work)
+    }
+
+    fn vector_register(&mut self, operation: &Operation) {
+        let unit = &mut self.vector;
+        match *operation {
+            Operation::VectorShape { height, width, channels, block_channels } => {
+                (unit.height, unit.width) = (height.get(), width.get());
+                (unit.channels, unit.block_channels) = (channels.get(), block_channels.get());
+            }
+            Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
+                let operand = match operand {
+                    VectorOperand::A => 0,
+                    VectorOperand::B => 1,
+                    VectorOperand::Out => 2,
+                };
+                unit.pitch[operand] = Pitch { row: row_pitch.get(), pixel: pixel_pitch.get() };
+            }
+            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, signed_out: _ } => {
+                (unit.zero_a, unit.zero_b) = (zero_a.get() as i32, zero_b.get() as i32);
+                (unit.zero_out, unit.low, unit.high) = (zero_out.get() as i32, low.get() as i32, high.get() as i32);
+                (unit.signed_a, unit.signed_b) = (signed_a.0, signed_b.0);
+            }
+            Operation::VectorScale { a, b, out } => {
+                (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
+            }
+            Operation::VectorWindow {
+                kernel_h,
+                kernel_w,
+                stride_h,
+                stride_w,
+                pad_top,
+                pad_left,
+                pad_bottom,
+                pad_right,
+                in_height,
+                in_width,
+            } => {
+                (unit.kernel_h, unit.kernel_w) = (kernel_h.get(), kernel_w.get());
+                (unit.stride_h, unit.stride_w) = (stride_h.get(), stride_w.get());
+                (unit.pad_top, unit.pad_left) = (pad_top.get(), pad_left.get());
+                (unit.pad_bottom, unit.pad_right) = (pad_bottom.get(), pad_right.get());
+                (unit.in_height, unit.in_width) = (in_height.get(), in_width.get());
+            }
+            _ => {}
+        }
+    }
+}

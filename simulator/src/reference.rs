@@ -1,0 +1,300 @@
+//! The reference engine: every PE register, queue, token, port and burst, one cycle after the other.
+//!
+//! A cycle has three parts. *Settle*: what the last cycle did becomes visible, instructions end, tokens are given. *Decide*: fetch, starts and bursts are
+//! chosen on what is visible, units in the order of T-4. *Step*: every datapath takes its cycle. It knows no durations in advance, except how long DRAM's
+//! latency is; nothing is skipped but the PEs of an array through which no vector moves.
+//!
+//! The laws are `docs/machine.md` (M-x), `docs/timing.md` (T-x) and `docs/numerics.md` (N-x). Reading order: `work`, `footprint`, `traps`, `hazards` are what can be
+//! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
+
+mod address_generator;
+mod array;
+mod counters;
+mod dram;
+mod fetch;
+mod float;
+mod footprint;
+mod grid;
+mod hazards;
+mod load;
+mod operations;
+mod ports;
+mod store;
+mod tokens;
+mod traps;
+mod vector;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use systole_machine::isa::{Instruction, Unit};
+
+use self::array::Array;
+use self::counters::{Counters, Doing, token_stall};
+use self::dram::Bus;
+use self::fetch::{Fetch, Lane};
+use self::footprint::footprint;
+use self::load::Load;
+use self::ports::{Bank, Ports};
+use self::store::Store;
+use self::tokens::Tokens;
+use self::vector::VectorUnit;
+use self::work::Work;
+use crate::contract::{EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trap, Waiting};
+
+/// Runs a program cycle by cycle, at most `fuel_cycles` of them. `image` is what DRAM holds at first: addresses and bytes; the rest of DRAM and all buffers
+/// are zero.
+///
+/// # Errors
+/// A segment of the image beyond `job.dram_bytes`; a program that still runs after the fuel.
+pub fn run(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<(Timing, Memories), EngineError> {
+    let memories = initial(job, image)?;
+    let works = work::resolve(job.instructions);
+    let stop = hazards::stop_of(job, &works);
+    let count = stop.map_or(job.instructions.len(), |(index, _)| index);
+    let mut engine = Engine::new(job, &works[..count], memories);
+    while engine.cycle() {
+        if engine.now >= fuel_cycles {
+            return Err(EngineError::OutOfFuel(fuel_cycles));
+        }
+    }
+    Ok(engine.finish(job.instructions.len(), stop))
+}
+
+/// M-1.
+fn initial(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
+    let end = image.iter().map(|(address, bytes)| address.saturating_add(bytes.len() as u64)).max().unwrap_or(0);
+    if end > job.dram_bytes {
+        return Err(EngineError::ImageTooLarge { image: end, dram: job.dram_bytes });
+    }
+    let machine = job.machine;
+    let words = machine.accumulator_vectors() * u64::from(machine.array.columns);
+    let mut dram = vec![0; job.dram_bytes as usize];
+    for (address, bytes) in image {
+        dram[*address as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
+    Ok(Memories {
+        dram,
+        activation: vec![0; machine.activation.capacity_bytes as usize],
+        weight: vec![0; machine.weight.capacity_bytes as usize],
+        accumulator: vec![0; words as usize],
+    })
+}
+
+struct Engine<'a> {
+    /// The program up to where it stops (M-13).
+    instructions: &'a [Instruction],
+    works: &'a [Work],
+    /// Banks that array and vector instructions hold.
+    banks: Vec<Vec<Bank>>,
+    now: u64,
+    fetch: Fetch,
+    lanes: [Lane; 4],
+    tokens: Tokens,
+    ports: Ports,
+    bus: Bus,
+    load: Load,
+    array: Array,
+    vector: VectorUnit,
+    store: Store,
+    memories: Memories,
+    counters: Counters,
+    fetches: Vec<u64>,
+    starts: Vec<Option<u64>>,
+    ends: Vec<Option<u64>>,
+}
+
+impl<'a> Engine<'a> {
+    fn new(job: &Job<'a>, works: &'a [Work], memories: Memories) -> Self {
+        let machine = job.machine;
+        let ports = Ports::new(machine);
+        let banks = works
+            .iter()
+            .map(|work| match work {
+                Work::Array(_) | Work::Vector(_) => ports.banks(&footprint(machine, work)),
+                _ => Vec::new(),
+            })
+            .collect();
+        Engine {
+            instructions: &job.instructions[..works.len()],
+            works,
+            banks,
+            now: 0,
+            fetch: Fetch::new(machine.control.issue_interval_cycles, machine.control.queue_depth),
+            lanes: Default::default(),
+            tokens: Tokens::default(),
+            ports,
+            bus: Bus::new(machine),
+            load: Load::new(machine),
+            array: Array::new(machine),
+            vector: VectorUnit::new(machine),
+            store: Store::new(machine),
+            memories,
+            counters: Counters::default(),
+            fetches: Vec::new(),
+            starts: vec![None; works.len()],
+            ends: vec![None; works.len()],
+        }
+    }
+
+    /// One cycle. False when nothing can happen any more.
+    fn cycle(&mut self) -> bool {
+        self.settle();
+        let fetched = self.fetch.decide(self.instructions, &self.lanes);
+        for unit in Unit::ALL {
+            self.start(unit);
+        }
+        let load_refused = self.load.write(&mut self.ports);
+        self.load.request(&mut self.bus);
+        let store_refused = self.store.read(&mut self.ports);
+        self.store.request(&mut self.bus);
+        let quiet = fetched.is_none() && self.lanes.iter().all(|lane| lane.in_flight.is_empty());
+        let doing = Unit::ALL.map(|unit| self.doing(unit, load_refused, store_refused));
+        self.counters.count(doing, quiet);
+        // A quiet machine changes only by fetch: no port is held, no token on its way.
+        let over = quiet && !self.fetch.has_room(self.instructions, &self.lanes);
+        self.step();
+        self.commit_fetch(fetched);
+        self.now += 1;
+        !over
+    }
+
+    /// The beginning of the cycle.
+    fn settle(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::settle_control);
+        while let Some(channel) = self.bus.arrive(self.now) {
+            if channel == Unit::Load {
+                self.load.arrive();
+            } else if self.store.arrive(&mut self.memories) {
+                self.lanes[Unit::Store as usize].finish();
+            }
+        }
+        if self.load.settle(&mut self.ports, &mut self.memories) {
+            self.lanes[Unit::Load as usize].finish();
+        }
+        self.store.settle(&mut self.ports, &self.memories);
+        if self.array.settle() {
+            self.lanes[Unit::Array as usize].finish();
+        }
+        if self.vector.settle(&mut self.memories) {
+            self.lanes[Unit::Vector as usize].finish();
+        }
+        for unit in Unit::ALL {
+            while let Some(flight) = self.lanes[unit as usize].retire() {
+                self.end(unit, flight.instruction);
+            }
+        }
+    }
+
+    /// M-8, T-4: tokens are given and ports returned at the beginning of e.
+    fn end(&mut self, unit: Unit, index: usize) {
+        self.ends[index] = Some(self.now);
+        self.tokens.give(unit, self.instructions[index].signal);
+        self.ports.release(unit, &self.banks[index]);
+    }
+
+    /// T-2: starts the unit's next instruction where it can. Array comes before vector (T-4).
+    fn start(&mut self, unit: Unit) {
+        let lane = &mut self.lanes[unit as usize];
+        let Some(&index) = lane.queue.front() else { return };
+        let engaged = match unit {
+            Unit::Load => self.load.engaged(),
+            Unit::Array => self.array.engaged(),
+            Unit::Vector => self.vector.engaged(),
+            Unit::Store => self.store.engaged(),
+        };
+        let wait = self.instructions[index].wait;
+        if engaged
+            || lane.engaged
+            || !self.tokens.missing(unit, wait).is_empty()
+            || !self.ports.free(unit, &self.banks[index])
+        {
+            return;
+        }
+        lane.start(index, matches!(self.works[index], Work::Control));
+        self.tokens.take(unit, wait);
+        self.ports.hold(unit, &self.banks[index]);
+        self.starts[index] = Some(self.now);
+        match &self.works[index] {
+            Work::Control => {}
+            Work::Load(transfer) => self.load.start(*transfer),
+            Work::Array(convolution) => self.array.start(**convolution),
+            Work::Vector(work) => self.vector.start(work),
+            Work::Store(transfer) => self.store.start(*transfer),
+        }
+    }
+
+    /// T-10.
+    fn doing(&self, unit: Unit, load_refused: bool, store_refused: bool) -> Doing {
+        let lane = &self.lanes[unit as usize];
+        if !lane.in_flight.is_empty() {
+            let (moving, refused) = match unit {
+                Unit::Load => (self.load.moving(), load_refused),
+                Unit::Store => (self.store.moving(), store_refused),
+                Unit::Array | Unit::Vector => return Doing::Busy,
+            };
+            return if moving || lane.engaged {
+                Doing::Busy
+            } else if refused {
+                Doing::Stalled(Stall::Port)
+            } else {
+                Doing::Stalled(Stall::Dram)
+            };
+        }
+        let Some(&index) = lane.queue.front() else { return Doing::Idle };
+        let missing = self.tokens.missing(unit, self.instructions[index].wait);
+        Doing::Stalled(missing.first().map_or(Stall::Port, |&from| token_stall(from)))
+    }
+
+    /// All datapaths.
+    fn step(&mut self) {
+        self.bus.step(self.now);
+        self.load.step();
+        self.store.step();
+        self.vector.step();
+        self.array.step(&mut self.memories);
+    }
+
+    fn commit_fetch(&mut self, fetched: Option<usize>) {
+        if let Some(index) = fetched {
+            self.lanes[self.instructions[index].unit() as usize].queue.push_back(index);
+            self.fetches.push(self.now);
+        }
+        self.fetch.commit(fetched);
+    }
+
+    fn outcome(&self, stop: Option<(usize, Trap)>) -> Outcome {
+        let reached = self.fetch.fetched() == self.instructions.len();
+        match stop {
+            Some((instruction, trap)) if reached => return Outcome::Trap { trap, instruction },
+            None if self.ends.iter().all(Option::is_some) => return Outcome::Halted,
+            _ => {}
+        }
+        let waiting = Unit::ALL.into_iter().filter_map(|unit| {
+            let instruction = *self.lanes[unit as usize].queue.front()?;
+            let missing = self.tokens.missing(unit, self.instructions[instruction].wait);
+            Some(Waiting { unit, instruction, missing })
+        });
+        Outcome::Deadlock { waiting: waiting.collect() }
+    }
+
+    fn finish(self, instructions: usize, stop: Option<(usize, Trap)>) -> (Timing, Memories) {
+        let outcome = self.outcome(stop);
+        let mut spans = vec![None; instructions];
+        for (index, fetch) in self.fetches.iter().enumerate() {
+            if let (Some(start), Some(end)) = (self.starts[index], self.ends[index]) {
+                spans[index] = Some(Span { fetch: *fetch, start, end });
+            }
+        }
+        let burst_bytes = u64::from(self.bus.burst_bytes());
+        let timing = Timing {
+            outcome,
+            total_cycles: self.counters.total,
+            spans,
+            units: self.counters.units,
+            dram_bus_bytes: self.bus.bursts.map(|bursts| bursts * burst_bytes),
+        };
+        (timing, self.memories)
+    }
+}

@@ -1,0 +1,49 @@
+//! T-10, T-11: what each unit does in each cycle, and the total.
+//!
+//! A cycle in which nothing is under way and nothing fetched counts only if a later one is not like that: the total ends with the last end or fetch.
+
+use systole_machine::isa::Unit;
+
+use crate::contract::{Stall, UnitCycles};
+
+/// What a unit does in a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    Busy,
+    Stalled(Stall),
+    Idle,
+}
+
+/// Sums so far.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) units: [UnitCycles; 4],
+    pub(super) total: u64,
+    /// Quiet cycles since the last that counts.
+    quiet: Vec<[Doing; 4]>,
+}
+
+impl Counters {
+    /// One cycle; `quiet` when nothing is under way and nothing was fetched.
+    pub(super) fn count(&mut self, doing: [Doing; 4], quiet: bool) {
+        self.quiet.push(doing);
+        if quiet {
+            return;
+        }
+        for doing in std::mem::take(&mut self.quiet) {
+            self.total += 1;
+            for (unit, doing) in self.units.iter_mut().zip(doing) {
+                match doing {
+                    Doing::Busy => unit.busy += 1,
+                    Doing::Stalled(stall) => unit.stalls[stall as usize] += 1,
+                    Doing::Idle => unit.idle += 1,
+                }
+            }
+        }
+    }
+}
+
+/// The cause for lacking this unit's token.
+pub(super) fn token_stall(unit: Unit) -> Stall {
+    Stall::ALL[unit as usize]
+}

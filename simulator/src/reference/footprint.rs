@@ -1,0 +1,109 @@
+//! M-9: the bytes of an instruction that count for ports, bounds and races. No judgement on them.
+
+use systole_machine::spec::Machine;
+
+use super::work::{Convolution, Memory, Transfer, VectorWork, Work, div_ceil};
+
+/// A range `[first, end)` of a memory: bytes, or vectors of the accumulators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Access {
+    pub(super) memory: Memory,
+    pub(super) write: bool,
+    pub(super) first: i128,
+    pub(super) end: i128,
+}
+
+/// The ranges of an instruction whose shape is valid, in order and joined where they touch. Rows of a DMA run one by one: in bounds, there are no more of
+/// them than the buffer has bytes.
+pub(super) fn footprint(machine: &Machine, work: &Work) -> Vec<Access> {
+    match work {
+        Work::Control => Vec::new(),
+        Work::Load(transfer) => joined(rows_of(transfer, false)),
+        Work::Store(transfer) => joined(rows_of(transfer, true)),
+        Work::Array(convolution) => joined(of_array(machine, convolution)),
+        Work::Vector(vector) => joined(of_vector(vector)),
+    }
+}
+
+/// As [`footprint`], but with one range from the first to the last byte for each side of a DMA run: enough to judge bounds, and small for every shape.
+pub(super) fn extents(machine: &Machine, work: &Work) -> Vec<Access> {
+    match work {
+        Work::Load(transfer) => hull(transfer, false),
+        Work::Store(transfer) => hull(transfer, true),
+        _ => footprint(machine, work),
+    }
+}
+
+fn access(memory: Memory, write: bool, first: i64, length: i128) -> Access {
+    Access { memory, write, first: i128::from(first), end: i128::from(first) + length }
+}
+
+fn hull(t: &Transfer, store: bool) -> Vec<Access> {
+    let length = |row: i64, plane: i64| {
+        i128::from(t.planes - 1) * i128::from(plane)
+            + i128::from(t.rows - 1) * i128::from(row)
+            + i128::from(t.row_bytes)
+    };
+    vec![
+        access(Memory::Dram, store, t.dram, length(t.dram_row, t.dram_plane)),
+        access(t.memory(), !store, t.buffer, length(t.buffer_row, t.buffer_plane)),
+    ]
+}
+
+fn rows_of(t: &Transfer, store: bool) -> Vec<Access> {
+    let mut ranges = Vec::new();
+    for plane in 0..t.planes {
+        for row in 0..t.rows {
+            let dram = t.dram + plane * t.dram_plane + row * t.dram_row;
+            let buffer = t.buffer + plane * t.buffer_plane + row * t.buffer_row;
+            ranges.push(access(Memory::Dram, store, dram, t.row_bytes.into()));
+            ranges.push(access(t.memory(), !store, buffer, t.row_bytes.into()));
+        }
+    }
+    ranges
+}
+
+fn of_array(machine: &Machine, c: &Convolution) -> Vec<Access> {
+    let rows = i64::from(machine.array.rows);
+    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.channels;
+    let mut ranges: Vec<Access> = (0..c.blocks)
+        .map(|block| access(Memory::Activation, false, c.activation + block * c.block_step, tile.into()))
+        .collect();
+    let folds = i128::from(c.kernel_h * c.runs()) * i128::from(c.chunks(rows));
+    let tile_bytes = i128::from(rows) * i128::from(machine.array.columns);
+    ranges.push(access(Memory::Weight, false, c.weight, i128::from(c.blocks) * folds * tile_bytes));
+    ranges.push(access(Memory::Accumulator, true, c.accumulator, i128::from(c.blocks) * i128::from(c.pixels())));
+    ranges
+}
+
+fn of_vector(v: &VectorWork) -> Vec<Access> {
+    let mut ranges = Vec::new();
+    for (tensor, write) in [(v.a, false), (v.b, false), (Some(v.out), true)] {
+        if let Some(tensor) = tensor {
+            ranges.push(access(Memory::Activation, write, tensor.address, (tensor.end() - tensor.address).into()));
+        }
+    }
+    if let Some(params) = v.params {
+        ranges.push(access(Memory::Activation, false, params, i128::from(v.channels) * 8));
+    }
+    if let Some(accumulator) = v.accumulator {
+        let vectors = i128::from(div_ceil(v.channels, v.block_channels)) * i128::from(v.height * v.width);
+        ranges.push(access(Memory::Accumulator, false, accumulator, vectors));
+    }
+    ranges
+}
+
+/// Sorted by memory, kind and address; ranges of one kind that touch or overlap become one.
+fn joined(mut ranges: Vec<Access>) -> Vec<Access> {
+    ranges.sort_unstable();
+    let mut result: Vec<Access> = Vec::new();
+    for range in ranges {
+        match result.last_mut() {
+            Some(last) if (last.memory, last.write) == (range.memory, range.write) && range.first <= last.end => {
+                last.end = last.end.max(range.end);
+            }
+            _ => result.push(range),
+        }
+    }
+    result
+}

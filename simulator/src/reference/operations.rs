@@ -1,0 +1,170 @@
+//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10.
+
+use super::float::{exp2p, saturate};
+use super::work::{Kind, Tensor, VectorWork};
+use crate::contract::Memories;
+
+/// Every output byte with its address; the inputs are those of the moment. An accumulator vector has `columns` words.
+pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32) -> Vec<(i64, u8)> {
+    let operation = Operation { work, memories, columns: columns.into() };
+    let mut results = Vec::new();
+    for y in 0..work.height {
+        for x in 0..work.width {
+            if work.kind == Kind::Softmax {
+                let values = operation.softmax(y, x);
+                results.extend((0..).zip(values).map(|(channel, value)| (work.out.at(y, x, channel), value as u8)));
+            } else {
+                for channel in 0..work.channels {
+                    results.push((work.out.at(y, x, channel), operation.element(y, x, channel) as u8));
+                }
+            }
+        }
+    }
+    results
+}
+
+/// What a window of a pooling holds.
+struct Pool {
+    max: Option<i64>,
+    sum: i64,
+    inside: i64,
+    padded: i64,
+}
+
+struct Operation<'a> {
+    work: &'a VectorWork,
+    memories: &'a Memories,
+    columns: i64,
+}
+
+impl Operation<'_> {
+    fn element(&self, y: i64, x: i64, channel: i64) -> i64 {
+        let quant = &self.work.quant;
+        let [scale_a, scale_b, scale_out] = self.work.scales;
+        match self.work.kind {
+            Kind::Requant => self.requant(y, x, channel),
+            Kind::Add => self.sum(self.a(y, x, channel), self.b(y, x, channel)),
+            Kind::AddChannel => self.sum(self.a(y, x, channel), self.constant(channel)),
+            Kind::Mul => self.product(self.a(y, x, channel), self.b(y, x, channel)),
+            Kind::MulChannel => self.product(self.a(y, x, channel), self.constant(channel)),
+            Kind::Affine => {
+                // N-8
+                let v = self.a(y, x, channel) as f32 * scale_a;
+                let w = v * self.real_parameter(channel, 0) + self.real_parameter(channel, 4);
+                self.output(w / scale_out)
+            }
+            // N-9
+            Kind::Rescale => self.output((self.a(y, x, channel) as f32 * scale_a) / scale_out),
+            // N-4: the zero point plays no part.
+            Kind::MaxPool => self.pool(y, x, channel).max.unwrap_or(i64::MIN).clamp(quant.low, quant.high),
+            Kind::AveragePool { include_pad } => {
+                // N-5
+                let pool = self.pool(y, x, channel);
+                let count = if include_pad { pool.padded } else { pool.inside }.max(1);
+                let sum = pool.sum - pool.inside * quant.zero_a;
+                self.output(sum as f32 * (scale_a / (scale_out * count as f32)))
+            }
+            Kind::Softmax => quant.low,
+        }
+    }
+
+    /// `sat(rhe(value) + zy)`.
+    fn output(&self, value: f32) -> i64 {
+        let quant = &self.work.quant;
+        saturate(value, quant.zero_out, quant.low, quant.high)
+    }
+
+    /// A byte of the activation buffer as a number.
+    fn byte(&self, address: i64, signed: bool) -> i64 {
+        let byte = self.memories.activation[address as usize];
+        if signed { i64::from(byte as i8) } else { i64::from(byte) }
+    }
+
+    fn raw(&self, tensor: Option<Tensor>, signed: bool, y: i64, x: i64, channel: i64) -> i64 {
+        tensor.map_or(0, |tensor| self.byte(tensor.at(y, x, channel), signed))
+    }
+
+    /// First operand minus its zero point.
+    fn a(&self, y: i64, x: i64, channel: i64) -> i32 {
+        let quant = &self.work.quant;
+        (self.raw(self.work.a, quant.signed_a, y, x, channel) - quant.zero_a) as i32
+    }
+
+    /// Second operand minus its zero point.
+    fn b(&self, y: i64, x: i64, channel: i64) -> i32 {
+        let quant = &self.work.quant;
+        (self.raw(self.work.b, quant.signed_b, y, x, channel) - quant.zero_b) as i32
+    }
+
+    /// Second operand of a channel minus its zero point, modulo 2^32.
+    fn constant(&self, channel: i64) -> i32 {
+        self.parameter(channel, 0).wrapping_sub(self.work.quant.zero_b as i32)
+    }
+
+    fn parameter(&self, channel: i64, offset: i64) -> i32 {
+        let address = (self.work.params.unwrap_or(0) + 8 * channel + offset) as usize;
+        i32::from_le_bytes(std::array::from_fn(|byte| self.memories.activation[address + byte]))
+    }
+
+    fn real_parameter(&self, channel: i64, offset: i64) -> f32 {
+        f32::from_bits(self.parameter(channel, offset) as u32)
+    }
+
+    /// N-1 after the sum.
+    fn requant(&self, y: i64, x: i64, channel: i64) -> i64 {
+        let work = self.work;
+        let vector = work.accumulator.unwrap_or(0)
+            + (channel / work.block_channels) * work.height * work.width
+            + y * work.width
+            + x;
+        let word = self.memories.accumulator[(vector * self.columns + channel % work.block_channels) as usize];
+        let sum = word.wrapping_add(self.parameter(channel, 0));
+        self.output(sum as f32 * self.real_parameter(channel, 4))
+    }
+
+    /// N-6
+    fn sum(&self, a: i32, b: i32) -> i64 {
+        let [scale_a, scale_b, scale_out] = self.work.scales;
+        let v = a as f32 * scale_a + b as f32 * scale_b;
+        self.output(v / scale_out)
+    }
+
+    /// N-7
+    fn product(&self, a: i32, b: i32) -> i64 {
+        let [scale_a, scale_b, scale_out] = self.work.scales;
+        self.output(a.wrapping_mul(b) as f32 * ((scale_a * scale_b) / scale_out))
+    }
+
+    fn pool(&self, y: i64, x: i64, channel: i64) -> Pool {
+        let w = &self.work.window;
+        let mut pool = Pool { max: None, sum: 0, inside: 0, padded: 0 };
+        for kernel_row in 0..w.kernel_h {
+            let row = y * w.stride_h - w.pad_top + kernel_row;
+            for kernel_column in 0..w.kernel_w {
+                let column = x * w.stride_w - w.pad_left + kernel_column;
+                if (0..w.in_height).contains(&row) && (0..w.in_width).contains(&column) {
+                    let value = self.raw(self.work.a, self.work.quant.signed_a, row, column, channel);
+                    pool.max = Some(pool.max.map_or(value, |max| max.max(value)));
+                    pool.sum += value;
+                    pool.inside += 1;
+                }
+                if row < w.in_height + w.pad_bottom && column < w.in_width + w.pad_right {
+                    // Never before −pad: the window begins there.
+                    pool.padded += 1;
+                }
+            }
+        }
+        pool
+    }
+
+    /// N-10 for one pixel.
+    fn softmax(&self, y: i64, x: i64) -> Vec<i64> {
+        let work = self.work;
+        let [scale_a, _, scale_out] = work.scales;
+        let values: Vec<i64> = (0..work.channels).map(|c| self.raw(work.a, work.quant.signed_a, y, x, c)).collect();
+        let max = values.iter().copied().max().unwrap_or(0);
+        let exponentials: Vec<f32> = values.iter().map(|value| exp2p(-((max - value) as f32 * scale_a))).collect();
+        let total = exponentials.iter().fold(0.0f32, |total, e| total + e);
+        exponentials.iter().map(|e| self.output((e / total) / scale_out)).collect()
+    }
+}

@@ -1,0 +1,118 @@
+//! T-6: how long a vector instruction takes, element by element; its data is in `operations`.
+
+use std::collections::VecDeque;
+
+use systole_machine::spec::Machine;
+
+use super::operations::results;
+use super::work::{Kind, VectorWork};
+use crate::contract::Memories;
+
+/// Groups of elements; a cycle takes up to `rate` of one group.
+#[derive(Clone, Copy, Debug)]
+struct Phase {
+    /// Elements left of the current group.
+    left: u64,
+    /// Elements of a group.
+    group: u64,
+    /// Groups left, with the current one.
+    groups: u64,
+    rate: u64,
+}
+
+struct Running {
+    phases: VecDeque<Phase>,
+    work: VectorWork,
+}
+
+/// The vector unit.
+pub(super) struct VectorUnit {
+    lanes: u64,
+    requantise: u64,
+    latency: u64,
+    activation_port: u64,
+    accumulator_port: u64,
+    columns: u32,
+    running: Option<Running>,
+}
+
+impl VectorUnit {
+    pub(super) fn new(machine: &Machine) -> Self {
+        VectorUnit {
+            lanes: machine.vector.lanes.into(),
+            requantise: machine.vector.requantise_per_cycle.into(),
+            latency: machine.vector.latency_cycles.into(),
+            activation_port: machine.activation.port_bytes.into(),
+            accumulator_port: machine.accumulator.port_bytes.into(),
+            columns: machine.array.columns,
+            running: None,
+        }
+    }
+
+    /// Whether an operation is under way.
+    pub(super) fn engaged(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub(super) fn start(&mut self, work: &VectorWork) {
+        self.running = Some(Running { phases: self.phases(work), work: *work });
+    }
+
+    /// Beginning of a cycle: an operation that has had its cycles reads its inputs and writes its results. True when there is one. Nobody else may have
+    /// touched either since its start (M-12).
+    pub(super) fn settle(&mut self, memories: &mut Memories) -> bool {
+        let Some(running) = self.running.take_if(|running| running.phases.is_empty()) else { return false };
+        for (address, byte) in results(&running.work, memories, self.columns) {
+            memories.activation[address as usize] = byte;
+        }
+        true
+    }
+
+    /// The cycle passes.
+    pub(super) fn step(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let Some(phase) = running.phases.front_mut() else { return };
+        phase.left = phase.left.saturating_sub(phase.rate);
+        if phase.left == 0 {
+            (phase.left, phase.groups) = (phase.group, phase.groups - 1);
+        }
+        if phase.groups == 0 {
+            running.phases.pop_front();
+        }
+    }
+
+    fn phases(&self, work: &VectorWork) -> VecDeque<Phase> {
+        let (channels, pixels) = (work.channels as u64, (work.height * work.width) as u64);
+        let rate = self.lanes.min(self.activation_port).max(1);
+        let phase = |group, groups, rate| Phase { left: group, group, groups, rate };
+        let parameters = |channels: u64| phase(8 * channels, 1, self.activation_port);
+        let mut phases = VecDeque::new();
+        match work.kind {
+            Kind::Requant => {
+                let rate = self.requantise.min(self.accumulator_port / 4).min(self.activation_port).max(1);
+                let mut left = channels;
+                while left > 0 {
+                    let block = left.min(work.block_channels as u64);
+                    phases.push_back(parameters(block));
+                    phases.push_back(phase(pixels * block, 1, rate));
+                    left -= block;
+                }
+            }
+            Kind::Add | Kind::Mul | Kind::Rescale => phases.push_back(phase(pixels * channels, 1, rate)),
+            Kind::AddChannel | Kind::MulChannel | Kind::Affine => {
+                phases.push_back(parameters(channels));
+                phases.push_back(phase(pixels * channels, 1, rate));
+            }
+            Kind::MaxPool | Kind::AveragePool { .. } => {
+                let window = (work.window.kernel_h * work.window.kernel_w) as u64;
+                phases.push_back(phase(pixels * channels * window, 1, rate));
+            }
+            // Three passes over the channels of each pixel.
+            Kind::Softmax => phases.push_back(phase(channels, 3 * pixels, rate)),
+        }
+        if self.latency > 0 {
+            phases.push_back(phase(self.latency, 1, 1));
+        }
+        phases
+    }
+}

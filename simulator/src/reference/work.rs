@@ -1,0 +1,413 @@
+//! M-3: configuration registers, and each instruction with the registers that it reads filled in.
+//!
+//! A unit runs its queue in program order, so an instruction sees the registers as all earlier instructions of its unit left them;
+//! this does not depend on time. Nothing is checked here (see `traps`).
+
+use systole_machine::isa::{Instruction, Operation, Space, Unit, VectorOperand};
+
+/// A memory of the machine (M-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Memory {
+    Dram,
+    Activation,
+    Weight,
+    /// Addressed by vectors of C words.
+    Accumulator,
+}
+
+/// M-4: bytes, distances in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Transfer {
+    pub(super) dram: i64,
+    pub(super) buffer: i64,
+    pub(super) row_bytes: i64,
+    pub(super) rows: i64,
+    pub(super) planes: i64,
+    pub(super) dram_row: i64,
+    pub(super) dram_plane: i64,
+    pub(super) buffer_row: i64,
+    pub(super) buffer_plane: i64,
+    pub(super) to_weight: bool,
+}
+
+impl Transfer {
+    /// The buffer on the chip's side.
+    pub(super) fn memory(&self) -> Memory {
+        if self.to_weight { Memory::Weight } else { Memory::Activation }
+    }
+}
+
+/// M-5 with all registers of the array.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Convolution {
+    pub(super) height: i64,
+    pub(super) width: i64,
+    pub(super) row_pitch: i64,
+    pub(super) pixel_pitch: i64,
+    pub(super) kernel_h: i64,
+    pub(super) kernel_w: i64,
+    pub(super) stride_h: i64,
+    pub(super) stride_w: i64,
+    pub(super) dilation_h: i64,
+    pub(super) dilation_w: i64,
+    pub(super) pad_top: i64,
+    pub(super) pad_left: i64,
+    pub(super) packed: bool,
+    pub(super) height_out: i64,
+    pub(super) width_out: i64,
+    pub(super) channels: i64,
+    pub(super) block_step: i64,
+    pub(super) zero_activation: i64,
+    pub(super) zero_weight: i64,
+    pub(super) signed_activation: bool,
+    pub(super) signed_weight: bool,
+    pub(super) activation: i64,
+    pub(super) weight: i64,
+    pub(super) accumulator: i64,
+    pub(super) blocks: i64,
+    pub(super) accumulate: bool,
+}
+
+impl Convolution {
+    /// Bytes of a run.
+    pub(super) fn run_bytes(&self) -> i64 {
+        if self.packed { self.kernel_w * self.channels } else { self.channels }
+    }
+
+    /// Runs of a kernel row.
+    pub(super) fn runs(&self) -> i64 {
+        if self.packed { 1 } else { self.kernel_w }
+    }
+
+    /// Chunks of a run on `rows` array rows.
+    pub(super) fn chunks(&self, rows: i64) -> i64 {
+        div_ceil(self.run_bytes(), rows)
+    }
+
+    /// Output pixels of a block.
+    pub(super) fn pixels(&self) -> i64 {
+        self.height_out * self.width_out
+    }
+}
+
+/// Which vector operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    Requant,
+    Add,
+    Mul,
+    AddChannel,
+    MulChannel,
+    Affine,
+    Rescale,
+    MaxPool,
+    AveragePool {
+        include_pad: bool,
+    },
+    Softmax,
+}
+
+impl Kind {
+    /// Whether the first tensor operand is a pooling's input tile.
+    pub(super) fn pools(self) -> bool {
+        matches!(self, Kind::MaxPool | Kind::AveragePool { .. })
+    }
+}
+
+/// Address and pitches of a tensor operand (M-6).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tensor {
+    pub(super) address: i64,
+    pub(super) row_pitch: i64,
+    pub(super) pixel_pitch: i64,
+    pub(super) height: i64,
+    pub(super) width: i64,
+    pub(super) channels: i64,
+}
+
+impl Tensor {
+    /// Address of an element.
+    pub(super) fn at(&self, y: i64, x: i64, channel: i64) -> i64 {
+        self.address + y * self.row_pitch + x * self.pixel_pitch + channel
+    }
+
+    /// One past the last element.
+    pub(super) fn end(&self) -> i64 {
+        self.at(self.height - 1, self.width - 1, self.channels)
+    }
+}
+
+/// `ve.window`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Window {
+    pub(super) kernel_h: i64,
+    pub(super) kernel_w: i64,
+    pub(super) stride_h: i64,
+    pub(super) stride_w: i64,
+    pub(super) pad_top: i64,
+    pub(super) pad_left: i64,
+    pub(super) pad_bottom: i64,
+    pub(super) pad_right: i64,
+    pub(super) in_height: i64,
+    pub(super) in_width: i64,
+}
+
+/// `ve.quant`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quant {
+    pub(super) zero_a: i64,
+    pub(super) zero_b: i64,
+    pub(super) zero_out: i64,
+    pub(super) low: i64,
+    pub(super) high: i64,
+    pub(super) signed_a: bool,
+    pub(super) signed_b: bool,
+}
+
+/// M-7 with all registers of the vector unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct VectorWork {
+    pub(super) kind: Kind,
+    pub(super) height: i64,
+    pub(super) width: i64,
+    pub(super) channels: i64,
+    pub(super) block_channels: i64,
+    pub(super) a: Option<Tensor>,
+    pub(super) b: Option<Tensor>,
+    pub(super) out: Tensor,
+    pub(super) params: Option<i64>,
+    pub(super) accumulator: Option<i64>,
+    pub(super) window: Window,
+    pub(super) quant: Quant,
+    /// Scales a, b, out.
+    pub(super) scales: [f32; 3],
+}
+
+/// What an instruction does.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    /// Configuration or sync: one cycle, no data.
+    Control,
+    Load(Transfer),
+    Array(Box<Convolution>),
+    Vector(Box<VectorWork>),
+    Store(Transfer),
+}
+
+/// Rounded up, for positive divisors.
+pub(super) fn div_ceil(value: i64, by: i64) -> i64 {
+    (value + by - 1) / by
+}
+
+#[derive(Default)]
+struct Registers {
+    load: Transfer,
+    store: Transfer,
+    array: Convolution,
+    vector: VectorWork,
+    /// Row and pixel pitch of a, b, out.
+    pitches: [(i64, i64); 3],
+}
+
+/// The instructions with their registers, one entry each.
+pub(super) fn resolve(instructions: &[Instruction]) -> Vec<Work> {
+    let mut registers = Registers::default();
+    instructions
+        .iter()
+        .map(|instruction| match instruction.unit() {
+            Unit::Load | Unit::Store => registers.transfer(&instruction.operation),
+            Unit::Array => registers.convolution(&instruction.operation),
+            Unit::Vector => registers.vector(&instruction.operation),
+        })
+        .collect()
+}
+
+macro_rules! int {
+    ($value:expr) => {
+        $value.get() as i64
+    };
+}
+
+impl Registers {
+    fn transfer(&mut self, operation: &Operation) -> Work {
+        let registers = if operation.unit() == Unit::Load { &mut self.load } else { &mut self.store };
+        match *operation {
+            Operation::LoadShape { row_bytes, rows, planes } | Operation::StoreShape { row_bytes, rows, planes } => {
+                (registers.row_bytes, registers.rows, registers.planes) = (int!(row_bytes), int!(rows), int!(planes));
+            }
+            Operation::LoadDramPitch { row_pitch, plane_pitch }
+            | Operation::StoreDramPitch { row_pitch, plane_pitch } => {
+                (registers.dram_row, registers.dram_plane) = (int!(row_pitch), int!(plane_pitch));
+            }
+            Operation::LoadBufferPitch { row_pitch, plane_pitch }
+            | Operation::StoreBufferPitch { row_pitch, plane_pitch } => {
+                (registers.buffer_row, registers.buffer_plane) = (int!(row_pitch), int!(plane_pitch));
+            }
+            Operation::LoadRun { dram, buffer, space } => {
+                let to_weight = space == Space::Weight;
+                return Work::Load(Transfer { dram: int!(dram), buffer: int!(buffer), to_weight, ..*registers });
+            }
+            Operation::StoreRun { dram, buffer } => {
+                return Work::Store(Transfer { dram: int!(dram), buffer: int!(buffer), ..*registers });
+            }
+            _ => {}
+        }
+        Work::Control
+    }
+
+    fn convolution(&mut self, operation: &Operation) -> Work {
+        let r = &mut self.array;
+        match *operation {
+            Operation::ArrayInput { height, width, row_pitch, pixel_pitch } => {
+                (r.height, r.width) = (int!(height), int!(width));
+                (r.row_pitch, r.pixel_pitch) = (int!(row_pitch), int!(pixel_pitch));
+            }
+            Operation::ArrayWindow {
+                kernel_h,
+                kernel_w,
+                stride_h,
+                stride_w,
+                dilation_h,
+                dilation_w,
+                pad_top,
+                pad_left,
+                packed,
+            } => {
+                (r.kernel_h, r.kernel_w, r.stride_h, r.stride_w) =
+                    (int!(kernel_h), int!(kernel_w), int!(stride_h), int!(stride_w));
+                (r.dilation_h, r.dilation_w, r.pad_top, r.pad_left) =
+                    (int!(dilation_h), int!(dilation_w), int!(pad_top), int!(pad_left));
+                r.packed = packed.0;
+            }
+            Operation::ArrayOutput { height, width, channels, block_step } => {
+                (r.height_out, r.width_out) = (int!(height), int!(width));
+                (r.channels, r.block_step) = (int!(channels), int!(block_step));
+            }
+            Operation::ArrayQuant { zero_activation, zero_weight, signed_activation, signed_weight } => {
+                (r.zero_activation, r.zero_weight) = (zero_activation.get(), zero_weight.get());
+                (r.signed_activation, r.signed_weight) = (signed_activation.0, signed_weight.0);
+            }
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate } => {
+                return Work::Array(Box::new(Convolution {
+                    activation: int!(activation),
+                    weight: int!(weight),
+                    accumulator: int!(accumulator),
+                    blocks: int!(blocks),
+                    accumulate: accumulate.0,
+                    ..*r
+                }));
+            }
+            _ => {}
+        }
+        Work::Control
+    }
+
+    fn vector(&mut self, operation: &Operation) -> Work {
+        match *operation {
+            Operation::VectorShape { .. }
+            | Operation::VectorPitch { .. }
+            | Operation::VectorQuant { .. }
+            | Operation::VectorScale { .. }
+            | Operation::VectorWindow { .. }
+            | Operation::VectorSync { .. } => {
+                self.configure_vector(operation);
+                Work::Control
+            }
+            Operation::VectorRequant { accumulator, params, out, mode: _ } => {
+                let mut work = self.work(Kind::Requant, None, None, Some(int!(params)), int!(out));
+                work.accumulator = Some(int!(accumulator));
+                Work::Vector(Box::new(work))
+            }
+            _ => self.tensor_work(operation),
+        }
+    }
+
+    fn tensor_work(&self, operation: &Operation) -> Work {
+        let (kind, a, b, params, out) = match *operation {
+            Operation::VectorAdd { a, b, out } => (Kind::Add, a, Some(b), None, out),
+            Operation::VectorMul { a, b, out } => (Kind::Mul, a, Some(b), None, out),
+            Operation::VectorAddChannel { a, params, out } => (Kind::AddChannel, a, None, Some(params), out),
+            Operation::VectorMulChannel { a, params, out } => (Kind::MulChannel, a, None, Some(params), out),
+            Operation::VectorAffine { a, params, out } => (Kind::Affine, a, None, Some(params), out),
+            Operation::VectorRescale { a, out } => (Kind::Rescale, a, None, None, out),
+            Operation::VectorMaxPool { a, out } => (Kind::MaxPool, a, None, None, out),
+            Operation::VectorAveragePool { a, out, include_pad } => {
+                (Kind::AveragePool { include_pad: include_pad.0 }, a, None, None, out)
+            }
+            Operation::VectorSoftmax { a, out } => (Kind::Softmax, a, None, None, out),
+            _ => return Work::Control,
+        };
+        Work::Vector(Box::new(self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out))))
+    }
+
+    fn work(&self, kind: Kind, a: Option<i64>, b: Option<i64>, params: Option<i64>, out: i64) -> VectorWork {
+        let v = &self.vector;
+        let tensor = |address: i64, operand: VectorOperand, height: i64, width: i64| {
+            let (row_pitch, pixel_pitch) = self.pitches[operand as usize];
+            Tensor { address, row_pitch, pixel_pitch, height, width, channels: v.channels }
+        };
+        let (in_height, in_width) =
+            if kind.pools() { (v.window.in_height, v.window.in_width) } else { (v.height, v.width) };
+        VectorWork {
+            kind,
+            a: a.map(|address| tensor(address, VectorOperand::A, in_height, in_width)),
+            b: b.map(|address| tensor(address, VectorOperand::B, v.height, v.width)),
+            out: tensor(out, VectorOperand::Out, v.height, v.width),
+            params,
+            accumulator: None,
+            ..*v
+        }
+    }
+
+    fn configure_vector(&mut self, operation: &Operation) {
+        let v = &mut self.vector;
+        match *operation {
+            Operation::VectorShape { height, width, channels, block_channels } => {
+                (v.height, v.width) = (int!(height), int!(width));
+                (v.channels, v.block_channels) = (int!(channels), int!(block_channels));
+            }
+            Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
+                self.pitches[operand as usize] = (int!(row_pitch), int!(pixel_pitch));
+            }
+            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, signed_out: _ } => {
+                v.quant = Quant {
+                    zero_a: zero_a.get(),
+                    zero_b: zero_b.get(),
+                    zero_out: zero_out.get(),
+                    low: low.get(),
+                    high: high.get(),
+                    signed_a: signed_a.0,
+                    signed_b: signed_b.0,
+                };
+            }
+            Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
+            Operation::VectorWindow {
+                kernel_h,
+                kernel_w,
+                stride_h,
+                stride_w,
+                pad_top,
+                pad_left,
+                pad_bottom,
+                pad_right,
+                in_height,
+                in_width,
+            } => {
+                v.window = Window {
+                    kernel_h: int!(kernel_h),
+                    kernel_w: int!(kernel_w),
+                    stride_h: int!(stride_h),
+                    stride_w: int!(stride_w),
+                    pad_top: int!(pad_top),
+                    pad_left: int!(pad_left),
+                    pad_bottom: int!(pad_bottom),
+                    pad_right: int!(pad_right),
+                    in_height: int!(in_height),
+                    in_width: int!(in_width),
+                };
+            }
+            _ => {}
+        }
+    }
+}
