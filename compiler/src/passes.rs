@@ -137,7 +137,7 @@ pub fn legalise(imported: &Graph, policy: &NumericPolicy, values: &Values) -> Re
 }
 
 /// The float graph that calibration runs on: canonical, batch norm folded. Doing it twice changes nothing. With `values_real` false
-/// folded weights are unknown.
+/// folded weights are unknown. [`legalise`] takes the result in place of the imported graph, and then folds nothing again.
 ///
 /// # Errors
 /// As [`legalise`], for the passes that it runs.

@@ -44,7 +44,7 @@ impl<T: Copy + Default + Send + Sync> Group<'_, T> {
             output.par_chunks_mut(CHANNELS_PER_TASK * pixels).enumerate().for_each(|(task, planes)| {
                 for (pixel, patch) in block.clone().zip(patches.chunks_exact(length)) {
                     for (offset, plane) in planes.chunks_exact_mut(pixels).enumerate() {
-                        let channel = offset;
+                        let channel = task * CHANNELS_PER_TASK + offset;
                         let weights = &self.weights[channel * length..][..length];
                         plane[pixel] = finish(channel, dot(patch, weights));
                     }

@@ -112,7 +112,7 @@ fn views_keep_the_integers_and_refuse_to_requantise() {
 #[test]
 fn each_form_refuses_the_operators_of_the_other() {
     let x = u8_input("x", &[1, 1], 0.5, 9, vec![1]);
-    let error = quantised(Op::Relu, &[x.clone()], u8_out(&[1, 1], 0.5, 9)).unwrap_err();
+    let error = quantised(Op::Relu, std::slice::from_ref(&x), u8_out(&[1, 1], 0.5, 9)).unwrap_err();
     assert_eq!(error, GoldenError::Unsupported { node: "node".into(), op: "Relu" });
     let error = imported(Op::Rescale, &[x], u8_out(&[1, 1], 0.5, 9)).unwrap_err();
     assert_eq!(error, GoldenError::Unsupported { node: "node".into(), op: "Rescale" });

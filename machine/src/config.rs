@@ -13,6 +13,7 @@ mod node;
 mod read;
 mod resolve;
 mod schema;
+mod settings;
 mod suggest;
 mod units;
 mod values;
@@ -54,15 +55,27 @@ pub fn init_yaml() -> String {
 /// # Errors
 /// Everything that is wrong with the file, in order of place; a file that is not YAML at all gives one error.
 pub fn load(source: &str, path: &str) -> Result<Machine, Vec<ConfigError>> {
-    read(source).map_err(|mut errors| {
+    load_with(source, path, &[])
+}
+
+/// [`load`], with keys set from outside: `("array.rows", "32")`, `("dram.bandwidth", "25.6 GB/s")`. A key below a choice may leave the
+/// choice's name out; values are YAML.
+///
+/// # Errors
+/// As [`load`]. What is wrong with a setting is placed at the value that it replaces, or at the section that it adds to.
+pub fn load_with(source: &str, path: &str, settings: &[(&str, &str)]) -> Result<Machine, Vec<ConfigError>> {
+    read(source, settings).map_err(|mut errors| {
         errors.iter_mut().for_each(|error| path.clone_into(&mut error.path));
         errors
     })
 }
 
-fn read(source: &str) -> Result<Machine, Vec<ConfigError>> {
-    let node = node::parse(source).map_err(|error| vec![error])?;
+fn read(source: &str, settings: &[(&str, &str)]) -> Result<Machine, Vec<ConfigError>> {
+    let mut node = node::parse(source).map_err(|error| vec![error])?;
     let mut errors = Errors::new(source);
+    for (key, value) in settings {
+        settings::apply(&mut node, key, value, &mut errors);
+    }
     let machine = schema::Root::read(&node, "", &mut errors).and_then(|root| resolve::resolve(&root, &mut errors));
     match machine {
         Some(machine) if errors.is_empty() => Ok(machine),

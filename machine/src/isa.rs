@@ -5,6 +5,7 @@ pub mod arbitrary;
 pub mod assembler;
 pub mod document;
 pub mod format;
+mod meaning;
 pub mod operand;
 pub mod table;
 

@@ -3,6 +3,6 @@
 //! Sees no network and no verb. Reading order: [`config`], [`spec`], [`isa`].
 
 pub mod config;
-pub mod spec;
 pub mod isa;
 pub mod program;
+pub mod spec;

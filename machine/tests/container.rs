@@ -178,10 +178,7 @@ fn errors_say_what_and_where() {
     assert_eq!(damaged(code + 16, 0xff).to_string(), "instruction 1: opcode 0xff is not in the instruction table");
     assert_eq!(damaged(code + 15, 1).to_string(), "instruction 0: ld.sync: a reserved bit is set");
     let source = section(&bytes, 6);
-    assert_eq!(
-        damaged(source, 9),
-        ContainerError::Flaw(Flaw::SourceLayer { instruction: 0, layer: 9, layers: 1 })
-    );
+    assert_eq!(damaged(source, 9), ContainerError::Flaw(Flaw::SourceLayer { instruction: 0, layer: 9, layers: 1 }));
 }
 
 #[test]

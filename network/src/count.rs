@@ -2,6 +2,7 @@
 //!
 //! Counts use the shapes as they are (batch n counts n times) and saturate at `u64::MAX`. Only convolutions and fully connected layers
 //! multiply and accumulate here; pooling, batch norm and element-wise work do not count, as in the published tables.
+//! The graph's ids must be sound (V-1 of [`verify`](mod@crate::verify)).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,11 +5,16 @@
 mod account;
 mod channels;
 mod check;
+mod data;
 mod dma;
 mod duration;
+mod elementwise;
 mod footprint;
+mod gemm;
 mod hazard;
+mod pool;
 mod ports;
+mod simd;
 mod timeline;
 mod work;
 
@@ -30,9 +35,11 @@ pub fn timing(job: &Job) -> Timing {
 /// # Errors
 /// [`EngineError::ImageTooLarge`] where a piece of the image ends beyond `dram_bytes`.
 pub fn run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Memories), EngineError> {
-    let _ = image;
-    let memories = Memories { dram: vec![], activation: vec![], weight: vec![], accumulator: vec![] };
-    Ok((timing(job), memories))
+    let mut memories = data::memories(job, image)?;
+    let (steps, trap) = prepare(job);
+    let timing = time(job, &steps, trap);
+    data::execute(job, &steps, &timing.spans, &mut memories);
+    Ok((timing, memories))
 }
 
 /// The instructions before the first trap (M-13), resolved, and the trap with its index.
@@ -69,7 +76,8 @@ fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
         outcome,
         total_cycles: timeline.account.total(),
         units: Unit::ALL.map(|unit| timeline.account.cycles(unit)),
-        dram_bus_bytes: [timeline.load.channel.bursts, timeline.store.channel.bursts].map(|bursts| bursts * burst_bytes),
+        dram_bus_bytes: [timeline.load.channel.bursts, timeline.store.channel.bursts]
+            .map(|bursts| bursts * burst_bytes),
         spans: timeline.spans,
     }
 }

@@ -61,13 +61,14 @@ pub fn import_bytes(
     name: &str,
     options: &ImportOptions,
 ) -> Result<Graph, Vec<ImportError>> {
+    let file_bytes = bytes.len();
     let model = ModelProto::decode(bytes)
         .map_err(|e| vec![ImportError::invalid(format!("not an ONNX model, or a damaged one: {e}")).at("the file")])?;
     let opset = opset(&model).map_err(|e| vec![e.at("the file")])?;
     let Some(proto) = &model.graph else {
         return Err(vec![ImportError::invalid("not an ONNX model: it has no graph").at("the file")]);
     };
-    let mut importer = Importer::new(proto, name, folder);
+    let mut importer = Importer::new(proto, name, folder, file_bytes);
     check_initializer_names(&mut importer, proto);
     add_inputs(&mut importer, proto, options);
     for node in &proto.node {

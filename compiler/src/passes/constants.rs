@@ -20,7 +20,9 @@ pub(super) fn floats(tensor: &Tensor, seed: u64) -> Option<Vec<f32>> {
 
 /// Values of an integer constant; `None` when they are unknown.
 pub(super) fn integers(tensor: &Tensor) -> Option<Vec<i32>> {
-    let Some(Data::Stored(bytes)) = &tensor.data else { return None };
+    let Some(Data::Stored(bytes)) = &tensor.data else {
+        return None;
+    };
     match tensor.dtype {
         DType::I8 => Some(bytes.iter().map(|&b| i32::from(b as i8)).collect()),
         DType::U8 => Some(bytes.iter().map(|&b| i32::from(b)).collect()),
@@ -47,7 +49,9 @@ pub(super) fn reals(
     id: TensorId,
     seed: u64,
 ) -> Option<Vec<f32>> {
-    let Some(stored) = behind_dequantize(graph, producers, id) else { return floats(graph.tensor(id), seed) };
+    let Some(stored) = behind_dequantize(graph, producers, id) else {
+        return floats(graph.tensor(id), seed);
+    };
     let tensor = graph.tensor(stored);
     let quant = tensor.quant.as_ref()?;
     let inner: usize = quant.axis.map_or(usize::MAX, |axis| tensor.shape[axis + 1..].iter().product());

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use systole_network::graph::{Graph, NodeId};
 use systole_network::op::Op;
 use systole_network::tensor::{DType, Data, Tensor, TensorId, bytes_of_f32};
@@ -19,9 +20,22 @@ pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Ve
             Values::Real { seed, .. } => Some(*seed),
             Values::Structure => None,
         };
+        if let Some(seed) = seed {
+            draw_seeded(&mut state.graph, seed);
+        }
         fold(&mut state.graph, seed)?;
     }
     Ok(())
+}
+
+/// Draws all seeded constants of a network with batch norm at once, in parallel: nearly all of them are about to be folded.
+fn draw_seeded(graph: &mut Graph, seed: u64) {
+    if !graph.nodes.iter().any(|node| matches!(node.op, Op::BatchNorm { .. })) {
+        return;
+    }
+    graph.tensors.par_iter_mut().filter(|tensor| matches!(tensor.data, Some(Data::Seeded { .. }))).for_each(|tensor| {
+        tensor.data = constants::floats(tensor, seed).map(|values| Data::Stored(bytes_of_f32(&values)));
+    });
 }
 
 /// `seed` is absent when nobody will look at numbers.
@@ -34,8 +48,12 @@ fn fold(graph: &mut Graph, seed: Option<u64>) -> Result<(), Vec<PassError>> {
     let mut removed = BTreeSet::new();
     for id in order {
         let node = folder.graph.node(id);
-        let Some(&x) = node.inputs.first() else { continue };
-        let Some(&producer) = producers.get(&x) else { continue };
+        let Some(&x) = node.inputs.first() else {
+            continue;
+        };
+        let Some(&producer) = producers.get(&x) else {
+            continue;
+        };
         // Folding hands the output on, so the only reader of x is still the only one.
         let alone = consumers.get(&x).is_some_and(|readers| readers.len() == 1) && !folder.graph.outputs.contains(&x);
         if alone && folder.fold_into(id, producer) {
@@ -72,7 +90,9 @@ struct Folder<'a> {
 
 impl Folder<'_> {
     fn fold_into(&mut self, id: NodeId, producer: NodeId) -> bool {
-        let Some(affine) = self.affine(id) else { return false };
+        let Some(affine) = self.affine(id) else {
+            return false;
+        };
         match self.graph.node(producer).op {
             Op::Conv(_) | Op::FullyConnected => self.fold_into_linear(producer, affine),
             Op::BatchNorm { .. } if !matches!(self.graph.node(id).op, Op::BatchNorm { .. }) => {

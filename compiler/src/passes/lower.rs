@@ -47,8 +47,10 @@ pub(super) struct Lowering<'a> {
     pub(super) outputs: Vec<Boundary>,
     /// The integer tensor that stands for a source tensor; `None` if its maker failed.
     values: BTreeMap<TensorId, Option<TensorId>>,
-    /// Weights and operands that are made already, by source tensor.
-    constants: BTreeMap<TensorId, TensorId>,
+    /// Weights that are made already, by source tensor.
+    weights: BTreeMap<TensorId, TensorId>,
+    /// Constant operands of sums and products that are made already, by source tensor.
+    operands: BTreeMap<TensorId, TensorId>,
     tensor_names: BTreeSet<String>,
     node_names: BTreeSet<String>,
 }
@@ -64,7 +66,8 @@ impl<'a> Lowering<'a> {
             inputs: vec![],
             outputs: vec![],
             values: BTreeMap::new(),
-            constants: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            operands: BTreeMap::new(),
             tensor_names: BTreeSet::new(),
             node_names: BTreeSet::new(),
         }
@@ -152,7 +155,7 @@ impl<'a> Lowering<'a> {
 
     /// i8 weights from i8 behind a Dequantize, or from f32.
     fn weights(&mut self, id: TensorId, reader: NodeId) -> Result<TensorId> {
-        if let Some(&made) = self.constants.get(&id) {
+        if let Some(&made) = self.weights.get(&id) {
             return Ok(made);
         }
         let unsupported = |message: String| Failure::from(PassError::at_node(self.source, reader, message));
@@ -183,7 +186,7 @@ impl<'a> Lowering<'a> {
         if stored.is_none() {
             self.jobs.push(Job::Weights { source: id, out });
         }
-        self.constants.insert(id, out);
+        self.weights.insert(id, out);
         Ok(out)
     }
 
@@ -191,7 +194,7 @@ impl<'a> Lowering<'a> {
     fn operand(&mut self, id: NodeId, dtype: DType) -> Result<TensorId> {
         let node = self.source.node(id);
         let &operand = node.inputs.get(1).ok_or_else(|| PassError::at_node(self.source, id, "it has one input"))?;
-        if let Some(&made) = self.constants.get(&operand) {
+        if let Some(&made) = self.operands.get(&operand) {
             return Ok(made);
         }
         let stored = constants::behind_dequantize(self.source, &self.producers, operand);
@@ -214,7 +217,7 @@ impl<'a> Lowering<'a> {
             self.jobs.push(Job::Operand { source: operand, out: made });
             made
         };
-        self.constants.insert(operand, out);
+        self.operands.insert(operand, out);
         Ok(out)
     }
 

@@ -21,7 +21,9 @@ pub(super) fn plan(lowering: &mut Lowering<'_>) -> Result<(), Vec<PassError>> {
     }
     for &id in &order {
         let node = source.node(id);
-        let Some(&output) = node.outputs.first() else { continue };
+        let Some(&output) = node.outputs.first() else {
+            continue;
+        };
         let made = match node.op {
             Op::Dequantize if source.tensor(node.inputs[0]).data.is_some() => continue,
             Op::Dequantize => lowering.value(node.inputs[0], id),
@@ -78,13 +80,23 @@ fn absorbed(lowering: &Lowering<'_>, order: &[NodeId]) -> Vec<bool> {
         let readers = lowering.consumers.get(&node.outputs[0]).map_or(&[][..], Vec::as_slice);
         let output = source.outputs.contains(&node.outputs[0]);
         let takes = |reader: &NodeId| match source.node(*reader).op {
-            Op::Quantize => !matches!(node.op, Op::Reshape | Op::Identity),
+            Op::Quantize => !matches!(node.op, Op::Reshape | Op::Identity) || keeps_scale(lowering, id, *reader),
             Op::Relu | Op::Clip { .. } => clamps(&node.op) && absorbed[reader.0 as usize],
             _ => false,
         };
         absorbed[id.0 as usize] = !output && readers.iter().all(takes);
     }
     absorbed
+}
+
+/// Whether what the view `id` reads has the scale, zero point and type that the Quantize after it gives.
+fn keeps_scale(lowering: &Lowering<'_>, id: NodeId, quantize: NodeId) -> bool {
+    let source = lowering.source;
+    let Some(before) = lowering.producers.get(&source.node(id).inputs[0]).map(|&maker| source.node(maker)) else {
+        return false;
+    };
+    let (from, to) = (source.tensor(before.inputs[0]), source.tensor(source.node(quantize).outputs[0]));
+    before.op == Op::Dequantize && from.data.is_none() && from.quant == to.quant && from.dtype == to.dtype
 }
 
 /// Whether the integer form of an operator ends in a saturation that a clamp can narrow.

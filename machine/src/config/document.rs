@@ -110,7 +110,13 @@ fn section(out: &mut String, body: &Value, paths: &[String]) {
     let _ = writeln!(out, "| key | value | default | simulated so far | meaning |\n|---|---|---|---|---|");
     for (name, key) in &keys {
         let meaning = text(key, "description");
-        let _ = writeln!(out, "| `{name}` | {} | {} | {} | {meaning} |", kind(key), default(body, name, key), simulated(key));
+        let _ = writeln!(
+            out,
+            "| `{name}` | {} | {} | {} | {meaning} |",
+            kind(key),
+            default(body, name, key),
+            simulated(key)
+        );
     }
     for (name, key) in &keys {
         alternatives(out, name, key);

@@ -5,7 +5,7 @@
 
 use super::error::{ConfigError, Errors};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_yaml::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
+use serde_yaml::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 use std::fmt;
 use std::ops::Range;
 
@@ -74,6 +74,8 @@ pub(crate) fn parse(source: &str) -> Result<Node, ConfigError> {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         merge_keys: MergeKeyPolicy::AsOrdinary,
         strict_booleans: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        reject_unsupported_tags: true,
         with_snippet: false,
     };
     match serde_yaml::from_str_with_options::<Spanned<Raw>>(source, options) {
@@ -84,19 +86,42 @@ pub(crate) fn parse(source: &str) -> Result<Node, ConfigError> {
 
 /// A failure of the YAML reader in our words.
 fn syntax(source: &str, error: &serde_yaml::Error) -> ConfigError {
-    let at = error.location().map_or(0..0, |place| range(&place.span(), source));
+    let place = error.location().unwrap_or(Location::UNKNOWN);
+    let mut at = range(&place.span(), source);
+    if place.span().byte_offset().is_none() {
+        at.start = position(source, place.line(), place.column());
+        at.end = at.start;
+    }
     let text = error.without_snippet().to_string();
-    let first = text.lines().next().unwrap_or_default();
-    let help = if line_of(source, at.start).starts_with('\t') || text.contains("tab") {
-        "indent with spaces"
-    } else if text.contains("anchor") || text.contains("alias") {
-        "write the value out: machine files use neither anchors (`&`) nor aliases (`*`)"
-    } else if text.contains("depth") || text.contains("nest") {
-        "no key of a machine nests this deep"
+    let text = text.lines().next().unwrap_or_default();
+    let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
+    let (message, help) = if text.contains("Anchors") || text.contains("Aliases") {
+        (
+            "this file uses a YAML anchor",
+            "write the value out: machine files have neither anchors (`&`) nor aliases (`*`)",
+        )
+    } else if text.contains("Depth") || text.contains("recursion") {
+        ("this file nests too deep", "no key of a machine is below more than four others")
+    } else if text.contains("Documents") {
+        ("a second document begins here", "keep one machine per file")
+    } else if text.contains("budget") {
+        ("this file is too large for a machine", "keep one machine per file")
+    } else if line_of(source, at.start).starts_with('\t') {
+        ("a tab indents this line", "indent with spaces, as YAML demands")
     } else {
-        ""
+        (text, "")
     };
-    ConfigError::invalid(source, at, format!("this is not YAML: {first}"), "", help)
+    let message = if message == text { format!("this is not YAML: {text}") } else { message.to_owned() };
+    ConfigError::invalid(source, at, message, "", help)
+}
+
+/// Byte of a line and a column, both from 1.
+fn position(source: &str, line: u64, column: u64) -> usize {
+    let skip = |count: u64| usize::try_from(count.saturating_sub(1)).unwrap_or(usize::MAX);
+    let mut lines = source.split_inclusive('\n');
+    let before: usize = lines.by_ref().take(skip(line)).map(str::len).sum();
+    let within = lines.next().unwrap_or_default().chars().take(skip(column)).map(char::len_utf8).sum::<usize>();
+    before + within
 }
 
 /// The line of `source` around byte `at`.
@@ -202,6 +227,13 @@ pub(crate) fn parse_default(text: &str, span: &Range<usize>, errors: &mut Errors
     });
     relocate(&mut node, span);
     node
+}
+
+/// The tree of a value from outside the file, standing at `span` of it.
+pub(crate) fn parse_setting(text: &str, span: &Range<usize>) -> Option<Node> {
+    let mut node = parse(text).ok()?;
+    relocate(&mut node, span);
+    Some(node)
 }
 
 fn relocate(node: &mut Node, span: &Range<usize>) {

@@ -37,6 +37,8 @@ pub(crate) struct Rule {
 #[derive(Clone, Copy)]
 pub(crate) enum Need {
     Required,
+    /// Required where that other key of the section is absent.
+    RequiredUnless(&'static str),
     Optional,
     /// As YAML.
     Default(&'static str),
@@ -44,6 +46,10 @@ pub(crate) enum Need {
 
 pub(crate) const fn required() -> Rule {
     Rule { need: Need::Required, only: None }
+}
+
+pub(crate) const fn required_unless(other: &'static str) -> Rule {
+    Rule { need: Need::RequiredUnless(other), only: None }
 }
 
 pub(crate) const fn optional() -> Rule {
@@ -74,18 +80,28 @@ pub(crate) struct Section<'n> {
     path: String,
     span: Range<usize>,
     entries: Vec<(&'n str, &'n Node, &'n Node)>,
+    /// Keys that misspelt ones probably mean: not missing too.
+    misspelt: Vec<String>,
 }
 
 impl<'n> Section<'n> {
     /// The entries of `node`; unknown and repeated keys are errors already.
     pub(crate) fn open(node: &'n Node, path: &str, keys: &[&str], errors: &mut Errors<'_>) -> Option<Self> {
         let Kind::Map(map) = &node.kind else {
-            let name = place(path);
-            let message = format!("{name} is {}, not a mapping of keys", node.kind.describe());
-            errors.invalid(&node.span, message, "", format!("write its keys below it: {}", keys.join(", ")));
+            let message = match path {
+                "" if node.kind == Kind::Null => "this file is empty".to_owned(),
+                "" => format!("this file is {}, not a machine", node.kind.describe()),
+                _ => format!("`{path}` is {}, not a mapping of keys", node.kind.describe()),
+            };
+            let mut help = format!("write its keys below it: {}", keys.join(", "));
+            if path.is_empty() {
+                "start from what `systole hw init` prints".clone_into(&mut help);
+            }
+            errors.invalid(&node.span, message, "", help);
             return None;
         };
-        let mut section = Section { path: path.to_owned(), span: node.span.clone(), entries: Vec::new() };
+        let mut section =
+            Section { path: path.to_owned(), span: node.span.clone(), entries: Vec::new(), misspelt: Vec::new() };
         for (key, value) in map {
             section.add(key, value, keys, errors);
         }
@@ -98,7 +114,9 @@ impl<'n> Section<'n> {
             return;
         };
         if !keys.contains(&name.as_str()) {
-            unknown(key, name, &self.path, keys, errors);
+            let near = nearest(name, keys);
+            self.misspelt.extend(near.map(str::to_owned));
+            unknown(key, name, &self.path, keys, near, errors);
         } else if self.entries.iter().any(|(other, ..)| other == name) {
             let message = format!("`{}` is stated twice", join(&self.path, name));
             errors.invalid(&key.span, message, "", "keep one of the two");
@@ -113,7 +131,7 @@ impl<'n> Section<'n> {
         let entry = self.entries.iter().find(|(key, ..)| *key == name);
         let Some((_, key, node)) = entry else { return self.absent(name, &path, rule, errors) };
         if node.kind == Kind::Null {
-            if matches!(rule.need, Need::Required | Need::Default(_)) {
+            if !matches!(rule.need, Need::Optional) {
                 errors.invalid(&key.span, format!("`{path}` has no value"), "", remedy::<T>(name, rule));
             }
             return None;
@@ -131,11 +149,14 @@ impl<'n> Section<'n> {
     fn absent<T: Value>(&self, name: &str, path: &str, rule: Rule, errors: &mut Errors<'_>) -> Option<At<T>> {
         match rule.need {
             Need::Optional => None,
-            Need::Required => {
+            Need::RequiredUnless(other) if self.entries.iter().any(|(key, ..)| *key == other) => None,
+            Need::Required | Need::RequiredUnless(_) if self.misspelt.iter().any(|key| key == name) => None,
+            Need::Required | Need::RequiredUnless(_) => {
                 let message = format!("`{path}` is missing");
                 errors.invalid(&self.span, message, format!("{} needs it", place(&self.path)), remedy::<T>(name, rule));
                 None
             }
+            Need::Default(_) if self.misspelt.iter().any(|key| key == name) => None,
             Need::Default(yaml) => {
                 let node = super::node::parse_default(yaml, &self.span, errors);
                 let value = T::read(&node, path, errors)?;
@@ -168,9 +189,9 @@ fn remedy<T: Value>(name: &str, rule: Rule) -> String {
     }
 }
 
-fn unknown(key: &Node, name: &str, path: &str, keys: &[&str], errors: &mut Errors<'_>) {
+fn unknown(key: &Node, name: &str, path: &str, keys: &[&str], near: Option<&str>, errors: &mut Errors<'_>) {
     let message = format!("unknown key `{}`", join(path, &super::node::shorten(name)));
-    let help = match nearest(name, keys) {
+    let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("{} has the keys {}", place(path), keys.join(", ")),
     };
@@ -214,7 +235,7 @@ pub(crate) fn section_schema(doc: &str, fields: &[FieldInfo], generator: &mut Sc
     let mut required = Vec::new();
     for field in fields {
         properties.insert(field.name.to_owned(), field_schema(field, generator));
-        if matches!(field.rule.need, Need::Required) {
+        if matches!(field.rule.need, Need::Required | Need::RequiredUnless(_)) {
             required.push(field.name);
         }
     }
@@ -233,10 +254,7 @@ fn field_schema(field: &FieldInfo, generator: &mut SchemaGenerator) -> serde_jso
     let mut schema = (field.schema)(generator);
     schema.insert("description".to_owned(), field.doc.trim().into());
     match field.rule.need {
-        Need::Required => {}
-        Need::Optional => {
-            schema.insert("x-optional".to_owned(), true.into());
-        }
+        Need::Required | Need::RequiredUnless(_) | Need::Optional => {}
         Need::Default(yaml) => {
             let value = serde_yaml::from_str(yaml).unwrap_or_else(|_| yaml.into());
             schema.insert("default".to_owned(), value);
@@ -265,13 +283,15 @@ macro_rules! section {
                 errors: &mut $crate::config::error::Errors<'_>,
             ) -> Option<Self> {
                 let section = $crate::config::read::Section::open(node, path, &[$(stringify!($field)),*], errors)?;
+                // A section without keys reads nothing more.
+                let _ = &section;
                 Some($name { $($field: section.get(stringify!($field), $rule, errors),)* })
             }
             fn text(&self) -> String {
-                let entries: Vec<String> = [$(
+                let entries: Vec<Option<String>> = vec![$(
                     self.$field.as_ref().map(|at| format!("{}: {}", stringify!($field), at.value.text())),
-                )*].into_iter().flatten().collect();
-                format!("{{{}}}", entries.join(", "))
+                )*];
+                format!("{{{}}}", entries.into_iter().flatten().collect::<Vec<String>>().join(", "))
             }
         }
 
@@ -336,6 +356,7 @@ macro_rules! choice {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $tag_doc:literal])+ $variant:ident = $tag:literal: $ty:ty,)+ }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug)]
+        #[allow(dead_code, reason = "choices that no engine runs are read and checked, then refused")]
         pub(crate) enum $name { $($(#[doc = $tag_doc])+ $variant($ty),)+ }
 
         impl $crate::config::read::Value for $name {
@@ -374,12 +395,7 @@ macro_rules! choice {
 pub(crate) use choice;
 
 /// The word of `words` that `node` is.
-pub(crate) fn word(
-    node: &Node,
-    path: &str,
-    words: &[&'static str],
-    errors: &mut Errors<'_>,
-) -> Option<&'static str> {
+pub(crate) fn word(node: &Node, path: &str, words: &[&'static str], errors: &mut Errors<'_>) -> Option<&'static str> {
     let text = match &node.kind {
         Kind::Scalar(text) => text.as_str(),
         _ => "",

@@ -7,30 +7,31 @@ use super::read::At;
 use super::schema::{self, Root};
 use super::units;
 use super::values::{Bytes, write};
-use crate::spec::{
-    Array, Buffer, Control, Dataflow, Dram, Energy, Machine, Overflow, Requantisation, Vector,
-};
+use crate::spec::{Array, Buffer, Control, Dataflow, Dram, Energy, Machine, Overflow, Requantisation, Vector};
 use std::ops::Range;
 
 /// The machine, or `None` with at least one error left behind.
 pub(crate) fn resolve(root: &Root, errors: &mut Errors<'_>) -> Option<Machine> {
-    let array = root.array.as_ref().and_then(|at| array(&at.value));
-    let buffers = root.buffers.as_ref().and_then(|at| buffers(&at.value, errors));
-    if let (Some(array), Some(at), Some(buffers)) = (&array, &root.buffers, &buffers) {
-        check_buffers(array, &at.value, buffers, errors);
+    let buffers = root.buffers.as_ref().map(|at| &at.value);
+    let activation = buffers.and_then(|keys| buffer("buffers.activation", &keys.activation, errors));
+    let weight = buffers.and_then(|keys| buffer("buffers.weight", &keys.weight, errors));
+    let accumulator = buffers.and_then(|keys| buffer("buffers.accumulator", &keys.accumulator, errors));
+    if let (Some(array), Some(keys)) = (&root.array, buffers) {
+        check_weight(&array.value, keys, weight.as_ref(), errors);
+        check_accumulator(&array.value, keys, accumulator.as_ref(), errors);
     }
+    let array = root.array.as_ref().and_then(|at| array(&at.value));
     let clock_hz = root.clocks.as_ref().and_then(|at| get(&at.value.core)).map(|core| core.0);
     let dram = root.dram.as_ref().and_then(|at| dram(&at.value, clock_hz, errors));
     let vector = root.vector.as_ref().and_then(|at| vector(&at.value, &at.span, errors));
-    let [activation, weight, accumulator] = buffers?;
     let dma = get(&root.dma)?;
     Some(Machine {
         name: get(&root.name)?.0,
         clock_hz: clock_hz?,
         array: array?,
-        activation,
-        weight,
-        accumulator,
+        activation: activation?,
+        weight: weight?,
+        accumulator: accumulator?,
         vector: vector?,
         outstanding_bursts: narrow(get(&dma.outstanding_bursts)?.0)?,
         dram: dram?,
@@ -76,22 +77,15 @@ fn array(array: &schema::Array) -> Option<Array> {
     })
 }
 
-/// Activation, weight and accumulator buffer.
-fn buffers(buffers: &schema::Buffers, errors: &mut Errors<'_>) -> Option<[Buffer; 3]> {
-    let activation = buffer("buffers.activation", &buffers.activation, errors);
-    let weight = buffer("buffers.weight", &buffers.weight, errors);
-    let accumulator = buffer("buffers.accumulator", &buffers.accumulator, errors);
-    Some([activation?, weight?, accumulator?])
-}
-
 fn buffer(path: &str, at: &Option<At<schema::Buffer>>, errors: &mut Errors<'_>) -> Option<Buffer> {
     let buffer = &at.as_ref()?.value;
     let (capacity, banks) = (buffer.capacity.as_ref()?, get(&buffer.banks)?.0);
     let bytes = capacity.value.0;
     if !bytes.is_multiple_of(banks) {
         let message = format!("`{path}.capacity` is not a multiple of its banks");
-        let down = bytes / banks * banks;
-        let near = if down > 0 { down } else { banks };
+        // Whole KiB per bank where that is not far off.
+        let step = if bytes >= banks * 1024 { banks * 1024 } else { banks };
+        let near = (bytes / step * step).max(step);
         let label = format!("{bytes} bytes in {banks} banks leave {} over", bytes % banks);
         errors.invalid(&capacity.span, message, label, format!("write for example `{}`", write(&units::BYTES, near)));
         return None;
@@ -99,7 +93,12 @@ fn buffer(path: &str, at: &Option<At<schema::Buffer>>, errors: &mut Errors<'_>) 
     let port = buffer.port_width.as_ref()?;
     if port.value.0 > bytes / banks {
         let message = format!("`{path}.port_width` is wider than a bank");
-        errors.invalid(&port.span, message, format!("a bank holds {} bytes", bytes / banks), "narrow the port or use fewer banks");
+        errors.invalid(
+            &port.span,
+            message,
+            format!("a bank holds {} bytes", bytes / banks),
+            "narrow the port or use fewer banks",
+        );
         return None;
     }
     Some(Buffer {
@@ -110,27 +109,36 @@ fn buffer(path: &str, at: &Option<At<schema::Buffer>>, errors: &mut Errors<'_>) 
     })
 }
 
-/// What array and buffers demand of each other.
-fn check_buffers(array: &Array, keys: &schema::Buffers, [_, weight, accumulator]: &[Buffer; 3], errors: &mut Errors<'_>) {
-    let word = u64::from(array.accumulator_bits.div_ceil(8));
-    let vector = u64::from(array.columns) * word;
-    let tile = u64::from(array.rows) * u64::from(array.columns);
-    let capacity = |at: &Option<At<schema::Buffer>>| {
-        at.as_ref().map(|at| at.value.capacity.as_ref().map_or(at.span.clone(), |capacity| capacity.span.clone()))
-    };
-    if let Some(span) = capacity(&keys.weight).filter(|_| weight.capacity_bytes < tile) {
-        let label = format!("a tile of {} \u{d7} {} weights has {tile} bytes", array.rows, array.columns);
-        errors.invalid(&span, "`buffers.weight.capacity` holds no weight tile", label, "enlarge it to two tiles or more");
+/// A weight buffer must hold a tile.
+fn check_weight(array: &schema::Array, keys: &schema::Buffers, weight: Option<&Buffer>, errors: &mut Errors<'_>) {
+    let (Some(rows), Some(columns), Some(weight)) = (get(&array.rows), get(&array.columns), weight) else { return };
+    let tile = rows.0.saturating_mul(columns.0);
+    let capacity = keys.weight.as_ref().and_then(|at| at.value.capacity.as_ref());
+    if let Some(capacity) = capacity.filter(|_| weight.capacity_bytes < tile) {
+        let label = format!("a tile of {} \u{d7} {} weights has {tile} bytes", rows.0, columns.0);
+        let help = "enlarge it to two tiles or more";
+        errors.invalid(&capacity.span, "`buffers.weight.capacity` holds no weight tile", label, help);
     }
-    if let Some(span) = capacity(&keys.accumulator).filter(|_| accumulator.bank_bytes() < vector) {
-        let label = format!("a vector of {} sums has {vector} bytes", array.columns);
-        let help = format!("a bank needs {vector} bytes or more");
-        errors.invalid(&span, "a bank of `buffers.accumulator` holds no vector of sums", label, help);
-    }
-    let port = keys.accumulator.as_ref().and_then(|at| at.value.port_width.as_ref());
-    if let Some(port) = port.filter(|port| !port.value.0.is_multiple_of(word)) {
+}
+
+/// An accumulator bank must hold a vector of sums, and a port move whole sums.
+fn check_accumulator(array: &schema::Array, keys: &schema::Buffers, buffer: Option<&Buffer>, errors: &mut Errors<'_>) {
+    let Some(sum) = get(&array.accumulator).and_then(|sum| get(&sum.width)) else { return };
+    let Some(at) = &keys.accumulator else { return };
+    let word = sum.0.div_ceil(8);
+    if let Some(port) = at.value.port_width.as_ref().filter(|port| !port.value.0.is_multiple_of(word)) {
         let message = "`buffers.accumulator.port_width` is not a multiple of a sum";
-        errors.invalid(&port.span, message, format!("a sum has {word} bytes"), format!("write for example `{vector} B`"));
+        let help = format!("write for example `{} B`", port.value.0.next_multiple_of(word));
+        errors.invalid(&port.span, message, format!("a sum has {word} bytes"), help);
+    }
+    let (Some(columns), Some(buffer), Some(capacity)) = (get(&array.columns), buffer, &at.value.capacity) else {
+        return;
+    };
+    let vector = columns.0.saturating_mul(word);
+    if buffer.bank_bytes() < vector {
+        let label = format!("a vector of {} sums has {vector} bytes, a bank {}", columns.0, buffer.bank_bytes());
+        let help = format!("write at least `{}`", write(&units::BYTES, vector * u64::from(buffer.banks)));
+        errors.invalid(&capacity.span, "a bank of `buffers.accumulator` holds no vector of sums", label, help);
     }
 }
 
@@ -144,7 +152,12 @@ fn vector(vector: &schema::Vector, span: &Range<usize>, errors: &mut Errors<'_>)
     if requantisation == Requantisation::Float32 && !float32 {
         let at = vector.float32.as_ref().map_or(span, |at| &at.span);
         let label = "`vector.requantisation: float32` multiplies in single precision";
-        errors.invalid(at, "`vector.float32: false` leaves nothing that can requantise", label, "write `float32: true`");
+        errors.invalid(
+            at,
+            "`vector.float32: false` leaves nothing that can requantise",
+            label,
+            "write `float32: true`",
+        );
         return None;
     }
     Some(Vector {

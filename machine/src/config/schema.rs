@@ -4,13 +4,16 @@
 
 use super::error::Errors;
 use super::node::{Kind, Node};
-use super::read::{At, Value, choice, default, optional, required, section, words};
+use super::read::{At, Value, choice, default, optional, required, required_unless, section, words};
 use super::values::{Bandwidth, Bits, Bytes, Count, Cycles, Delay, Energy, Flag, Frequency, Name, OneOrMore, Rate};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
 /// Largest on-chip memory: what the 32-bit addresses of instructions reach, less room for arithmetic.
 const MEMORY: u64 = 1 << 30;
+
+/// Keys whose value is a choice: what is below the choice may be named without it in settings from outside.
+pub(crate) const CHOICES: [&str; 2] = ["dram", "vector.requantisation"];
 
 section! {
     /// An accelerator.
@@ -28,7 +31,7 @@ section! {
         /// What moves data between DRAM and buffers.
         dma: Dma => default("{}");
         /// The memory outside.
-        dram: Dram => required();
+        dram: Dram => required().only(&["ideal", "simple"]);
         /// Fetch, queues and tokens.
         control: Control => default("{}");
         /// Energy per action; leave the section out for reports without energies.
@@ -140,9 +143,9 @@ section! {
     /// On-chip memories: an activation and a weight buffer, or one unified scratchpad; and the accumulators.
     Buffers {
         /// Activations, the vector unit's parameters, and results.
-        activation: Buffer => required();
+        activation: Buffer => required_unless("unified");
         /// Weight tiles.
-        weight: Buffer => required();
+        weight: Buffer => required_unless("unified");
         /// One scratchpad instead of the two.
         unified: Buffer => optional().only(&[]);
         /// Partial sums, in vectors of one word per column.

@@ -119,6 +119,8 @@ pub(crate) enum QuantityError {
     NoNumber,
     /// Below zero.
     Negative,
+    /// With a power of ten.
+    Exponent,
     /// More digits than any quantity needs.
     TooLong,
     /// A number alone.
@@ -234,6 +236,9 @@ fn split(text: &str) -> Result<(Decimal, &str), QuantityError> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if unit.starts_with(['e', 'E']) && unit[1..].starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+') {
+        return Err(QuantityError::Exponent);
+    }
     let digits = format!("{whole}{fraction}");
     let digits = digits.trim_start_matches('0');
     let missing = whole.is_empty() || (fraction.is_empty() && number.contains('.'));
@@ -282,6 +287,7 @@ mod tests {
         assert_eq!(FREQUENCY.parse("3 furlongs"), wrong("furlongs", None));
         assert_eq!(FREQUENCY.parse("800"), Err(QuantityError::NoUnit));
         assert_eq!(FREQUENCY.parse("-1 Hz"), Err(QuantityError::Negative));
+        assert_eq!(FREQUENCY.parse("1e9 Hz"), Err(QuantityError::Exponent));
         assert_eq!(BYTES.parse("0.5 B"), Err(QuantityError::Fraction));
         for text in ["", "MHz", ".5 MHz", "5. MHz", "1.2.3 MHz", ".", "\u{661} MHz"] {
             assert_eq!(FREQUENCY.parse(text), Err(QuantityError::NoNumber), "{text:?}");

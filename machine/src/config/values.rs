@@ -110,13 +110,7 @@ impl JsonSchema for Name {
 }
 
 /// The scalar that `node` is.
-fn scalar<'n>(
-    node: &'n Node,
-    path: &str,
-    kind: &str,
-    example: &str,
-    errors: &mut Errors<'_>,
-) -> Option<&'n str> {
+fn scalar<'n>(node: &'n Node, path: &str, kind: &str, example: &str, errors: &mut Errors<'_>) -> Option<&'n str> {
     if let Kind::Scalar(text) = &node.kind {
         return Some(text);
     }
@@ -135,13 +129,14 @@ fn explain(error: &QuantityError, units: &Units, node: &Node, path: &str, errors
         QuantityError::NoUnit => (format!("`{path}` has no unit"), example),
         QuantityError::NoNumber => (format!("`{path}` is `{text}`, not {}", units.kind), example),
         QuantityError::Negative => (format!("`{path}` is negative"), example),
+        QuantityError::Exponent => (format!("`{path}` is written with a power of ten"), example),
         QuantityError::TooLong => (format!("`{path}` has too many digits"), example),
         QuantityError::WrongUnit { unit, meant } => {
             let help = meant.map_or(example, |meant| {
                 let number = text.trim_end_matches(unit.as_str()).trim_end();
                 format!("write `{number} {meant}`{}", binary_note(meant))
             });
-            (format!("`{path}` has the unit `{}`, which is not one of {}", super::node::shorten(unit), units.kind), help)
+            (format!("`{path}` has an unknown unit, `{}`", super::node::shorten(unit)), help)
         }
         QuantityError::Fraction => (format!("`{path}` is not a whole number of {}s", units.base), String::new()),
     };
@@ -155,6 +150,7 @@ fn binary_note(unit: &str) -> &'static str {
         "MiB" => " (1024 KiB; `MB` is 10^6 bytes)",
         "GiB" => " (1024 MiB; `GB` is 10^9 bytes)",
         "kB" => " (1000 bytes; `KiB` is 1024)",
+        "kB/s" | "MB/s" | "GB/s" | "TB/s" => " (bytes, not bits)",
         _ => "",
     }
 }
@@ -307,7 +303,8 @@ impl JsonSchema for Delay {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let mut schema = quantity_schema(&units::TIME, None);
-        schema.insert("pattern".to_owned(), "^[0-9]+(\\.[0-9]+)? ?(ps|ns|us|\u{b5}s|\u{3bc}s|ms|s|cycles|cycle)$".into());
+        schema
+            .insert("pattern".to_owned(), "^[0-9]+(\\.[0-9]+)? ?(ps|ns|us|\u{b5}s|\u{3bc}s|ms|s|cycles|cycle)$".into());
         schema.insert("x-kind".to_owned(), "a time up to 1 s, or core-clock cycles".into());
         schema.insert("x-units".to_owned(), format!("{}, cycles", units::TIME.names()).into());
         schema

@@ -40,7 +40,12 @@ impl<const B: u32> Unsigned<B> {
     /// `value` above [`Self::MAX`].
     pub fn new(value: u64) -> Result<Self, RangeError> {
         if value > Self::MAX {
-            return Err(RangeError { value: i128::from(value), kind: "an unsigned field", low: 0, high: i128::from(Self::MAX) });
+            return Err(RangeError {
+                value: i128::from(value),
+                kind: "an unsigned field",
+                low: 0,
+                high: i128::from(Self::MAX),
+            });
         }
         Ok(Unsigned(value))
     }

@@ -74,9 +74,7 @@ fn source_flaws(program: &Program) -> impl Iterator<Item = Flaw> {
     let length = (source_entries != instructions).then_some(Flaw::SourceLength { source_entries, instructions });
     let unknown = move |layer: u32| layer != u32::MAX && layer as usize >= layers;
     let entries = program.source.iter().enumerate().filter(move |&(_, &layer)| unknown(layer));
-    length
-        .into_iter()
-        .chain(entries.map(move |(instruction, &layer)| Flaw::SourceLayer { instruction, layer, layers }))
+    length.into_iter().chain(entries.map(move |(instruction, &layer)| Flaw::SourceLayer { instruction, layer, layers }))
 }
 
 fn image_flaws(program: &Program) -> impl Iterator<Item = Flaw> {

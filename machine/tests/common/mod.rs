@@ -2,10 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
 use systole_machine::isa::arbitrary::random_instruction;
-use systole_machine::program::{ElementType, Layout, LayerEntry, ModelEntry, Program, Role, Segment, TensorEntry};
+use systole_machine::program::{ElementType, LayerEntry, Layout, ModelEntry, Program, Role, Segment, TensorEntry};
 
 /// SplitMix64.
-pub fn random(seed: u64) -> impl FnMut() -> u64 {
+pub(crate) fn random(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed;
     move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -17,14 +17,14 @@ pub fn random(seed: u64) -> impl FnMut() -> u64 {
 }
 
 /// A text of 0 to 11 characters among those that need care.
-pub fn random_text(next: &mut impl FnMut() -> u64) -> String {
+pub(crate) fn random_text(next: &mut impl FnMut() -> u64) -> String {
     const LETTERS: [char; 16] =
         ['a', 'Z', '0', ' ', '"', '\\', '\n', '\r', '\t', '|', ';', 'é', '字', '\u{0}', '\u{7f}', '😀'];
     (0..next() % 12).map(|_| LETTERS[(next() % 16) as usize]).collect()
 }
 
 /// A program without flaws: all sizes small, all texts nasty, f32 of any bits.
-pub fn random_program(next: &mut impl FnMut() -> u64) -> Program {
+pub(crate) fn random_program(next: &mut impl FnMut() -> u64) -> Program {
     let layers: Vec<LayerEntry> = (0..next() % 4).map(|_| random_layer(next)).collect();
     let instructions: Vec<_> = (0..next() % 20).map(|_| random_instruction(next)).collect();
     let source = instructions.iter().map(|_| random_source(next, layers.len())).collect();

@@ -94,7 +94,8 @@ impl Ranges {
         if a.0 >= b.1 || b.0 >= a.1 {
             return false;
         }
-        let (few, many) = if self.rows * self.planes <= other.rows * other.planes { (self, other) } else { (other, self) };
+        let (few, many) =
+            if self.rows * self.planes <= other.rows * other.planes { (self, other) } else { (other, self) };
         if many.rises() {
             few.iter().any(|(first, end)| many.meets(first, end))
         } else if few.rises() {
@@ -133,9 +134,8 @@ impl Footprint {
 
     /// Whether some byte is in both, written by one.
     pub(super) fn conflicts(&self, other: &Footprint) -> bool {
-        self.iter().any(|a| {
-            other.iter().any(|b| a.memory == b.memory && (a.write || b.write) && a.ranges.overlaps(&b.ranges))
-        })
+        self.iter()
+            .any(|a| other.iter().any(|b| a.memory == b.memory && (a.write || b.write) && a.ranges.overlaps(&b.ranges)))
     }
 }
 

@@ -96,9 +96,9 @@ fn overflow(steps: &[Step], untimed: &Untimed, token_max: u32) -> Option<usize> 
             for to in (0..4).filter(|to| step.signal.0 & (1 << to) != 0) {
                 given[to] += 1;
                 let before = untimed.clocks[index as usize].seen[to] as usize;
-                let taken = before.checked_sub(1).map_or(0, |last| {
-                    untimed.clocks[untimed.started[to][last] as usize].taken[unit]
-                });
+                let taken = before
+                    .checked_sub(1)
+                    .map_or(0, |last| untimed.clocks[untimed.started[to][last] as usize].taken[unit]);
                 if given[to].saturating_sub(taken) > token_max {
                     earliest = Some(earliest.map_or(index as usize, |other| other.min(index as usize)));
                 }
@@ -215,9 +215,7 @@ fn race(steps: &[Step], untimed: &Untimed, machine: &Machine) -> Option<usize> {
             // Concurrent: not among those that this one has seen, and not having seen this one; both bounds rise along the unit.
             let low = all.index.partition_point(|&i| clock(i).seen[other] <= own.seen[other]);
             let high = all.index.partition_point(|&i| (i as usize) < j && clock(i).seen[unit] < own.seen[unit]);
-            let near = |there: &Hulls| {
-                pairs.iter().any(|&(x, y)| here[x].0 < there[y].1 && there[y].0 < here[x].1)
-            };
+            let near = |there: &Hulls| pairs.iter().any(|&(x, y)| here[x].0 < there[y].1 && there[y].0 < here[x].1);
             let exact = |i: u32| whole.conflicts(&footprint(&steps[i as usize].work, machine));
             all.any(low, high, &near, &exact)
         })

@@ -309,13 +309,9 @@ impl Registers {
             Operation::VectorMaxPool { a, out } => {
                 VectorWork { kind: Kind::MaxPool, a: a.get(), out: out.get(), ..unit }
             }
-            Operation::VectorAveragePool { a, out, include_pad } => VectorWork {
-                kind: Kind::AveragePool,
-                a: a.get(),
-                out: out.get(),
-                include_pad: include_pad.0,
-                ..unit
-            },
+            Operation::VectorAveragePool { a, out, include_pad } => {
+                VectorWork { kind: Kind::AveragePool, a: a.get(), out: out.get(), include_pad: include_pad.0, ..unit }
+            }
             Operation::VectorSoftmax { a, out } => {
                 VectorWork { kind: Kind::Softmax, a: a.get(), out: out.get(), ..unit }
             }

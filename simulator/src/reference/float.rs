@@ -8,6 +8,7 @@ pub(super) fn saturate(value: f32, zero: i64, low: i64, high: i64) -> i64 {
 }
 
 /// `exp2p` of N-10.
+#[expect(clippy::excessive_precision, reason = "the constants stand as in the rule")]
 pub(super) fn exp2p(x: f32) -> f32 {
     let t = x * 1.442_695_02_f32;
     if t.is_nan() || t < -126.0 {

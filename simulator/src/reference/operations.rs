@@ -40,7 +40,7 @@ struct Operation<'a> {
 impl Operation<'_> {
     fn element(&self, y: i64, x: i64, channel: i64) -> i64 {
         let quant = &self.work.quant;
-        let [scale_a, scale_b, scale_out] = self.work.scales;
+        let [scale_a, _, scale_out] = self.work.scales;
         match self.work.kind {
             Kind::Requant => self.requant(y, x, channel),
             Kind::Add => self.sum(self.a(y, x, channel), self.b(y, x, channel)),

@@ -86,7 +86,9 @@ impl<'a> NodeView<'a> {
 
     /// Two positive integers, or `default`.
     pub(super) fn pair(&self, name: &str, default: [usize; 2]) -> Result<[usize; 2]> {
-        let Some(ints) = self.ints(name)? else { return Ok(default) };
+        let Some(ints) = self.ints(name)? else {
+            return Ok(default);
+        };
         let values = self.extents(name, ints, 1)?;
         <[usize; 2]>::try_from(values).map_err(|_| {
             ImportError::unsupported(format!(
@@ -98,7 +100,9 @@ impl<'a> NodeView<'a> {
 
     /// Four integers from 0 up, or zeros.
     pub(super) fn pads(&self) -> Result<[usize; 4]> {
-        let Some(ints) = self.ints("pads")? else { return Ok([0; 4]) };
+        let Some(ints) = self.ints("pads")? else {
+            return Ok([0; 4]);
+        };
         let values = self.extents("pads", ints, 0)?;
         <[usize; 4]>::try_from(values).map_err(|_| {
             ImportError::unsupported(format!(

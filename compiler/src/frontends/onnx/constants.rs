@@ -77,7 +77,9 @@ pub(super) fn decode(proto: &TensorProto, name: &str, external: &mut External) -
         (1, _) => external.read(proto, count * dtype.bytes())?,
         (0, Some(raw)) => raw.clone(),
         (0, None) => typed_elements(proto, dtype)?,
-        (other, _) => return Err(ImportError::invalid(format!("its data location {other} does not exist"))),
+        (other, _) => {
+            return Err(ImportError::invalid(format!("its data location {other} does not exist")));
+        }
     };
     if bytes.len() != count * dtype.bytes() {
         return Err(ImportError::invalid(format!(

@@ -17,6 +17,9 @@ use super::external::External;
 use super::operands::Reform;
 use super::proto::{GraphProto, TensorProto, ValueInfoProto};
 
+/// Copies of constants that every file may ask for, in bytes, besides twice its own size.
+const SMALL_COPIES: usize = 64 << 20;
+
 pub(super) type Result<T> = std::result::Result<T, ImportError>;
 
 /// Why an input could not be had.
@@ -40,12 +43,14 @@ pub(super) struct Importer<'a> {
     tensor_names: BTreeSet<String>,
     node_names: BTreeSet<String>,
     external: External,
+    /// Bytes of constants that this import may still make itself: a small file must not ask for gigabytes of copies.
+    copies_left: usize,
     /// Copies of shared constants in another form.
     pub(super) reformed: BTreeMap<(TensorId, Reform), TensorId>,
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn new(proto: &'a GraphProto, name: &str, folder: Option<&Path>) -> Self {
+    pub(super) fn new(proto: &'a GraphProto, name: &str, folder: Option<&Path>, file_bytes: usize) -> Self {
         let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
         let mut tensor_names = BTreeSet::new();
         for node in &proto.node {
@@ -65,6 +70,7 @@ impl<'a> Importer<'a> {
             tensor_names,
             node_names: BTreeSet::new(),
             external: External::new(folder),
+            copies_left: file_bytes.saturating_mul(2).saturating_add(SMALL_COPIES),
             reformed: BTreeMap::new(),
         }
     }
@@ -75,6 +81,16 @@ impl<'a> Importer<'a> {
 
     pub(super) fn uses(&self, name: &str) -> usize {
         self.uses.get(name).copied().unwrap_or(0)
+    }
+
+    /// Accounts for a constant that is about to be made in another form.
+    pub(super) fn take_copy(&mut self, bytes: usize) -> Result<()> {
+        self.copies_left = self.copies_left.checked_sub(bytes).ok_or_else(|| {
+            ImportError::unsupported(
+                "transposed, repeated and quantised constants are several times as large as the file",
+            )
+        })?;
+        Ok(())
     }
 
     pub(super) fn tensor(&self, id: TensorId) -> &Tensor {

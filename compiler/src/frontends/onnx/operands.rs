@@ -60,6 +60,10 @@ impl Importer<'_> {
     }
 
     fn reform_stored(&mut self, id: TensorId, reform: Reform) -> Result<TensorId> {
+        let old = self.tensor(id);
+        let elements = if let Reform::Channels(c) = reform { c } else { old.elements() };
+        let bytes = elements.saturating_mul(old.dtype.bytes());
+        self.take_copy(bytes)?;
         let mut changed = reform_tensor(self.tensor(id), reform)?;
         if self.uses(&changed.name) <= 1 {
             self.graph.tensors[id.0 as usize] = changed;

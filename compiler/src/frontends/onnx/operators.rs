@@ -112,7 +112,9 @@ fn try_import(importer: &mut Importer<'_>, node: &NodeView<'_>, problems: &mut V
             },
         }
     }
-    let Some(operator) = operator.filter(|_| complete) else { return false };
+    let Some(operator) = operator.filter(|_| complete) else {
+        return false;
+    };
     match (operator.import)(importer, node, &Inputs(&inputs)) {
         Ok(()) => true,
         Err(error) => {

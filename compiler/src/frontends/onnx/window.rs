@@ -30,7 +30,9 @@ impl Window {
                     (pads[axis], pads[axis + 2]) = if same == "SAME_UPPER" { (less, more) } else { (more, less) };
                 }
             }
-            other => return Err(ImportError::invalid(format!("its attribute `auto_pad` is `{other}`"))),
+            other => {
+                return Err(ImportError::invalid(format!("its attribute `auto_pad` is `{other}`")));
+            }
         }
         let mut output = [0; 2];
         for axis in 0..2 {

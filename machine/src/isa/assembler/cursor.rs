@@ -115,8 +115,9 @@ impl<'a> Cursor<'a> {
         if self.peek().is_some() { Err(self.expected(expected)) } else { Ok(()) }
     }
 
-    /// From the first token to the last.
+    /// The first token and the field after it, `.tensor name="x"`: what names the line.
     pub(super) fn span(&self) -> Range<usize> {
-        self.tokens.first().map_or(0, |token| token.span.start)..self.end
+        let last = self.tokens.iter().take(4).next_back();
+        self.tokens.first().map_or(0, |token| token.span.start)..last.map_or(self.end, |token| token.span.end)
     }
 }

@@ -30,8 +30,7 @@ pub(super) enum Directive {
 }
 
 /// Every directive.
-pub(super) const NAMES: [&str; 8] =
-    [".machine", ".model", ".dram", ".layer", ".tensor", ".image", ".bytes", ".in"];
+pub(super) const NAMES: [&str; 8] = [".machine", ".model", ".dram", ".layer", ".tensor", ".image", ".bytes", ".in"];
 
 /// Reads the line; its first token is `name`, already taken.
 pub(super) fn directive(name: &Token<'_>, line: &mut Cursor<'_>) -> Result<Directive, Fault> {
@@ -53,8 +52,12 @@ pub(super) fn directive(name: &Token<'_>, line: &mut Cursor<'_>) -> Result<Direc
         ".in" => (layer_of(line), ".in layer=... with a number, or none"),
         _ => return Err(unknown(name)),
     };
-    read.and_then(|directive| line.finish("the end of the line").map(|()| directive))
-        .map_err(|fault| if fault.help.is_some() { fault } else { fault.help(Some(format!("it looks like this: {signature}"))) })
+    read.and_then(|directive| line.finish("the end of the line").map(|()| directive)).map_err(|fault| match fault {
+        Fault { help: None, kind: AsmErrorKind::Expected { .. }, .. } => {
+            fault.help(Some(format!("it looks like this: {signature}")))
+        }
+        _ => fault,
+    })
 }
 
 fn unknown(name: &Token<'_>) -> Fault {

@@ -178,10 +178,13 @@ impl Fault {
     }
 }
 
-/// A word for a message: quoted, escaped, cut when long.
+/// A word for a message: control characters escaped, cut when long.
 pub(super) fn shown(word: &str) -> String {
     const LONG: usize = 40;
-    let mut shown: String = word.chars().take(LONG).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for c in word.chars().take(LONG) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
     if word.chars().nth(LONG).is_some() {
         shown.push_str("...");
     }

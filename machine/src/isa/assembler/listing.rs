@@ -2,12 +2,13 @@
 
 use super::cursor::Cursor;
 use super::directive::{Directive, directive};
-use super::error::{AsmError, AsmErrorKind, Fault};
+use super::error::{AsmError, AsmErrorKind, Fault, shown};
 use super::lexer::{Source, quoted, skip_blank, span_of, tokens};
 use super::operation::instruction;
 use crate::program::check::{Flaw, Misplaced, flaws};
 use crate::program::{LayerEntry, ModelEntry, Program, Segment};
 use nom::bytes::complete::take_till;
+use nom::character::complete::char;
 use nom::{IResult, Parser};
 use std::ops::Range;
 
@@ -50,7 +51,7 @@ pub(super) fn assemble(text: &str) -> Result<Program, Vec<AsmError>> {
         let split: IResult<Source<'_>, Source<'_>> = take_till(|c| c == '\n').parse(rest);
         let Ok((after, line)) = split else { break };
         listing.line(line);
-        let newline: IResult<Source<'_>, char> = nom::character::complete::char('\n').parse(after);
+        let newline: IResult<Source<'_>, char> = char('\n').parse(after);
         let Ok((after, _)) = newline else { break };
         rest = after;
     }
@@ -85,11 +86,8 @@ impl<'a> Listing<'a> {
     }
 
     fn line(&mut self, line: Source<'a>) {
-        let mut place = Place {
-            span: span_of(&line),
-            line: line.location_line() as usize,
-            line_start: line.location_offset(),
-        };
+        let mut place =
+            Place { span: span_of(&line), line: line.location_line() as usize, line_start: line.location_offset() };
         let content = skip_blank(line);
         if content.fragment().starts_with('|') {
             return self.machine_line(content, &place);
@@ -256,19 +254,16 @@ impl<'a> Listing<'a> {
 
 /// The text after `|`, alone on its line.
 fn quoted_line(content: Source<'_>) -> Result<String, Fault> {
-    let bar = content.location_offset();
-    let after: IResult<Source<'_>, char> = nom::character::complete::char('|').parse(content);
-    let expected = || {
+    let after: IResult<Source<'_>, char> = char('|').parse(content);
+    let Some((text, _)) = after.ok().filter(|(text, _)| text.fragment().starts_with('"')) else {
+        let place = content.location_offset() + 1;
+        let found = content.fragment().chars().nth(1).map_or_else(String::new, |c| shown(&c.to_string()));
         let kind = AsmErrorKind::Expected {
             expected: "a space and a line of YAML, or a text in `\"`".into(),
-            found: "something else".into(),
+            found: format!("`{found}`"),
         };
-        Fault::new(bar + 1..bar + 1, kind)
+        return Err(Fault::new(place..place, kind));
     };
-    let Ok((text, _)) = after else { return Err(expected()) };
-    if !text.fragment().starts_with('"') {
-        return Err(expected());
-    }
     let (rest, line) = quoted(text)?;
     Cursor::new(tokens(rest)?).finish("the end of the line").map(|()| line)
 }

@@ -33,7 +33,9 @@ pub(super) fn show_bits(bits: u64, format: &Format, width: u32) -> String {
         }
         Format::Real => show_real(f32::from_bits(bits as u32)),
         Format::Flag => (bits == 1).to_string(),
-        Format::Choice(words) => words.iter().find(|word| word.1 == bits).map_or_else(|| bits.to_string(), |word| word.0.to_owned()),
+        Format::Choice(words) => {
+            words.iter().find(|word| word.1 == bits).map_or_else(|| bits.to_string(), |word| word.0.to_owned())
+        }
     }
 }
 
@@ -74,10 +76,8 @@ pub(super) fn real(token: &Token<'_>) -> Result<f32, Fault> {
     let numeric = token.text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
     match token.text.parse::<f32>() {
         Ok(value) if numeric && value.is_finite() => Ok(value),
-        Ok(_) if numeric => {
-            Err(Fault::new(token.span.clone(), AsmErrorKind::Real { value: shown(token.text) })
-                .help(Some("infinities are written f32:0x7f800000 and f32:0xff800000".into())))
-        }
+        Ok(_) if numeric => Err(Fault::new(token.span.clone(), AsmErrorKind::Real { value: shown(token.text) })
+            .help(Some("infinities are written f32:0x7f800000 and f32:0xff800000".into()))),
         _ => Err(expected(token, what)),
     }
 }

@@ -5,7 +5,10 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let allowed = |candidate: &str| (candidate.len() / 3).max(2);
     let near = known.into_iter().filter(|candidate| word.len().abs_diff(candidate.len()) <= allowed(candidate));
     let measured = near.map(|candidate| (distance(word.as_bytes(), candidate.as_bytes()), candidate));
-    measured.filter(|&(distance, candidate)| distance <= allowed(candidate)).min_by_key(|&(distance, _)| distance).map(|best| best.1)
+    measured
+        .filter(|&(distance, candidate)| distance <= allowed(candidate))
+        .min_by_key(|&(distance, _)| distance)
+        .map(|best| best.1)
 }
 
 /// Insertions, deletions and substitutions of bytes that make `b` of `a`.

@@ -44,10 +44,15 @@ fn check_parameter(importer: &Importer<'_>, id: TensorId, what: &str, c: usize) 
 pub(super) fn concat(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     let operands: Vec<TensorId> =
         (0..inputs.0.len()).map(|index| inputs.required(index, "input")).collect::<Result<_>>()?;
-    let Some(&first) = operands.first() else { return Err(ImportError::invalid("it has no input")) };
+    let Some(&first) = operands.first() else {
+        return Err(ImportError::invalid("it has no input"));
+    };
     let mut shape = float_shape(importer, first)?;
-    let axis =
-        if node.has("axis") { node.axis(1, shape.len())? } else { return Err(ImportError::invalid("it has no axis")) };
+    let axis = if node.has("axis") {
+        node.axis(1, shape.len())?
+    } else {
+        return Err(ImportError::invalid("it has no axis"));
+    };
     if axis != 1 {
         return Err(ImportError::unsupported(format!("its axis is {axis}; only the channel axis, 1, is supported")));
     }

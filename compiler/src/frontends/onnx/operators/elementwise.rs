@@ -46,7 +46,9 @@ fn binary(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>,
 
 /// Whether a constant of shape `other` broadcasts to one value for each channel (axis 1) of `shape`.
 fn is_per_channel(shape: &[usize], other: &[usize]) -> bool {
-    let Some(missing) = shape.len().checked_sub(other.len()) else { return false };
+    let Some(missing) = shape.len().checked_sub(other.len()) else {
+        return false;
+    };
     let mut aligned = vec![1; missing];
     aligned.extend_from_slice(other);
     shape.len() >= 2 && aligned.iter().enumerate().all(|(axis, &d)| d == 1 || (axis == 1 && d == shape[1]))

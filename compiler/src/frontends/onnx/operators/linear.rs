@@ -54,7 +54,9 @@ pub(super) fn gemm(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &In
     let transposed = match node.int("transB", 0)? {
         0 => false,
         1 => true,
-        other => return Err(ImportError::invalid(format!("its attribute `transB` is {other}"))),
+        other => {
+            return Err(ImportError::invalid(format!("its attribute `transB` is {other}")));
+        }
     };
     fully_connected(importer, node, inputs, transposed)
 }

@@ -116,6 +116,7 @@ fn quantise_constant(
     dtype: DType,
     quant: Quant,
 ) -> Result<()> {
+    importer.take_copy(importer.tensor(x).elements())?;
     let values = importer.floats(x, "input")?;
     let shape = importer.tensor(x).shape.clone();
     let (low, high) = dtype.range().unwrap_or((0, 0));

@@ -1,0 +1,191 @@
+//! Machine files that are right: presets, the file to start from, what `to_yaml` writes, and derived figures.
+
+use proptest::prelude::*;
+use systole_machine::config::{derived, init_yaml, load, preset, presets, to_yaml};
+use systole_machine::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Energy, Machine, Overflow, Requantisation, Vector,
+};
+
+fn machine(name: &str) -> Machine {
+    let yaml = preset(name).expect("a preset");
+    load(yaml, name).unwrap_or_else(|errors| panic!("{name}: {errors:?}"))
+}
+
+#[test]
+fn presets_load_and_bear_their_names() {
+    assert_eq!(presets().len(), 3);
+    for (name, _) in presets() {
+        assert_eq!(machine(name).name, *name);
+    }
+    assert_eq!(preset("no-such"), None);
+}
+
+/// Every figure of the default machine, on which acceptance is measured.
+#[test]
+fn edge_is_the_machine_of_the_specification() {
+    let expected = Machine {
+        name: "edge-16x16".to_owned(),
+        clock_hz: 800_000_000,
+        array: Array {
+            rows: 16,
+            columns: 16,
+            dataflow: Dataflow::WeightStationary,
+            weight_registers: 2,
+            accumulator_bits: 32,
+            overflow: Overflow::Wrap,
+        },
+        activation: Buffer { capacity_bytes: 2 << 20, banks: 16, port_bytes: 32, ports: 1 },
+        weight: Buffer { capacity_bytes: 256 << 10, banks: 2, port_bytes: 16, ports: 1 },
+        accumulator: Buffer { capacity_bytes: 128 << 10, banks: 2, port_bytes: 64, ports: 1 },
+        vector: Vector {
+            lanes: 32,
+            requantise_per_cycle: 16,
+            latency_cycles: 4,
+            float32: true,
+            depthwise: true,
+            requantisation: Requantisation::Float32,
+        },
+        outstanding_bursts: 32,
+        dram: Dram::Simple { bandwidth_bytes_per_s: 12_800_000_000, latency_cycles: 80, burst_bytes: 64 },
+        control: Control { queue_depth: [32; 4], issue_interval_cycles: 1, token_max: 255 },
+        energy: None,
+    };
+    assert_eq!(machine("edge-16x16"), expected);
+    assert_eq!(expected.accumulator_vectors_per_bank(), 1024);
+}
+
+#[test]
+fn known_machines_have_their_known_peaks() {
+    let tpu = derived(&machine("tpu-v1"));
+    assert!((tpu.peak_tops - 91.75).abs() < 0.01, "{}", tpu.peak_tops);
+    // The paper's ridge point is about 1350 operations per byte of weights.
+    let ridge = tpu.ridge_point_macs_per_byte.expect("a bandwidth");
+    assert!((ridge - 1350.0).abs() < 2.0, "{ridge}");
+    assert_eq!(tpu.buffers[1].units, 4);
+    assert_eq!(tpu.buffers[2].units, 4096);
+    let edge = derived(&machine("edge-16x16"));
+    assert_eq!(edge.peak_macs_per_cycle, 256);
+    assert_eq!(edge.dram_bytes_per_cycle, Some(16.0));
+    assert_eq!(edge.ridge_point_macs_per_byte, Some(16.0));
+    assert_eq!(edge.buffers.each_ref().map(|buffer| buffer.bytes_per_cycle), [512, 32, 128]);
+    // 16 banks of 128 KiB, 2 of 128 KiB, 2 of 64 KiB, in blocks of 4 KiB.
+    assert_eq!(edge.fpga.bram36, 16 * 32 + 2 * 32 + 2 * 16);
+    assert_eq!(edge.fpga.dsp, 128 + 3 * 16 + 32);
+    assert_eq!(derived(&machine("gemmini-16x16")).peak_tops, 0.512);
+}
+
+#[test]
+fn the_file_to_start_from_loads_also_with_its_comments_in_force() {
+    let yaml = init_yaml();
+    let plain = load(&yaml, "init").expect("the file");
+    let edge = machine("edge-16x16");
+    assert_eq!(plain.array, edge.array);
+    assert_eq!(plain.dram, edge.dram);
+    assert_eq!(plain.energy, None);
+    // What is commented out is the energy table alone; it must be valid too.
+    let (head, tail) = yaml.split_once("# energy:").expect("the energy table");
+    let whole = format!("{head}energy:{}", tail.replace("\n#", "\n"));
+    let energy = load(&whole, "init").expect("the file with energies").energy.expect("energies");
+    assert_eq!((energy.mac_pj, energy.dram_byte_pj), (0.2, 100.0));
+}
+
+#[test]
+fn defaults_are_those_that_the_file_to_start_from_marks() {
+    let yaml = init_yaml();
+    let short: Vec<&str> = yaml.lines().filter(|line| !line.contains("# default")).collect();
+    let short = short.join("\n").replace("dma:\n", "").replace("control:\n", "");
+    assert!(short.lines().count() + 15 < yaml.lines().count());
+    assert_eq!(load(&short, "short").expect("the file"), load(&yaml, "init").expect("the file"));
+}
+
+/// Any machine that a file can describe.
+fn machines() -> impl Strategy<Value = Machine> {
+    let buffer = |low: u64, multiple: u32| {
+        (1u32..=64, 0u64..4096, 1u32..=16, 1u32..=4).prop_map(move |(banks, more, port, ports)| {
+            let bank = low.max(u64::from(port * multiple)) + more;
+            Buffer { capacity_bytes: u64::from(banks) * bank, banks, port_bytes: port * multiple, ports }
+        })
+    };
+    let dram = prop_oneof![
+        (0u32..=16).prop_map(|log| Dram::Ideal { burst_bytes: 1 << log }),
+        (1u64..=1_000_000_000_000_000, 0u64..=100_000_000_000, 0u32..=16).prop_map(
+            |(bandwidth_bytes_per_s, latency_cycles, log)| Dram::Simple {
+                bandwidth_bytes_per_s,
+                latency_cycles,
+                burst_bytes: 1 << log
+            }
+        ),
+    ];
+    let picojoules = || prop_oneof![0.0f64..1e9, 0.0f64..1e-3, Just(f64::MIN_POSITIVE)];
+    let energy = (picojoules(), picojoules(), picojoules(), picojoules(), picojoules(), picojoules()).prop_map(
+        |(mac_pj, activation_byte_pj, weight_byte_pj, accumulator_byte_pj, vector_op_pj, dram_byte_pj)| Energy {
+            mac_pj,
+            activation_byte_pj,
+            weight_byte_pj,
+            accumulator_byte_pj,
+            vector_op_pj,
+            dram_byte_pj,
+        },
+    );
+    let vector = (1u32..=4096, 1u32..=4096, 0u32..=65535, any::<bool>()).prop_map(
+        |(lanes, requantise_per_cycle, latency_cycles, depthwise)| Vector {
+            lanes,
+            requantise_per_cycle,
+            latency_cycles,
+            float32: true,
+            depthwise,
+            requantisation: Requantisation::Float32,
+        },
+    );
+    let control = (prop::array::uniform4(1u32..=65536), 1u32..=65535, 1u32..).prop_map(
+        |(queue_depth, issue_interval_cycles, token_max)| Control { queue_depth, issue_interval_cycles, token_max },
+    );
+    let name = "[ -~\\p{L}\\p{S}\"'\\\\#:]{0,30}x";
+    (1u32..=1024, 1u32..=1024).prop_flat_map(move |(rows, columns)| {
+        let parts = (
+            (name, 1u64..=100_000_000_000, 1u32..=2, 1u32..=65536),
+            (buffer(1, 1), buffer(u64::from(rows) * u64::from(columns), 1), buffer(u64::from(columns) * 4, 4)),
+            (vector.clone(), dram.clone(), control.clone(), prop::option::of(energy.clone())),
+        );
+        parts.prop_map(move |((name, clock_hz, weight_registers, outstanding_bursts), buffers, rest)| Machine {
+            name,
+            clock_hz,
+            array: Array {
+                rows,
+                columns,
+                dataflow: Dataflow::WeightStationary,
+                weight_registers,
+                accumulator_bits: 32,
+                overflow: Overflow::Wrap,
+            },
+            activation: buffers.0,
+            weight: buffers.1,
+            accumulator: buffers.2,
+            vector: rest.0,
+            outstanding_bursts,
+            dram: rest.1,
+            control: rest.2,
+            energy: rest.3,
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn what_is_written_reads_back_equal(machine in machines()) {
+        let yaml = to_yaml(&machine);
+        match load(&yaml, "written") {
+            Ok(read) => prop_assert_eq!(read, machine),
+            Err(errors) => prop_assert!(false, "{:?}\n{}", errors, yaml),
+        }
+    }
+}
+
+#[test]
+fn presets_survive_writing_twice() {
+    for (name, _) in presets() {
+        let yaml = to_yaml(&machine(name));
+        assert_eq!(to_yaml(&load(&yaml, name).expect("what was written")), yaml);
+    }
+}

@@ -1,0 +1,157 @@
+//! Data: executes the instructions that started, one after the other, in an order that agrees with happens-before.
+//!
+//! Any such order gives the same values, since a program with a race stops before it (M-12). Time is not its business.
+
+use rayon::prelude::*;
+
+use systole_machine::isa::Unit;
+
+use super::elementwise;
+use super::gemm::Gemm;
+use super::pool;
+use super::simd::{Level, with_level};
+use super::work::{Pitch, Step, Transfer, VectorKind, VectorWork, Work};
+use crate::contract::{EngineError, Job, Memories, Span};
+
+/// Output elements from which on a vector operation is divided among threads.
+const PARALLEL: usize = 1 << 16;
+
+/// The memories before the first instruction (M-1).
+pub(super) fn memories(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
+    let machine = job.machine;
+    let words = machine.accumulator_vectors() * u64::from(machine.array.columns);
+    let end = |&(address, bytes): &(u64, &[u8])| address.saturating_add(bytes.len() as u64);
+    let largest = image.iter().map(end).max().unwrap_or(0);
+    if largest > job.dram_bytes {
+        return Err(EngineError::ImageTooLarge { image: largest, dram: job.dram_bytes });
+    }
+    let mut dram = vec![0; job.dram_bytes as usize];
+    for &(address, bytes) in image {
+        dram[address as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
+    Ok(Memories {
+        dram,
+        activation: vec![0; machine.activation.capacity_bytes as usize],
+        weight: vec![0; machine.weight.capacity_bytes as usize],
+        accumulator: vec![0; words as usize],
+    })
+}
+
+/// Executes what `spans` say has started.
+pub(super) fn execute(job: &Job, steps: &[Step], spans: &[Option<Span>], memories: &mut Memories) {
+    let started = |(index, span): (usize, &Option<Span>)| span.map(|span| (span.start, steps[index].unit, index));
+    let mut order: Vec<(u64, Unit, usize)> = spans.iter().enumerate().filter_map(started).collect();
+    // An instruction starts at or after the end of all that come before it in another unit, and after the start of those of its own.
+    order.sort_unstable();
+    let mut executor = Executor::new(job, Level::detect());
+    // Inside the pool, so that dividing work costs no switch of threads.
+    rayon::scope(|_| order.iter().for_each(|&(_, _, index)| executor.step(&steps[index].work, memories)));
+}
+
+struct Executor {
+    level: Level,
+    array: (usize, usize),
+    gemm: Gemm,
+    /// Results of a vector operation before they are written (M-6).
+    out: Vec<u8>,
+}
+
+impl Executor {
+    fn new(job: &Job, level: Level) -> Self {
+        let array = (job.machine.array.rows as usize, job.machine.array.columns as usize);
+        Executor { level, array, gemm: Gemm::new(level), out: Vec::new() }
+    }
+
+    fn step(&mut self, work: &Work, memories: &mut Memories) {
+        let Memories { dram, activation, weight, accumulator } = memories;
+        match work {
+            Work::Configure => {}
+            Work::Load(transfer) => {
+                let buffer = if transfer.weight { weight } else { activation };
+                copy(transfer, |at, from, bytes| {
+                    buffer[at..at + bytes].copy_from_slice(&dram[from..from + bytes]);
+                });
+            }
+            Work::Store(transfer) => copy(transfer, |from, at, bytes| {
+                dram[at..at + bytes].copy_from_slice(&activation[from..from + bytes]);
+            }),
+            Work::Array(run) => self.gemm.run(run, self.array, activation, weight, accumulator),
+            Work::Vector(work) => self.vector(work, activation, accumulator),
+        }
+    }
+
+    fn vector(&mut self, work: &VectorWork, activation: &mut [u8], accumulator: &[i32]) {
+        let work = &flat(work);
+        let row = (work.width * work.channels) as usize;
+        let size = row * work.height as usize;
+        self.out.resize(size.max(self.out.len()), 0);
+        let out = &mut self.out[..size];
+        let params = elementwise::Params::read(work, activation);
+        let columns = self.array.1;
+        let level = self.level;
+        let memory: &[u8] = activation;
+        let compute = |(y, out): (usize, &mut [u8])| {
+            with_level(
+                level,
+                #[inline(always)]
+                || match work.kind {
+                    VectorKind::Requant => elementwise::requant(work, &params, accumulator, columns, y, out),
+                    VectorKind::MaxPool => pool::max(work, memory, y, out),
+                    VectorKind::AveragePool => pool::average(work, memory, y, out),
+                    _ => elementwise::row(work, &params, memory, y, out),
+                },
+            );
+        };
+        if size >= PARALLEL && rayon::current_num_threads() > 1 {
+            let rows = (work.height as usize).div_ceil(4 * rayon::current_num_threads());
+            out.par_chunks_mut(row).enumerate().with_min_len(rows).for_each(compute);
+        } else {
+            out.chunks_mut(row).enumerate().for_each(compute);
+        }
+        write(work, out, activation);
+    }
+}
+
+/// M-4: calls `copy(buffer address, DRAM address, bytes)` for each stretch.
+fn copy(t: &Transfer, mut copy: impl FnMut(usize, usize, usize)) {
+    let joined = t.dram_row == t.row_bytes && t.buffer_row == t.row_bytes;
+    let (rows, bytes) = if joined { (1, t.rows * t.row_bytes) } else { (t.rows, t.row_bytes) };
+    for plane in 0..t.planes {
+        for row in 0..rows {
+            let buffer = t.buffer + plane * t.buffer_plane + row * t.buffer_row;
+            let dram = t.dram + plane * t.dram_plane + row * t.dram_row;
+            copy(buffer as usize, dram as usize, bytes as usize);
+        }
+    }
+}
+
+/// Operations that treat all channels alike, on dense pixels: a row is one pixel of many channels, and a dense image one row.
+fn flat(work: &VectorWork) -> VectorWork {
+    let mut flat = *work;
+    let operands: &[usize] = match work.kind {
+        VectorKind::Add | VectorKind::Mul => &[0, 1, 2],
+        VectorKind::Rescale => &[0, 2],
+        _ => return flat,
+    };
+    if work.width == 1 || operands.iter().all(|&operand| work.pitch[operand].pixel == work.channels) {
+        (flat.width, flat.channels) = (1, work.width * work.channels);
+    }
+    flat
+}
+
+/// Stores the results.
+fn write(work: &VectorWork, out: &[u8], activation: &mut [u8]) {
+    let Pitch { row, pixel } = work.pitch[2];
+    let channels = work.channels as usize;
+    let dense = pixel == work.channels || work.width == 1;
+    for (y, line) in out.chunks_exact(channels * work.width as usize).enumerate() {
+        let at = (work.out + y as u64 * row) as usize;
+        if dense {
+            activation[at..at + line.len()].copy_from_slice(line);
+        } else {
+            for (x, element) in line.chunks_exact(channels).enumerate() {
+                activation[at + x * pixel as usize..][..channels].copy_from_slice(element);
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Vector operations without a window (M-6, M-7): requantisation, sums, products, affine maps, rescaling, softmax (N-0, N-1, N-6 to N-10).
+//!
+//! One row of the output at a time, as plain loops that a compiler turns into vector code. Each `f32` operation rounds once, in the order
+//! of the rule; nothing is contracted.
+
+use super::work::{VectorKind, VectorWork};
+
+/// How an operand's byte becomes an integer minus its zero point.
+#[derive(Clone, Copy)]
+pub(super) struct Reader {
+    flip: u8,
+    minus: i32,
+}
+
+impl Reader {
+    #[inline(always)]
+    pub(super) fn new(signed: bool, zero: i32) -> Self {
+        if signed { Reader { flip: 0x80, minus: zero + 128 } } else { Reader { flip: 0, minus: zero } }
+    }
+
+    #[inline(always)]
+    pub(super) fn read(self, byte: u8) -> i32 {
+        i32::from(byte ^ self.flip) - self.minus
+    }
+}
+
+/// `sat(rhe(v) + z)` of N-0 with the clamp of the operation.
+#[derive(Clone, Copy)]
+pub(super) struct Writer {
+    zero: i32,
+    low: i32,
+    high: i32,
+}
+
+impl Writer {
+    #[inline(always)]
+    pub(super) fn new(work: &VectorWork) -> Self {
+        Writer { zero: work.zero_out, low: work.low, high: work.high }
+    }
+
+    #[inline(always)]
+    pub(super) fn write(self, v: f32) -> u8 {
+        // Zero point and clamp have 16 bits: beyond ±2^18 they decide alone, and adding 1.5·2^23 rounds to an integer, ties to even.
+        const LIMIT: f32 = 262_144.0;
+        const SHIFT: f32 = 12_582_912.0;
+        let v = if v.is_nan() { 0.0 } else { v };
+        let v = if v > LIMIT { LIMIT } else { v };
+        let v = if v < -LIMIT { -LIMIT } else { v };
+        let rounded = (v + SHIFT).to_bits() as i32 - SHIFT.to_bits() as i32;
+        (rounded + self.zero).max(self.low).min(self.high) as u8
+    }
+
+    /// Clamps an integer.
+    #[inline(always)]
+    pub(super) fn clamp(self, value: i32) -> u8 {
+        value.max(self.low).min(self.high) as u8
+    }
+}
+
+/// The two parameters of each channel, as words.
+#[derive(Default)]
+pub(super) struct Params {
+    first: Vec<u32>,
+    second: Vec<u32>,
+}
+
+impl Params {
+    /// From the activation buffer, before anything is written.
+    pub(super) fn read(work: &VectorWork, activation: &[u8]) -> Self {
+        if !work.kind.has_params() {
+            return Params::default();
+        }
+        let bytes = &activation[work.params as usize..][..8 * work.channels as usize];
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        Params {
+            first: bytes.chunks_exact(8).map(|pair| word(&pair[..4])).collect(),
+            second: bytes.chunks_exact(8).map(|pair| word(&pair[4..])).collect(),
+        }
+    }
+}
+
+/// Row `y` of `ve.requant` (N-1).
+#[inline(always)]
+pub(super) fn requant(
+    work: &VectorWork,
+    params: &Params,
+    accumulator: &[i32],
+    columns: usize,
+    y: usize,
+    out: &mut [u8],
+) {
+    let writer = Writer::new(work);
+    let (channels, block_channels) = (work.channels as usize, work.block_channels as usize);
+    let (pixels, width) = ((work.height * work.width) as usize, work.width as usize);
+    for (x, out) in out.chunks_exact_mut(channels).enumerate() {
+        let pixel = work.accumulator as usize + y * width + x;
+        let blocks = out.chunks_mut(block_channels).enumerate();
+        for (block, out) in blocks {
+            let first = block * block_channels;
+            let sums = &accumulator[(pixel + block * pixels) * columns..][..out.len()];
+            let (bias, scale) = (&params.first[first..][..out.len()], &params.second[first..][..out.len()]);
+            for (((out, sum), bias), scale) in out.iter_mut().zip(sums).zip(bias).zip(scale) {
+                let acc = sum.wrapping_add(*bias as i32);
+                *out = writer.write(acc as f32 * f32::from_bits(*scale));
+            }
+        }
+    }
+}
+
+/// Row `y` of any other operation without a window.
+#[inline(always)]
+pub(super) fn row(work: &VectorWork, params: &Params, activation: &[u8], y: usize, out: &mut [u8]) {
+    let channels = work.channels as usize;
+    let pixel = |base: u64, operand: usize, x: usize| {
+        let pitch = work.pitch[operand];
+        &activation[(base + y as u64 * pitch.row + x as u64 * pitch.pixel) as usize..][..channels]
+    };
+    for (x, out) in out.chunks_exact_mut(channels).enumerate() {
+        let a = pixel(work.a, 0, x);
+        match work.kind {
+            VectorKind::Add | VectorKind::Mul => tensors(work, a, pixel(work.b, 1, x), out),
+            VectorKind::AddChannel | VectorKind::MulChannel | VectorKind::Affine => channel(work, a, params, out),
+            VectorKind::Softmax => softmax(work, a, out),
+            _ => rescale(work, a, out),
+        }
+    }
+}
+
+/// N-6 and N-7 as functions of the operands without their zero points.
+struct Pair {
+    writer: Writer,
+    scale_a: f32,
+    scale_b: f32,
+    scale_out: f32,
+    product: f32,
+}
+
+impl Pair {
+    #[inline(always)]
+    fn new(work: &VectorWork) -> Self {
+        Pair {
+            writer: Writer::new(work),
+            scale_a: work.scale_a,
+            scale_b: work.scale_b,
+            scale_out: work.scale_out,
+            product: (work.scale_a * work.scale_b) / work.scale_out,
+        }
+    }
+
+    #[inline(always)]
+    fn add(&self, a: i32, b: i32) -> u8 {
+        let v = a as f32 * self.scale_a + b as f32 * self.scale_b;
+        self.writer.write(v / self.scale_out)
+    }
+
+    #[inline(always)]
+    fn mul(&self, a: i32, b: i32) -> u8 {
+        self.writer.write(a.wrapping_mul(b) as f32 * self.product)
+    }
+}
+
+#[inline(always)]
+fn tensors(work: &VectorWork, a: &[u8], b: &[u8], out: &mut [u8]) {
+    let pair = Pair::new(work);
+    let (read_a, read_b) = (Reader::new(work.signed_a, work.zero_a), Reader::new(work.signed_b, work.zero_b));
+    let all = out.iter_mut().zip(a).zip(b);
+    if work.kind == VectorKind::Add {
+        all.for_each(|((out, a), b)| *out = pair.add(read_a.read(*a), read_b.read(*b)));
+    } else {
+        all.for_each(|((out, a), b)| *out = pair.mul(read_a.read(*a), read_b.read(*b)));
+    }
+}
+
+#[inline(always)]
+fn channel(work: &VectorWork, a: &[u8], params: &Params, out: &mut [u8]) {
+    let pair = Pair::new(work);
+    let read_a = Reader::new(work.signed_a, work.zero_a);
+    let constant = |word: u32| (word as i32).wrapping_sub(work.zero_b);
+    let all = out.iter_mut().zip(a).zip(params.first.iter().zip(&params.second));
+    match work.kind {
+        VectorKind::AddChannel => {
+            all.for_each(|((out, a), (b, _))| *out = pair.add(read_a.read(*a), constant(*b)));
+        }
+        VectorKind::MulChannel => {
+            all.for_each(|((out, a), (b, _))| *out = pair.mul(read_a.read(*a), constant(*b)));
+        }
+        _ => all.for_each(|((out, a), (scale, shift))| {
+            let v = read_a.read(*a) as f32 * work.scale_a;
+            let w = v * f32::from_bits(*scale) + f32::from_bits(*shift);
+            *out = pair.writer.write(w / work.scale_out);
+        }),
+    }
+}
+
+/// N-9.
+#[inline(always)]
+fn rescale(work: &VectorWork, a: &[u8], out: &mut [u8]) {
+    let (writer, read) = (Writer::new(work), Reader::new(work.signed_a, work.zero_a));
+    for (out, a) in out.iter_mut().zip(a) {
+        *out = writer.write(read.read(*a) as f32 * work.scale_a / work.scale_out);
+    }
+}
+
+/// N-10.
+#[inline(always)]
+fn softmax(work: &VectorWork, a: &[u8], out: &mut [u8]) {
+    let (writer, read) = (Writer::new(work), Reader::new(work.signed_a, 0));
+    let largest = a.iter().map(|&byte| read.read(byte)).max().unwrap_or(0);
+    // The same few values many times: one exponential for each distance.
+    let table: Vec<f32> = (0..256).map(|distance| exp2p(-(distance as f32 * work.scale_a))).collect();
+    let exponential = |byte: &u8| table[(largest - read.read(*byte)) as usize & 0xff];
+    let sum = a.iter().fold(0.0, |sum: f32, byte| sum + exponential(byte));
+    for (out, byte) in out.iter_mut().zip(a) {
+        *out = writer.write(exponential(byte) / sum / work.scale_out);
+    }
+}
+
+/// The exponential of N-10.
+#[expect(clippy::excessive_precision, reason = "the constants as the rule writes them")]
+fn exp2p(x: f32) -> f32 {
+    let t = x * 1.442_695_02;
+    if t < -126.0 || t.is_nan() {
+        return 0.0;
+    }
+    if t > 127.0 {
+        return f32::INFINITY;
+    }
+    let k = t.round_ties_even();
+    let r = (x - k * 0.693_359_375) - k * -2.121_944_40e-4;
+    let coefficients =
+        [1.398_199_950_7e-3, 8.333_451_907_3e-3, 4.166_579_589_4e-2, 1.666_666_545_9e-1, 5.000_000_120_1e-1];
+    let p = coefficients.iter().fold(1.987_569_150_0e-4_f32, |p, c| p * r + c);
+    let y = (p * (r * r) + r) + 1.0;
+    y * f32::from_bits(((k as i32 + 127) as u32) << 23)
+}

@@ -1,0 +1,176 @@
+//! Array instructions that fit (M-5).
+
+use systole_machine::isa::{Flag, Operation, Unit};
+use systole_machine::spec::Machine;
+
+use super::builder::{Builder, Piece, Tensor, i, u};
+use super::footprint::{Access, Memory};
+
+/// Cycles that one instruction may take, about.
+const LONGEST: u64 = 1200;
+/// PE steps that one instruction may take, about: the reference engine does each.
+const MOST_STEPS: u64 = 150_000;
+
+struct Shape {
+    kernel: (u64, u64),
+    stride: (u64, u64),
+    dilation: (u64, u64),
+    pad: (u64, u64),
+    packed: bool,
+    input: (u64, u64),
+    output: (u64, u64),
+    channels: u64,
+    tensor: Tensor,
+    blocks: u64,
+    block_step: u64,
+}
+
+impl Shape {
+    fn folds(&self, rows: u64) -> u64 {
+        let (kernel_h, kernel_w) = self.kernel;
+        let row = if self.packed {
+            (kernel_w * self.channels).div_ceil(rows)
+        } else {
+            kernel_w * self.channels.div_ceil(rows)
+        };
+        self.blocks * kernel_h * row
+    }
+
+    fn pixels(&self) -> u64 {
+        self.output.0 * self.output.1
+    }
+
+    fn affordable(&self, machine: &Machine) -> bool {
+        let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
+        let tile = rows * columns.div_ceil(machine.weight.port_bytes.into());
+        let vector = rows.div_ceil(machine.activation.port_bytes.into()).max(4 * columns / u64::from(machine.accumulator.port_bytes));
+        let fold = tile + self.pixels() * vector.max(1) + rows + columns;
+        let folds = self.folds(rows);
+        folds * fold <= LONGEST && folds * self.pixels() * rows * columns <= MOST_STEPS
+    }
+}
+
+/// A convolution.
+pub(super) fn array(b: &mut Builder) -> Option<Piece> {
+    for attempt in 0..10 {
+        let shape = shape(b, attempt);
+        if shape.affordable(b.machine)
+            && let Some(piece) = placed(b, &shape)
+        {
+            return Some(piece);
+        }
+    }
+    None
+}
+
+fn shape(b: &mut Builder, attempt: u64) -> Shape {
+    let less = |most: u64| (most.saturating_sub(attempt / 2)).max(1);
+    let rows = u64::from(b.machine.array.rows);
+    let d = &mut b.draw;
+    let kernel = (d.small(1, less(4)), d.small(1, less(4)));
+    let stride = (d.small(1, 3), d.small(1, 3));
+    let packed = d.chance(35);
+    let dilation = (d.small(1, 3), if packed { 1 } else { d.small(1, 3) });
+    let pad = if d.chance(50) { (0, 0) } else { (d.small(0, 3), d.small(0, 3)) };
+    let most_channels = if attempt < 6 { (2 * rows + 3).min(24) } else { rows };
+    let channels = d.range(1, most_channels);
+    let input = (d.range(1, less(6)), d.range(1, less(6)));
+    let output = (d.range(1, less(5)), d.range(1, less(5)));
+    let blocks = d.small(1, less(4));
+    let block_step = if d.chance(40) { 0 } else { d.small(0, 40) };
+    let mut tensor = b.tensor(input.0, input.1, channels);
+    if packed {
+        tensor.pixel_pitch = channels;
+        tensor.row_pitch = tensor.row_pitch.max(input.1 * channels);
+        tensor.extent = (input.0 - 1) * tensor.row_pitch + input.1 * channels;
+    }
+    Shape { kernel, stride, dilation, pad, packed, input, output, channels, tensor, blocks, block_step }
+}
+
+fn placed(b: &mut Builder, shape: &Shape) -> Option<Piece> {
+    let (rows, columns) = (u64::from(b.machine.array.rows), u64::from(b.machine.array.columns));
+    let weights = shape.folds(rows) * rows * columns;
+    let vectors = shape.blocks * shape.pixels();
+    let input = (shape.blocks - 1) * shape.block_step + shape.tensor.extent;
+    let activation = b.place(Unit::Array, Memory::Activation, input)?;
+    let weight = b.place(Unit::Array, Memory::Weight, weights)?;
+    let accumulator = b.place(Unit::Array, Memory::Accumulator, vectors)?;
+    let mut accesses: Vec<Access> = (0..shape.blocks)
+        .map(|block| {
+            Access::new(Memory::Activation, false, activation + block * shape.block_step, shape.tensor.extent)
+        })
+        .collect();
+    accesses.push(Access::new(Memory::Weight, false, weight, weights));
+    accesses.push(Access::new(Memory::Accumulator, true, accumulator, vectors));
+    let accumulate = b.draw.chance(35);
+    note(b, shape, accumulate);
+    let configuration = configuration(b, shape);
+    let run = Operation::ArrayRun {
+        activation: u(activation),
+        weight: u(weight),
+        accumulator: u(accumulator),
+        blocks: u(shape.blocks),
+        accumulate: Flag(accumulate),
+    };
+    Some(Piece { configuration, run, accesses })
+}
+
+fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
+    let d = &mut b.draw;
+    let wild = d.chance(5);
+    let mut zero = || match () {
+        () if wild => d.signed(-32768, 32767),
+        () if d.chance(40) => 0,
+        () => d.signed(-128, 255),
+    };
+    let (zero_activation, zero_weight) = (zero(), zero());
+    vec![
+        Operation::ArrayInput {
+            height: u(shape.input.0),
+            width: u(shape.input.1),
+            row_pitch: u(shape.tensor.row_pitch),
+            pixel_pitch: u(shape.tensor.pixel_pitch),
+        },
+        Operation::ArrayWindow {
+            kernel_h: u(shape.kernel.0),
+            kernel_w: u(shape.kernel.1),
+            stride_h: u(shape.stride.0),
+            stride_w: u(shape.stride.1),
+            dilation_h: u(shape.dilation.0),
+            dilation_w: u(shape.dilation.1),
+            pad_top: u(shape.pad.0),
+            pad_left: u(shape.pad.1),
+            packed: Flag(shape.packed),
+        },
+        Operation::ArrayOutput {
+            height: u(shape.output.0),
+            width: u(shape.output.1),
+            channels: u(shape.channels),
+            block_step: u(shape.block_step),
+        },
+        Operation::ArrayQuant {
+            zero_activation: i(zero_activation),
+            zero_weight: i(zero_weight),
+            signed_activation: Flag(d.chance(50)),
+            signed_weight: Flag(d.chance(70)),
+        },
+    ]
+}
+
+fn note(b: &mut Builder, shape: &Shape, accumulate: bool) {
+    let rows = u64::from(b.machine.array.rows);
+    let run = shape.channels * if shape.packed { shape.kernel.1 } else { 1 };
+    let all = [
+        ("array: several taps packed", shape.packed && shape.kernel.1 > 1),
+        ("array: unpacked taps", !shape.packed && shape.kernel.1 > 1),
+        ("array: padding", shape.pad != (0, 0)),
+        ("array: stride", shape.stride != (1, 1)),
+        ("array: dilation", shape.dilation != (1, 1)),
+        ("array: several chunks", run > rows),
+        ("array: last chunk short", run > rows && !run.is_multiple_of(rows)),
+        ("array: several blocks", shape.blocks > 1),
+        ("array: several folds", shape.folds(rows) > 1),
+        ("array: accumulate", accumulate),
+    ];
+    b.notes.extend(all.iter().filter(|entry| entry.1).map(|entry| entry.0));
+}

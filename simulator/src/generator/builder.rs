@@ -1,0 +1,148 @@
+//! A program in the making: what machine it is for, where each unit may put things, what the units' registers hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use systole_machine::isa::{Instruction, Operand, Operation, Signed, Unit, Unsigned};
+use systole_machine::spec::Machine;
+
+use super::draw::Draw;
+use super::footprint::{Access, Memory, Room};
+
+/// The largest field value where `value` does not fit.
+pub(super) fn u<const B: u32>(value: u64) -> Unsigned<B> {
+    Unsigned::new(value.min(Unsigned::<B>::MAX)).unwrap_or_default()
+}
+
+/// Zero where `value` does not fit.
+pub(super) fn i<const B: u32>(value: i64) -> Signed<B> {
+    Signed::new(value).unwrap_or_default()
+}
+
+/// An instruction with what it touches.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) instruction: Instruction,
+    pub(super) accesses: Vec<Access>,
+}
+
+/// A run instruction with the configuration that it needs.
+pub(super) struct Piece {
+    pub(super) configuration: Vec<Operation>,
+    pub(super) run: Operation,
+    pub(super) accesses: Vec<Access>,
+}
+
+/// A tensor's place: pitches, and bytes from its first to its last.
+#[derive(Clone, Copy)]
+pub(super) struct Tensor {
+    pub(super) row_pitch: u64,
+    pub(super) pixel_pitch: u64,
+    pub(super) extent: u64,
+}
+
+/// The program so far.
+pub(super) struct Builder<'a> {
+    pub(super) draw: &'a mut Draw,
+    pub(super) machine: &'a Machine,
+    /// By unit.
+    pub(super) rooms: [Room; 4],
+    /// Longest row of a transfer.
+    pub(super) longest_row: u64,
+    /// Where DRAM holds parameters, eight bytes each: first address, number. Those of `ve.requant` (i32, f32), then those of two floats, then of one integer.
+    pub(super) tables: [(u64, u64); 3],
+    pub(super) steps: Vec<Step>,
+    /// What occurs that a counter should see.
+    pub(super) notes: BTreeSet<&'static str>,
+    /// Configuration in force, by mnemonic and operand.
+    registers: BTreeMap<(&'static str, u64), Operation>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(draw: &'a mut Draw, machine: &'a Machine, rooms: [Room; 4]) -> Self {
+        Builder {
+            draw,
+            machine,
+            rooms,
+            longest_row: 40,
+            tables: [(0, 0); 3],
+            steps: Vec::new(),
+            notes: BTreeSet::new(),
+            registers: BTreeMap::new(),
+        }
+    }
+
+    /// An address for `length` addresses of a memory, in the unit's room.
+    pub(super) fn place(&mut self, unit: Unit, memory: Memory, length: u64) -> Option<u64> {
+        let (first, end) = self.rooms[unit as usize].0[memory as usize];
+        if length > end - first {
+            return None;
+        }
+        let last = end - length;
+        // The two ends are where mistakes are.
+        Some(if self.draw.chance(12) {
+            last
+        } else if self.draw.chance(12) {
+            first
+        } else {
+            self.draw.range(first, last)
+        })
+    }
+
+    /// Random bits for a field that an instruction does not look at.
+    pub(super) fn garbage(&mut self) -> u64 {
+        let shift = self.draw.range(24, 63);
+        self.draw.bits() >> shift
+    }
+
+    /// Pitches with which a tensor is valid (M-10, 3); the pitch of a single row or pixel means nothing.
+    pub(super) fn tensor(&mut self, height: u64, width: u64, channels: u64) -> Tensor {
+        let garbage = self.draw.chance(30);
+        let mut gap = |most| if self.draw.chance(60) { 0 } else { self.draw.small(0, most) };
+        let (pixel_gap, row_gap) = (gap(4), gap(9));
+        let pixel_pitch = if width == 1 && garbage { self.garbage() & 0xff_ffff } else { channels + pixel_gap };
+        let row = (width - 1) * pixel_pitch + channels;
+        let row_pitch = if height == 1 && garbage { self.garbage() & 0xffff_ffff } else { row + row_gap };
+        Tensor { row_pitch, pixel_pitch, extent: (height - 1) * row_pitch + row }
+    }
+
+    /// Appends the configuration that is not in force (or, at times, is), in any order, and the run.
+    pub(super) fn push(&mut self, mut piece: Piece) {
+        self.draw.shuffle(&mut piece.configuration);
+        for operation in piece.configuration {
+            self.configure(operation);
+        }
+        self.steps.push(Step { instruction: Instruction::new(piece.run), accesses: piece.accesses });
+    }
+
+    fn configure(&mut self, operation: Operation) {
+        let in_force = match self.registers.get(&register(&operation)) {
+            Some(held) => *held == operation,
+            None => is_zero(&operation),
+        };
+        if !in_force || self.draw.chance(10) {
+            self.append(operation);
+        }
+    }
+
+    /// Appends an instruction that touches nothing; if it is configuration, its registers are known.
+    pub(super) fn append(&mut self, operation: Operation) {
+        self.registers.insert(register(&operation), operation);
+        self.steps.push(Step { instruction: Instruction::new(operation), accesses: Vec::new() });
+    }
+}
+
+fn register(operation: &Operation) -> (&'static str, u64) {
+    let operand = match operation {
+        Operation::VectorPitch { operand, .. } => operand.to_bits(),
+        _ => 0,
+    };
+    (operation.mnemonic(), operand)
+}
+
+/// M-3: what registers hold at first.
+fn is_zero(operation: &Operation) -> bool {
+    match operation {
+        Operation::VectorPitch { row_pitch, pixel_pitch, .. } => row_pitch.get() == 0 && pixel_pitch.get() == 0,
+        other => other.field_bits().iter().all(|bits| *bits == 0),
+    }
+}

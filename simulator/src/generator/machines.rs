@@ -1,0 +1,108 @@
+//! Random machines: small ones mostly, with every quantity that time depends on, inside what a machine file may say (the largest values apart).
+
+use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
+
+use super::Style;
+use super::draw::Draw;
+
+/// A machine for a program of this style.
+pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
+    let array = array(draw);
+    let clock_hz = draw.pick(&[1, 3, 800_000_000, 1_000_000_000, 999_999_937, 650_000_001]);
+    let long = style == Style::LongTransfers;
+    let (low, high) = if long { (1, 2) } else { (1, 8) };
+    Machine {
+        name: "generated".into(),
+        clock_hz,
+        activation: activation(draw),
+        weight: weight(draw, &array),
+        accumulator: accumulator(draw, &array),
+        vector: vector(draw),
+        outstanding_bursts: draw.small(low, high) as u32,
+        dram: dram(draw, clock_hz, long),
+        control: control(draw),
+        array,
+        energy: None,
+    }
+}
+
+fn array(draw: &mut Draw) -> Array {
+    let mut side = || {
+        let most = draw.weighted(&[(50, 4), (30, 8), (15, 16), (5, 40)]);
+        draw.range(1, most) as u32
+    };
+    let (rows, columns) = (side(), side());
+    Array {
+        rows,
+        columns,
+        dataflow: Dataflow::WeightStationary,
+        weight_registers: draw.range(1, 2) as u32,
+        accumulator_bits: 32,
+        overflow: Overflow::Wrap,
+    }
+}
+
+fn port_bytes(draw: &mut Draw) -> u32 {
+    let any = draw.range(1, 40) as u32;
+    draw.pick(&[1, 2, 3, 4, 5, 7, 8, 16, 32, 64, any, any])
+}
+
+fn buffer(draw: &mut Draw, banks: u64, bank_bytes: u64, port_bytes: u32) -> Buffer {
+    Buffer { capacity_bytes: banks * bank_bytes, banks: banks as u32, port_bytes, ports: draw.small(1, 3) as u32 }
+}
+
+fn activation(draw: &mut Draw) -> Buffer {
+    let banks = draw.range(1, 8);
+    let most = draw.pick(&[40, 120, 300]);
+    let (bank, port) = (draw.range(24, most), port_bytes(draw));
+    buffer(draw, banks, bank, port)
+}
+
+fn weight(draw: &mut Draw, array: &Array) -> Buffer {
+    let banks = draw.range(1, 8);
+    let tile = u64::from(array.rows) * u64::from(array.columns);
+    let bytes = tile * draw.range(1, 10) + draw.range(0, 30);
+    let port = port_bytes(draw);
+    buffer(draw, banks, bytes.div_ceil(banks).max(4), port)
+}
+
+fn accumulator(draw: &mut Draw, array: &Array) -> Buffer {
+    let banks = draw.range(1, 8);
+    let vector = 4 * u64::from(array.columns);
+    // What is left of a bank beyond its last whole vector is no vector.
+    let slack = if draw.chance(30) { draw.range(0, vector - 1) } else { 0 };
+    let bank = vector * draw.small(1, 24) + slack;
+    let port = 4 * draw.pick(&[1, 2, 3, 4, 8, 16, array.columns, array.columns]);
+    buffer(draw, banks, bank, port)
+}
+
+fn vector(draw: &mut Draw) -> Vector {
+    Vector {
+        lanes: draw.range(1, 12) as u32,
+        requantise_per_cycle: draw.range(1, 12) as u32,
+        latency_cycles: if draw.chance(30) { 0 } else { draw.small(0, 30) as u32 },
+        float32: draw.chance(90),
+        depthwise: false,
+        requantisation: Requantisation::Float32,
+    }
+}
+
+fn dram(draw: &mut Draw, clock_hz: u64, long: bool) -> Dram {
+    let burst_bytes = draw.pick(&[1, 4, 8, 16, 16, 32, 32, 64, 64, 128]);
+    if draw.chance(if long { 5 } else { 25 }) {
+        return Dram::Ideal { burst_bytes };
+    }
+    // Cycles of a burst in 64ths: from far under one to some dozens.
+    let sixty_fourths = draw.pick(&[3, 17, 64, 65, 100, 128, 250, 640, 2000]);
+    let exact = u64::from(burst_bytes) * clock_hz * 64 / sixty_fourths;
+    let odd = draw.range(0, 3);
+    let most = if long { 100 } else { draw.pick(&[0, 8, 100]) };
+    let latency_cycles = draw.range(if long { 20 } else { 0 }, most);
+    Dram::Simple { bandwidth_bytes_per_s: (exact + odd).max(1), latency_cycles, burst_bytes }
+}
+
+fn control(draw: &mut Draw) -> Control {
+    let deep = draw.chance(30);
+    let queue_depth = std::array::from_fn(|_| if deep { 8 } else { draw.small(1, 8) as u32 });
+    Control { queue_depth, issue_interval_cycles: draw.small(1, 3) as u32, token_max: draw.small(1, 64) as u32 }
+}

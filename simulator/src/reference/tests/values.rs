@@ -1,0 +1,158 @@
+//! M-6, M-7: values of the vector operations.
+
+use systole_machine::isa::VectorOperand;
+
+use super::*;
+use crate::reference::float::{exp2p, saturate};
+
+/// Runs a configured operation on `bytes` at 0 of the activation buffer; what it leaves at 256.
+fn compute(bytes: &[u8], setup: &[Instruction], run: Operation, count: usize) -> Vec<u8> {
+    let mut program = vec![ld_shape(bytes.len() as u64, 1, 1), ld_run(0, 0, Space::Activation).signals(Unit::Vector)];
+    program.extend(setup);
+    program.push(plain(run).waits(Unit::Load));
+    let (timing, memories) = simulate(&machine(), &program, &[(0, bytes)]);
+    assert_eq!(timing.outcome, Outcome::Halted);
+    memories.activation[256..256 + count].to_vec()
+}
+
+fn pitch(operand: VectorOperand, row_pitch: u64, pixel_pitch: u64) -> Instruction {
+    plain(Operation::VectorPitch { operand, row_pitch: u(row_pitch), pixel_pitch: u(pixel_pitch) })
+}
+
+fn bytes(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+const OUT: u64 = 256;
+
+#[test]
+fn add_and_mul() {
+    let setup = [ve_shape(1, 1, 3, 0), ve_quant([10, 20, 1], [0, 255], false), ve_scale(0.5, 0.25, 0.5)];
+    let data = [12, 30, 9, 0, 24, 23, 255];
+    // (2·0.5 + 4·0.25) / 0.5 = 4; (20·0.5 + 3·0.25) / 0.5 = 21.5, to even 22; (−0.5 + 58.75) / 0.5 = 116.5, to even 116.
+    let add = Operation::VectorAdd { a: u(0), b: u(4), out: u(OUT) };
+    assert_eq!(compute(&data, &setup, add, 3), [5, 23, 117]);
+    // Scale 0.25: 8, 60, −235, in units 2, 15, −58.75.
+    let mul = Operation::VectorMul { a: u(0), b: u(4), out: u(OUT) };
+    assert_eq!(compute(&data, &setup, mul, 3), [3, 16, 0]);
+}
+
+#[test]
+fn constants_of_channels_wrap() {
+    let setup = [ve_shape(1, 1, 1, 0), ve_quant([0, 1, 0], [-128, 127], true), ve_scale(1.0, 1.0, 1.0)];
+    // −2^31 − 1 wraps to 2^31 − 1.
+    let data = bytes(&[0xff, 0, i32::MIN as u32, 0]);
+    let add = Operation::VectorAddChannel { a: u(0), params: u(8), out: u(OUT) };
+    assert_eq!(compute(&data, &setup, add, 1), [127]);
+    // −1 · (2^31 − 1)
+    let mul = Operation::VectorMulChannel { a: u(0), params: u(8), out: u(OUT) };
+    assert_eq!(compute(&data, &setup, mul, 1), [0x80]);
+}
+
+#[test]
+fn affine_and_rescale() {
+    let setup = [ve_shape(1, 1, 2, 0), ve_quant([1, 0, 2], [0, 255], false), ve_scale(0.5, 0.0, 0.25)];
+    let data = bytes(&[0x0309, 0, 2f32.to_bits(), 1f32.to_bits(), (-1f32).to_bits(), 5f32.to_bits()]);
+    // 8·0.5·2 + 1 = 9, 36 + 2; 2·0.5·−1 + 5 = 4, 16 + 2.
+    let affine = Operation::VectorAffine { a: u(0), params: u(8), out: u(OUT) };
+    assert_eq!(compute(&data, &setup, affine, 2), [38, 18]);
+    let rescale = Operation::VectorRescale { a: u(0), out: u(OUT) };
+    assert_eq!(compute(&data, &setup, rescale, 2), [18, 6]);
+}
+
+/// A square window with stride 2 over 3 × 3 pixels, padded by one on top and left; outputs 2 × 2.
+fn pool(run: Operation, kernel: u64, pad_end: u64) -> Vec<u8> {
+    let window = plain(Operation::VectorWindow {
+        kernel_h: u(kernel),
+        kernel_w: u(kernel),
+        stride_h: u(2),
+        stride_w: u(2),
+        pad_top: u(1),
+        pad_left: u(1),
+        pad_bottom: u(pad_end),
+        pad_right: u(pad_end),
+        in_height: u(3),
+        in_width: u(3),
+    });
+    let setup = [
+        ve_shape(2, 2, 1, 0),
+        window,
+        pitch(VectorOperand::A, 3, 1),
+        pitch(VectorOperand::Out, 2, 1),
+        ve_quant([1, 0, 10], [0, 100], false),
+        ve_scale(1.0, 0.0, 0.5),
+    ];
+    compute(&[1, 2, 3, 4, 5, 6, 7, 8, 200], &setup, run, 4)
+}
+
+#[test]
+fn pools() {
+    assert_eq!(pool(Operation::VectorMaxPool { a: u(0), out: u(OUT) }, 2, 0), [1, 3, 7, 100]);
+    let average = |include_pad| Operation::VectorAveragePool { a: u(0), out: u(OUT), include_pad: Flag(include_pad) };
+    // Real sums 0, 3, 9, 215 over 1, 2, 2, 4 pixels; twice that, plus 10.
+    assert_eq!(pool(average(false), 2, 0), [10, 13, 19, 100]);
+    // Over 4 pixels each: 1.5 and 4.5 to even.
+    assert_eq!(pool(average(true), 2, 0), [10, 12, 14, 100]);
+    // Sums 8, 12, 20, 215 over 9, 6, 6, 4 pixels: what hangs over the far edge counts only where that is padded.
+    assert_eq!(pool(average(true), 3, 0), [12, 14, 17, 100]);
+    assert_eq!(pool(average(true), 3, 1), [12, 13, 14, 58]);
+}
+
+#[test]
+fn windows_without_pixels() {
+    let setup = {
+        let window = plain(Operation::VectorWindow {
+            kernel_h: u(1),
+            kernel_w: u(1),
+            stride_h: u(5),
+            stride_w: u(1),
+            pad_top: u(0),
+            pad_left: u(0),
+            pad_bottom: u(0),
+            pad_right: u(0),
+            in_height: u(1),
+            in_width: u(1),
+        });
+        [
+            ve_shape(2, 1, 1, 0),
+            window,
+            pitch(VectorOperand::Out, 1, 0),
+            ve_quant([3, 0, 9], [2, 50], false),
+            ve_scale(1.0, 0.0, 1.0),
+        ]
+    };
+    let max = Operation::VectorMaxPool { a: u(0), out: u(OUT) };
+    assert_eq!(compute(&[40], &setup, max, 2), [40, 2]);
+    for include in [false, true] {
+        let average = Operation::VectorAveragePool { a: u(0), out: u(OUT), include_pad: Flag(include) };
+        assert_eq!(compute(&[40], &setup, average, 2), [46, 9]);
+    }
+}
+
+#[test]
+fn softmax() {
+    let setup = [ve_shape(1, 1, 3, 0), ve_quant([0, 0, -128], [-128, 127], true), ve_scale(0.1, 0.0, 1.0 / 256.0)];
+    let run = Operation::VectorSoftmax { a: u(0), out: u(OUT) };
+    // e^0, e^−1, e^−2 over their sum: 0.66524, 0.24473, 0.09003.
+    let result = compute(&[5, 0xfb, 0xf1], &setup, run, 3);
+    assert_eq!(result.iter().map(|byte| i32::from(*byte as i8)).collect::<Vec<_>>(), [170 - 128, 63 - 128, 23 - 128]);
+}
+
+#[test]
+fn exponentials_are_close_and_end() {
+    for step in 0..=870 {
+        let x = -(step as f32) / 10.0;
+        let (got, exact) = (f64::from(exp2p(x)), f64::from(x).exp());
+        assert!((got - exact).abs() <= exact * 2e-7, "{x}: {got} {exact}");
+    }
+    assert_eq!((exp2p(0.0), exp2p(-88.0), exp2p(f32::NAN), exp2p(1000.0)), (1.0, 0.0, 0.0, f32::INFINITY));
+}
+
+#[test]
+fn saturation() {
+    assert_eq!(saturate(f32::NAN, 300, -128, 127), 127);
+    assert_eq!(saturate(f32::NEG_INFINITY, 5, -128, 127), -128);
+    assert_eq!(saturate(2.5, 0, 0, 255), 2);
+    assert_eq!(saturate(3.5, -1, 0, 255), 3);
+    assert_eq!(saturate(1e30, -32768, i64::MIN, i64::MAX), (1 << 31) - 32768);
+}

@@ -1,0 +1,3 @@
+//! The program `systole`.
+
+fn main() {}

@@ -1,0 +1,365 @@
+//! The chain that verbs and tests run: model → imported graph → calibration → quantised graph → program → timing and data.
+//!
+//! Every step is a function of what it is given; the wall-clock seconds of each are kept apart, for reports.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use systole_compiler::compile::{Compiled, Constants, Header, compile};
+use systole_compiler::error::ErrorKind;
+use systole_compiler::frontends::onnx::ImportOptions;
+use systole_compiler::passes::{Boundary, Context, PASSES, PassError, Quantised, Values, is_float, legalise, prepare_float};
+use systole_golden::{GoldenError, Value, ranges};
+use systole_machine::config;
+use systole_machine::program::{ElementType, ModelEntry, Program, Role};
+use systole_machine::spec::Machine;
+use systole_network::graph::Graph;
+use systole_network::policy::NumericPolicy;
+use systole_network::tensor::{DType, TensorId};
+use systole_network::{batch, count, seed, verify};
+use systole_simulator::contract::{EngineError, Job, Memories, Timing};
+use systole_simulator::{fast, reference};
+
+use crate::problem::{Failure, Problem};
+use crate::source;
+use crate::tensors::{self, Inputs, Port};
+
+/// Seeded images that calibrate a float model (N-12).
+const CALIBRATION_IMAGES: u64 = 8;
+
+/// Index of the seeded image that is the input where no file gives one; not one of calibration's.
+const INPUT_IMAGE: u64 = 100;
+
+/// Cycles after which the reference engine gives up: never, since programs end or deadlock.
+const FUEL_CYCLES: u64 = u64::MAX;
+
+/// What may be said of a model beside its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelOptions {
+    /// Images per run; the file's own where absent.
+    pub batch: Option<usize>,
+    /// Shapes of inputs by name.
+    pub shapes: BTreeMap<String, Vec<usize>>,
+    /// Images to calibrate a float model with.
+    pub calibration: Option<PathBuf>,
+    /// Of weights and inputs that no file gives.
+    pub seed: u64,
+}
+
+/// Wall-clock seconds of the steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Seconds {
+    /// Reading the model.
+    pub import: f64,
+    /// Calibration, passes and compilation.
+    pub compile: f64,
+    /// The timing run.
+    pub timing: f64,
+    /// The data run (timing included where an engine does both).
+    pub data: f64,
+    /// Golden.
+    pub golden: f64,
+}
+
+/// Runs `work` and adds its seconds to `total`.
+pub fn timed<T>(total: &mut f64, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    *total += start.elapsed().as_secs_f64();
+    result
+}
+
+/// A model as the file says, at the batch size that was asked for.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The graph.
+    pub graph: Graph,
+    /// The same at batch 1 where another batch was asked for: calibration and totals are of it.
+    one: Option<Graph>,
+}
+
+impl Imported {
+    /// The graph at the file's own batch.
+    fn as_published(&self) -> &Graph {
+        self.one.as_ref().unwrap_or(&self.graph)
+    }
+
+    /// Images per run.
+    pub fn batch(&self) -> u64 {
+        let first = self.graph.inputs.first().map(|&id| self.graph.tensor(id));
+        first.and_then(|input| input.shape.first()).map_or(1, |&n| n as u64)
+    }
+}
+
+/// Reads a model.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub fn import(source: &str, options: &ModelOptions) -> Result<Imported, Failure> {
+    let graph = source::model(source, &ImportOptions { shapes: options.shapes.clone() })?;
+    let Some(batch) = options.batch else {
+        check(&graph, source)?;
+        return Ok(Imported { graph, one: None });
+    };
+    if batch == 0 {
+        return Err(Problem::new("a batch of 0 images").help("`--batch` takes a number from 1 on").into());
+    }
+    let batched = batch::with_batch(&graph, batch);
+    check(&batched, source)?;
+    let one = batch::with_batch(&graph, 1);
+    check(&one, source)?;
+    Ok(Imported { graph: batched, one: Some(one) })
+}
+
+fn check(graph: &Graph, source: &str) -> Result<(), Failure> {
+    verify::verify(graph).map_err(|errors| {
+        let problem = |error: &verify::VerifyError| {
+            Problem::new(&error.what).at(format!("{source}: {}", error.place)).because(format!("{} [{}]", error.remedy, error.invariant))
+        };
+        Failure::Input(errors.iter().map(problem).collect())
+    })
+}
+
+/// What a machine's arithmetic asks of a graph.
+pub fn policy(machine: &Machine) -> NumericPolicy {
+    NumericPolicy { accumulator_bits: machine.array.accumulator_bits, ..NumericPolicy::default() }
+}
+
+/// Brings a model to the quantised form; `real` with its numbers, otherwise the structure alone.
+///
+/// # Errors
+/// Every node that has no integer rule; a calibration file that does not fit.
+pub fn quantise(imported: &Imported, machine: &Machine, options: &ModelOptions, real: bool) -> Result<Quantised, Failure> {
+    let values = values(imported, options, real)?;
+    legalise(&imported.graph, &policy(machine), &values).map_err(pass_failure)
+}
+
+/// The graph after the pass of that name, and before the next.
+///
+/// # Errors
+/// An unknown name; otherwise as [`quantise`].
+pub fn after_pass(imported: &Imported, machine: &Machine, options: &ModelOptions, name: &str) -> Result<Graph, Failure> {
+    let Some(last) = PASSES.iter().position(|pass| pass.name == name) else {
+        let names: Vec<&str> = PASSES.iter().map(|pass| pass.name).collect();
+        return Err(Problem::new(format!("there is no pass `{name}`")).help(crate::problem::did_you_mean(name, &names)).into());
+    };
+    let values = values(imported, options, true)?;
+    let policy = policy(machine);
+    let mut state = Quantised { graph: imported.graph.clone(), inputs: vec![], outputs: vec![] };
+    for pass in &PASSES[..=last] {
+        (pass.run)(&mut state, &Context { policy: &policy, values: &values }).map_err(pass_failure)?;
+    }
+    Ok(state.graph)
+}
+
+fn values(imported: &Imported, options: &ModelOptions, real: bool) -> Result<Values, Failure> {
+    let float = is_float(&imported.graph);
+    if !float && options.calibration.is_some() {
+        return Err(Problem::new("this model is quantised already: `--calibration` would change nothing").into());
+    }
+    if !real {
+        return Ok(Values::Structure);
+    }
+    let calibration = if float { Some(calibrate(imported.as_published(), options)?) } else { None };
+    Ok(Values::Real { calibration, seed: options.seed })
+}
+
+/// Smallest and largest value of each activation over the calibration images (N-12).
+fn calibrate(graph: &Graph, options: &ModelOptions) -> Result<BTreeMap<String, (f64, f64)>, Failure> {
+    let prepared = prepare_float(graph, true, options.seed).map_err(pass_failure)?;
+    let images = match &options.calibration {
+        Some(path) => calibration_images(&prepared, path)?,
+        None => (0..CALIBRATION_IMAGES).map(|index| seeded_floats(&prepared, index, options.seed)).collect(),
+    };
+    let found = ranges(&prepared, &images, options.seed).map_err(golden_failure)?;
+    Ok(found.into_iter().map(|(id, range)| (prepared.tensor(id).name.clone(), range)).collect())
+}
+
+/// Images of a file: `[k·n, …]` for an input of `[n, …]` gives k of them.
+fn calibration_images(graph: &Graph, path: &std::path::Path) -> Result<Vec<BTreeMap<TensorId, Value>>, Failure> {
+    let mut arrays = tensors::read(path)?;
+    let place = path.display().to_string();
+    if let (Some(array), [only]) = (arrays.remove(""), &graph.inputs[..]) {
+        arrays.insert(graph.tensor(*only).name.clone(), array);
+    }
+    let mut images: Vec<BTreeMap<TensorId, Value>> = vec![];
+    for (position, &id) in graph.inputs.iter().enumerate() {
+        let tensor = graph.tensor(id);
+        let wrong = |what: String| Failure::from(Problem::new(what).at(&place));
+        let array = arrays.get(&tensor.name).ok_or_else(|| wrong(format!("no array `{}` to calibrate with", tensor.name)))?;
+        let Value::F32(values) = &array.value else {
+            return Err(wrong(format!("array `{}` is not float32", tensor.name)));
+        };
+        let inner: Vec<u64> = tensor.shape.iter().skip(1).map(|&length| length as u64).collect();
+        let fits = array.shape.get(1..) == Some(&inner[..]) && !values.is_empty() && values.len() % tensor.elements() == 0;
+        let count = values.len() / tensor.elements();
+        if !fits || (position > 0 && count != images.len()) {
+            let expected = format!("[k, {}]", inner.iter().map(u64::to_string).collect::<Vec<_>>().join(", "));
+            return Err(wrong(format!("array `{}` has the shape {:?}, not {expected} with the same k for all inputs", tensor.name, array.shape)));
+        }
+        images.resize(count, BTreeMap::new());
+        for (image, chunk) in images.iter_mut().zip(values.chunks(tensor.elements())) {
+            image.insert(id, Value::F32(chunk.to_vec()));
+        }
+    }
+    Ok(images)
+}
+
+/// Seeded images for all inputs of a float graph.
+fn seeded_floats(graph: &Graph, index: u64, seed: u64) -> BTreeMap<TensorId, Value> {
+    let image = |id: &TensorId| {
+        let tensor = graph.tensor(*id);
+        (*id, Value::F32(seed::image(&tensor.shape, &tensor.name, index, seed)))
+    };
+    graph.inputs.iter().map(image).collect()
+}
+
+/// Inputs for the imported form (`golden --float`): of the file, else seeded.
+///
+/// # Errors
+/// An array that does not fit.
+pub fn float_inputs(graph: &Graph, path: Option<&std::path::Path>, seed: u64) -> Result<BTreeMap<TensorId, Value>, Failure> {
+    let mut values = seeded_floats(graph, INPUT_IMAGE, seed);
+    let ports: Vec<Port> = graph.inputs.iter().map(|&id| port(graph, id, None)).collect();
+    let inputs = Inputs::open(path, &ports)?;
+    for (port, &id) in ports.iter().zip(&graph.inputs) {
+        if let Some(floats) = inputs.float(&port.name, &port.shape)? {
+            values.insert(id, Value::F32(floats));
+        }
+    }
+    Ok(values)
+}
+
+fn port(graph: &Graph, id: TensorId, float_name: Option<String>) -> Port {
+    let tensor = graph.tensor(id);
+    let quant = tensor.quant.as_ref();
+    Port {
+        name: tensor.name.clone(),
+        float_name,
+        shape: tensor.shape.iter().map(|&length| length as u64).collect(),
+        element: if tensor.dtype == DType::I8 { ElementType::I8 } else { ElementType::U8 },
+        scale: quant.map_or(1.0, |quant| quant.scale_of(0)),
+        zero_point: quant.map_or(0, |quant| quant.zero_point_of(0)),
+    }
+}
+
+/// Ports of the boundaries of a quantised graph, in its order.
+pub fn ports(graph: &Graph, boundaries: &[Boundary]) -> Vec<Port> {
+    boundaries.iter().map(|boundary| port(graph, boundary.tensor, Some(boundary.float_name.clone()))).collect()
+}
+
+/// The logical bytes of each port: of the file, else a seeded image. Also the names of those that are seeded.
+///
+/// # Errors
+/// An array that does not fit.
+pub fn input_bytes(ports: &[Port], path: Option<&std::path::Path>, seed: u64) -> Result<(Vec<Vec<u8>>, Vec<String>), Failure> {
+    let inputs = Inputs::open(path, ports)?;
+    let mut all = vec![];
+    let mut seeded = vec![];
+    for port in ports {
+        all.push(match inputs.bytes(port)? {
+            Some(bytes) => bytes,
+            None => {
+                seeded.push(port.model_name().to_owned());
+                let shape: Vec<usize> = port.shape.iter().map(|&length| length as usize).collect();
+                port.quantise(&seed::image(&shape, port.model_name(), INPUT_IMAGE, seed))
+            }
+        });
+    }
+    Ok((all, seeded))
+}
+
+/// Compiles a quantised model; without `real` numbers the program has no constants.
+///
+/// # Errors
+/// Every layer that the machine cannot run.
+pub fn compile_model(
+    imported: &Imported,
+    quantised: &Quantised,
+    machine: &Machine,
+    real: bool,
+) -> Result<Compiled, Failure> {
+    let published = imported.as_published();
+    let batch = imported.batch();
+    let images_in_file = published.inputs.first().and_then(|&id| published.tensor(id).shape.first()).map_or(1, |&n| n.max(1) as u64);
+    let model = ModelEntry {
+        name: published.name.clone(),
+        macs: count::macs(published) / images_in_file,
+        parameters: count::parameters(published),
+        weight_bytes: count::weight_bytes(&quantised.graph),
+        batch,
+    };
+    let header = Header { machine_yaml: config::to_yaml(machine), model };
+    let constants = if real { Constants::Real } else { Constants::None };
+    compile(quantised, machine, header, constants).map_err(|errors| {
+        let problem = |error: &systole_compiler::error::CompileError| {
+            let problem = Problem::new(&error.message).at(format!("layer `{}`", error.node));
+            match error.kind {
+                ErrorKind::Internal => problem.because("this is a defect of the compiler; please report it"),
+                ErrorKind::Invalid | ErrorKind::Unsupported => problem,
+            }
+        };
+        Failure::Input(errors.iter().map(problem).collect())
+    })
+}
+
+/// Which simulator runs a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// The one that people use.
+    #[default]
+    Fast,
+    /// Every register, every cycle: slow.
+    Reference,
+}
+
+/// The program as an engine takes it.
+pub fn job<'a>(program: &'a Program, machine: &'a Machine) -> Job<'a> {
+    Job { machine, instructions: &program.instructions, dram_bytes: program.dram_bytes }
+}
+
+/// Time alone.
+///
+/// # Errors
+/// A failure of the host.
+pub fn time(program: &Program, machine: &Machine, engine: Engine) -> Result<Timing, Failure> {
+    let job = job(program, machine);
+    match engine {
+        Engine::Fast => Ok(fast::timing(&job)),
+        Engine::Reference => reference::run(&job, &[], FUEL_CYCLES).map(|(timing, _)| timing).map_err(|e| engine_failure(&e)),
+    }
+}
+
+/// Time and data; `inputs` holds the logical bytes of each input of the tensor table, in its order.
+///
+/// # Errors
+/// A failure of the host.
+pub fn run(program: &Program, machine: &Machine, inputs: &[Vec<u8>], engine: Engine) -> Result<(Timing, Memories), Failure> {
+    let mut pieces: Vec<(u64, Vec<u8>)> = vec![];
+    for (entry, bytes) in program.tensors.iter().filter(|entry| entry.role == Role::Input).zip(inputs) {
+        pieces.extend(tensors::scatter(entry, bytes));
+    }
+    let constants = program.image.iter().map(|segment| (segment.address, segment.bytes.as_slice()));
+    let image: Vec<(u64, &[u8])> = constants.chain(pieces.iter().map(|(address, bytes)| (*address, bytes.as_slice()))).collect();
+    let job = job(program, machine);
+    let result = match engine {
+        Engine::Fast => fast::run(&job, &image),
+        Engine::Reference => reference::run(&job, &image, FUEL_CYCLES),
+    };
+    result.map_err(|error| engine_failure(&error))
+}
+
+fn engine_failure(error: &EngineError) -> Failure {
+    Failure::Program(vec![Problem::new(format!("the simulation failed: {error}"))])
+}
+
+/// Golden's refusal of a graph.
+pub fn golden_failure(error: GoldenError) -> Failure {
+    Problem::new(error.to_string()).because("the CPU reference cannot run this network").into()
+}
+
+fn pass_failure(errors: Vec<PassError>) -> Failure {
+    let problem = |error: &PassError| Problem::new(&error.message).at(&error.place).help(error.remedy.clone().unwrap_or_default());
+    Failure::Input(errors.iter().map(problem).collect())
+}

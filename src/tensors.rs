@@ -1,0 +1,434 @@
+//! Tensors at the edge of the program: `.npz` and `.npy` files, float to integer (N-2) and back (N-3), and between logical `[n, c, h, w]` order and
+//! the places of a program's tensor table.
+//!
+//! No network is known here, and no machine.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+
+use npyz::npz::NpzArchive;
+use npyz::{NpyFile, Order, WriterBuilder};
+use systole_golden::Value;
+use systole_machine::program::{ElementType, TensorEntry};
+
+use crate::files;
+use crate::problem::{Failure, Problem, did_you_mean};
+
+/// Elements of an array in a file at most: beyond any activation, and small enough for memory.
+const MAX_ELEMENTS: u64 = 1 << 28;
+
+/// A tensor with its logical shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Outermost first.
+    pub shape: Vec<u64>,
+    /// Elements, row-major.
+    pub value: Value,
+}
+
+/// An integer tensor as people see it: what a file's array has to fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// The integer tensor's name.
+    pub name: String,
+    /// Name of the float tensor that it stands for, where the model has one.
+    pub float_name: Option<String>,
+    /// Logical shape.
+    pub shape: Vec<u64>,
+    /// Element type.
+    pub element: ElementType,
+    /// Real value = `scale · (q − zero_point)`.
+    pub scale: f32,
+    /// See `scale`.
+    pub zero_point: i32,
+}
+
+impl From<&TensorEntry> for Port {
+    fn from(entry: &TensorEntry) -> Self {
+        Port {
+            name: entry.name.clone(),
+            float_name: entry.float_name.clone(),
+            shape: entry.shape.clone(),
+            element: entry.element,
+            scale: entry.scale,
+            zero_point: entry.zero_point,
+        }
+    }
+}
+
+impl Port {
+    /// The name that an array for it would have: the float tensor's where there is one.
+    pub fn model_name(&self) -> &str {
+        self.float_name.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Bytes, two's complement, of floats by rule N-2.
+    pub fn quantise(&self, values: &[f32]) -> Vec<u8> {
+        values.iter().map(|&x| quantise(x, self.scale, self.zero_point, self.element)).collect()
+    }
+
+    /// Floats of such bytes by rule N-3.
+    pub fn dequantise(&self, bytes: &[u8]) -> Vec<f32> {
+        bytes.iter().map(|&byte| (widen(byte, self.element) - self.zero_point) as f32 * self.scale).collect()
+    }
+
+    /// The bytes as an array of the port's type.
+    pub fn array(&self, bytes: Vec<u8>) -> Array {
+        Array { shape: self.shape.clone(), value: value(bytes, self.element) }
+    }
+}
+
+/// The integer that a byte holds.
+pub fn widen(byte: u8, element: ElementType) -> i32 {
+    match element {
+        ElementType::I8 => i32::from(byte as i8),
+        ElementType::U8 => i32::from(byte),
+    }
+}
+
+/// Bytes as a golden value of that type.
+pub fn value(bytes: Vec<u8>, element: ElementType) -> Value {
+    match element {
+        ElementType::I8 => Value::I8(bytes.into_iter().map(|byte| byte as i8).collect()),
+        ElementType::U8 => Value::U8(bytes),
+    }
+}
+
+/// Rule N-2, with N-0 for its end: NaN gives the zero point, infinities saturate.
+pub fn quantise(x: f32, scale: f32, zero_point: i32, element: ElementType) -> u8 {
+    let v = x / scale;
+    let rounded = if v.is_nan() { 0 } else { v.round_ties_even().clamp(-2_147_483_648.0, 2_147_483_648.0) as i64 };
+    let (low, high) = match element {
+        ElementType::I8 => (-128, 127),
+        ElementType::U8 => (0, 255),
+    };
+    (rounded + i64::from(zero_point)).clamp(low, high) as u8
+}
+
+/// Addresses of a tensor's pixels, in the order of its logical pixels (image, row, column).
+fn pixels(entry: &TensorEntry) -> impl Iterator<Item = u64> {
+    let [n, _, h, w] = entry.dims;
+    let (first, pitch) = (entry.address, entry.pixel_pitch);
+    (0..n * h * w).map(move |pixel| first + pixel * pitch)
+}
+
+/// A tensor out of DRAM, in logical order (M-2). `None` when it does not lie in `dram`.
+pub fn gather(entry: &TensorEntry, dram: &[u8]) -> Option<Vec<u8>> {
+    let [n, c, h, w] = entry.dims.map(|d| d as usize);
+    let image = h * w;
+    let mut logical = vec![0; n * c * image];
+    for (pixel, address) in pixels(entry).enumerate() {
+        let start = usize::try_from(address).ok()?;
+        let bytes = dram.get(start..start.checked_add(c)?)?;
+        let (item, place) = (pixel / image, pixel % image);
+        for (channel, &byte) in bytes.iter().enumerate() {
+            logical[(item * c + channel) * image + place] = byte;
+        }
+    }
+    Some(logical)
+}
+
+/// A tensor in logical order as pieces of DRAM (M-2): one when its pixels follow each other, else one a pixel.
+pub fn scatter(entry: &TensorEntry, logical: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let [n, c, h, w] = entry.dims.map(|d| d as usize);
+    let image = h * w;
+    let mut bytes = vec![0; n * c * image];
+    for (index, &byte) in logical.iter().enumerate().take(bytes.len()) {
+        let (plane, place) = (index / image, index % image);
+        let (item, channel) = (plane / c, plane % c);
+        bytes[(item * image + place) * c + channel] = byte;
+    }
+    if entry.pixel_pitch == entry.dims[1] || bytes.is_empty() {
+        return vec![(entry.address, bytes)];
+    }
+    pixels(entry).zip(bytes.chunks(c)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
+}
+
+/// The arrays of a file by name; a `.npy` file's one array has the empty name.
+///
+/// # Errors
+/// An input failure that names the file and, where it applies, the array.
+pub fn read(path: &Path) -> Result<BTreeMap<String, Array>, Failure> {
+    let bytes = files::read(path)?;
+    let place = path.display().to_string();
+    let broken = |name: &str, error: std::io::Error| {
+        let what = if name.is_empty() { "this array cannot be read".into() } else { format!("array `{name}` cannot be read") };
+        Failure::from(Problem::new(what).at(&place).because(error.to_string()))
+    };
+    if !bytes.starts_with(b"PK") {
+        let file = NpyFile::new(&bytes[..]).map_err(|_| {
+            Problem::new("this is neither a `.npy` nor a `.npz` file")
+                .at(&place)
+                .help("write it with `numpy.save` or `numpy.savez`")
+        })?;
+        return Ok(BTreeMap::from([(String::new(), array(file).map_err(|error| broken("", error))?)]));
+    }
+    let mut archive = NpzArchive::new(Cursor::new(&bytes)).map_err(|error| broken("", error))?;
+    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut arrays = BTreeMap::new();
+    for name in names {
+        let file = archive.by_name(&name).map_err(|error| broken(&name, error))?;
+        if let Some(file) = file {
+            arrays.insert(name.clone(), array(file).map_err(|error| broken(&name, error))?);
+        }
+    }
+    Ok(arrays)
+}
+
+fn array<R: Read>(file: NpyFile<R>) -> std::io::Result<Array> {
+    let invalid = |text: String| std::io::Error::new(std::io::ErrorKind::InvalidData, text);
+    let shape = file.shape().to_vec();
+    let elements = shape.iter().try_fold(1u64, |product, &length| product.checked_mul(length));
+    if elements.is_none_or(|elements| elements > MAX_ELEMENTS) {
+        return Err(invalid(format!("its shape {shape:?} is beyond {MAX_ELEMENTS} elements")));
+    }
+    let order = file.order();
+    let dtype = file.dtype().descr();
+    macro_rules! try_types {
+        ($file:ident, $($type:ty => $wrap:expr),+) => {{
+            let file = $file;
+            $(let file = match file.try_data::<$type>() {
+                Ok(reader) => {
+                    let values = reader.collect::<std::io::Result<Vec<$type>>>()?;
+                    let values = if order == Order::Fortran { row_major(&shape, values) } else { values };
+                    return Ok(Array { shape, value: $wrap(values) });
+                }
+                Err(file) => file,
+            };)+
+            drop(file);
+        }};
+    }
+    try_types!(file, f32 => Value::F32, f64 => narrow, i8 => Value::I8, u8 => Value::U8, i32 => Value::I32, i64 => Value::I64);
+    Err(invalid(format!("its type {dtype} is none of float32, float64, int8, uint8, int32, int64")))
+}
+
+fn narrow(values: Vec<f64>) -> Value {
+    Value::F32(values.into_iter().map(|value| value as f32).collect())
+}
+
+/// Column-major elements in row-major order.
+fn row_major<T: Copy>(shape: &[u64], values: Vec<T>) -> Vec<T> {
+    let lengths: Vec<usize> = shape.iter().map(|&length| length as usize).collect();
+    (0..values.len())
+        .map(|mut index| {
+            let mut place = vec![0; lengths.len()];
+            for axis in (0..lengths.len()).rev() {
+                place[axis] = index % lengths[axis];
+                index /= lengths[axis];
+            }
+            let column_major = place.iter().zip(&lengths).rev().fold(0, |sum, (&at, &length)| sum * length + at);
+            values[column_major]
+        })
+        .collect()
+}
+
+/// Writes arrays: into `.npy` when the name says so and there is one array, else `.npz`. The same arrays give the same bytes.
+///
+/// # Errors
+/// An input failure that names the file.
+pub fn write(path: &Path, arrays: &BTreeMap<String, Array>) -> Result<(), Failure> {
+    if path.extension().is_some_and(|extension| extension == "npy") {
+        let [array] = &arrays.values().collect::<Vec<_>>()[..] else {
+            return Err(Problem::new(format!("a `.npy` file holds one array, here are {}", arrays.len()))
+                .at(path.display().to_string())
+                .help("write into a `.npz` file")
+                .into());
+        };
+        let bytes = npy(array);
+        return files::write_with(path, |file| file.write_all(&bytes?));
+    }
+    let bytes = npz(arrays);
+    files::write_with(path, |file| file.write_all(&bytes?))
+}
+
+/// Bytes of a `.npz` file; entries bear no time of day, so that they depend on the arrays alone.
+fn npz(arrays: &BTreeMap<String, Array>) -> std::io::Result<Vec<u8>> {
+    use npyz::zip::{DateTime, ZipWriter, write::FileOptions};
+    let mut archive = ZipWriter::new(Cursor::new(vec![]));
+    for (name, array) in arrays {
+        let bytes = npy(array)?;
+        let large = bytes.len() as u64 > u64::from(u32::MAX) / 2;
+        let options = FileOptions::default().last_modified_time(DateTime::default()).large_file(large);
+        archive.start_file(npyz::npz::file_name_from_array_name(name), options)?;
+        archive.write_all(&bytes)?;
+    }
+    Ok(archive.finish()?.into_inner())
+}
+
+/// Bytes of a `.npy` file.
+fn npy(array: &Array) -> std::io::Result<Vec<u8>> {
+    macro_rules! put {
+        ($values:expr) => {{
+            let mut bytes = vec![];
+            let options = npyz::WriteOptions::new().default_dtype().shape(&array.shape);
+            let mut writer = options.writer(&mut bytes).begin_nd()?;
+            writer.extend($values.iter().copied())?;
+            writer.finish()?;
+            Ok(bytes)
+        }};
+    }
+    match &array.value {
+        Value::F32(values) => put!(values),
+        Value::I8(values) => put!(values),
+        Value::U8(values) => put!(values),
+        Value::I32(values) => put!(values),
+        Value::I64(values) => put!(values),
+    }
+}
+
+/// The arrays of an `--input` file, handed out to the ports that they are for.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    arrays: BTreeMap<String, Array>,
+    place: String,
+}
+
+impl Inputs {
+    /// Reads the file; without one there are no arrays. `names` are all names that an input may have; other arrays are refused.
+    ///
+    /// # Errors
+    /// As [`read`]; an array that is for no input.
+    pub fn open(path: Option<&Path>, ports: &[Port]) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Inputs::default()) };
+        let mut arrays = read(path)?;
+        let place = path.display().to_string();
+        if let Some(array) = arrays.remove("") {
+            let [port] = ports else {
+                let names: Vec<&str> = ports.iter().map(Port::model_name).collect();
+                return Err(Problem::new(format!("one array, but {} inputs", ports.len()))
+                    .at(place)
+                    .help(format!("write a `.npz` file with the arrays {}", names.join(", ")))
+                    .into());
+            };
+            arrays.insert(port.model_name().to_owned(), array);
+        }
+        let known: Vec<&str> = ports.iter().flat_map(|port| [port.model_name(), port.name.as_str()]).collect();
+        let strangers: Vec<Problem> = arrays
+            .keys()
+            .filter(|name| !known.contains(&name.as_str()))
+            .map(|name| {
+                Problem::new(format!("array `{name}` is for no input")).at(&place).help(did_you_mean(name, &known))
+            })
+            .collect();
+        if strangers.is_empty() { Ok(Inputs { arrays, place }) } else { Err(Failure::Input(strangers)) }
+    }
+
+    /// The float array of that name, which must have this shape; `None` when the file has none.
+    ///
+    /// # Errors
+    /// Another type or shape.
+    pub fn float(&self, name: &str, shape: &[u64]) -> Result<Option<Vec<f32>>, Failure> {
+        let Some(array) = self.arrays.get(name) else { return Ok(None) };
+        self.check_shape(name, &array.shape, shape)?;
+        match &array.value {
+            Value::F32(values) => Ok(Some(values.clone())),
+            other => Err(self.wrong_type(name, other, "float32")),
+        }
+    }
+
+    /// The logical bytes for a port: integers as they are, floats by N-2; `None` when the file has no array for it.
+    ///
+    /// # Errors
+    /// Another type or shape.
+    pub fn bytes(&self, port: &Port) -> Result<Option<Vec<u8>>, Failure> {
+        let names = [port.model_name(), port.name.as_str()];
+        let Some(name) = names.into_iter().find(|name| self.arrays.contains_key(*name)) else { return Ok(None) };
+        let array = &self.arrays[name];
+        self.check_shape(name, &array.shape, &port.shape)?;
+        match (&array.value, port.element) {
+            (Value::F32(values), _) => Ok(Some(port.quantise(values))),
+            (value @ Value::I8(_), ElementType::I8) | (value @ Value::U8(_), ElementType::U8) => Ok(Some(value.to_le_bytes())),
+            (other, ElementType::I8) => Err(self.wrong_type(name, other, "float32 or int8")),
+            (other, ElementType::U8) => Err(self.wrong_type(name, other, "float32 or uint8")),
+        }
+    }
+
+    fn check_shape(&self, name: &str, found: &[u64], expected: &[u64]) -> Result<(), Failure> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Problem::new(format!("array `{name}` has the shape {found:?}, the input {expected:?}"))
+            .at(&self.place)
+            .help("tensors in files are `[n, c, h, w]`, the batch as given by `--batch`")
+            .into())
+    }
+
+    fn wrong_type(&self, name: &str, found: &Value, expected: &str) -> Failure {
+        Problem::new(format!("array `{name}` holds {}, the input takes {expected}", found.dtype().name())).at(&self.place).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use systole_machine::program::{Layout, Role};
+
+    fn entry(dims: [u64; 4], pixel_pitch: u64) -> TensorEntry {
+        TensorEntry {
+            name: "x".into(),
+            shape: dims.to_vec(),
+            dims,
+            element: ElementType::U8,
+            role: Role::Input,
+            layout: Layout::Nhwc,
+            address: 3,
+            pixel_pitch,
+            scale: 0.5,
+            zero_point: 10,
+            float_name: None,
+        }
+    }
+
+    #[test]
+    fn logical_and_physical_order_are_inverse_and_channels_come_last() {
+        for pitch in [2, 5] {
+            let entry = entry([2, 2, 3, 4], pitch);
+            let logical: Vec<u8> = (0..48).collect();
+            let mut dram = vec![0xee; 3 + 24 * pitch as usize];
+            for (address, bytes) in scatter(&entry, &logical) {
+                dram[address as usize..][..bytes.len()].copy_from_slice(&bytes);
+            }
+            assert_eq!(gather(&entry, &dram).expect("inside"), logical);
+            // Image 1, channel 1, row 2, column 3: the last logical element is the last byte of the last pixel.
+            assert_eq!(dram[3 + 23 * pitch as usize + 1], 47);
+            // Row 0, column 1 of image 0: channel 0 is element 1, channel 1 element 13.
+            assert_eq!(dram[3 + pitch as usize..][..2], [1, 13]);
+        }
+        assert_eq!(gather(&entry([2, 2, 3, 4], 2), &[0; 50]), None);
+    }
+
+    #[test]
+    fn quantisation_rounds_to_even_and_saturates() {
+        let q = |x| quantise(x, 0.5, 10, ElementType::U8);
+        assert_eq!([0.25, 0.75, -0.25, 1.0].map(q), [10, 12, 10, 12]);
+        assert_eq!([f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30].map(q), [10, 255, 0, 255]);
+        assert_eq!(quantise(-1000.0, 0.5, 0, ElementType::I8) as i8, -128);
+        assert_eq!(Port::from(&entry([1; 4], 1)).dequantise(&[10, 13]), [0.0, 1.5]);
+    }
+
+    #[test]
+    fn files_give_back_what_was_written_and_bytes_depend_on_the_arrays_alone() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let array = |shape: &[u64], value| Array { shape: shape.to_vec(), value };
+        let arrays = BTreeMap::from([
+            ("a/b".to_owned(), array(&[1, 3], Value::F32(vec![1.5, -2.0, 0.0]))),
+            ("q".to_owned(), array(&[2, 2], Value::I8(vec![-1, 2, 3, -128]))),
+        ]);
+        let path = folder.path().join("t.npz");
+        write(&path, &arrays).expect("writable");
+        assert_eq!(read(&path).expect("readable"), arrays);
+        let first = std::fs::read(&path).expect("there");
+        write(&path, &arrays).expect("writable");
+        assert_eq!(std::fs::read(&path).expect("there"), first);
+        assert!(write(&folder.path().join("t.npy"), &arrays).is_err());
+        std::fs::write(&path, &first[..first.len() / 2]).expect("writable");
+        assert!(read(&path).is_err());
+    }
+
+    #[test]
+    fn column_major_arrays_are_turned() {
+        // [[1, 2, 3], [4, 5, 6]] by columns.
+        assert_eq!(row_major(&[2, 3], vec![1, 4, 2, 5, 3, 6]), [1, 2, 3, 4, 5, 6]);
+    }
+}
