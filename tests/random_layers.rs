@@ -62,8 +62,10 @@ fn machine(dice: &mut Dice) -> Machine {
     };
     let sizes = if dice.chance(50) { [64, 600, 1500] } else { [4000, 20_000, 100_000] };
     let vectors = dice.from(1, 4) * dice.pick(&[1, 2, 8, 64]);
-    let activation_bytes = dice.from(32, sizes[dice.0.next_u32() as usize % 3]);
-    let weight_bytes = dice.from(rows * columns, rows * columns * dice.pick(&[2, 9, 30, 200]));
+    let most = dice.pick(&sizes);
+    let activation_bytes = dice.from(32, most);
+    let tiles = dice.pick(&[2, 9, 30, 200]);
+    let weight_bytes = dice.from(rows * columns, rows * columns * tiles);
     Machine {
         name: "random".into(),
         clock_hz: 800_000_000,

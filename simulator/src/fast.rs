@@ -95,3 +95,6 @@ fn waiting(timeline: &mut Timeline) -> Vec<Waiting> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

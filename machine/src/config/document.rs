@@ -1,5 +1,6 @@
 //! The vocabulary for editors (JSON Schema) and for people (`docs/hw-config.md`), both from the tables of `schema`.
 
+use super::read::join;
 use super::schema::Root;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -22,10 +23,10 @@ fn schema() -> Value {
 pub fn config_markdown() -> String {
     let schema = schema();
     let mut page = Page { schema: &schema, sections: Vec::new() };
-    page.visit(&schema, "");
+    page.visit(&schema, "", Simulated::ByKey);
     let mut out = String::from(HEAD);
-    for (body, paths) in &page.sections {
-        section(&mut out, body, paths);
+    for each in &page.sections {
+        section(&mut out, each);
     }
     out
 }
@@ -41,32 +42,56 @@ unit and a combination that cannot be are errors, all of a file at once. *Simula
 that is not all of them: the others are known, and refused by name. `systole hw init` prints a file to start from.
 ";
 
-/// Sections in reading order, each with all the places where it stands.
+/// What engines run of a section.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Simulated {
+    /// What its own keys say.
+    ByKey,
+    /// What the key that holds it says.
+    Above,
+    /// Nothing.
+    No,
+}
+
+/// A section and all the places where it stands.
+struct Entry<'s> {
+    body: &'s Value,
+    paths: Vec<String>,
+    simulated: Simulated,
+}
+
+/// Sections in reading order.
 struct Page<'s> {
     schema: &'s Value,
-    sections: Vec<(&'s Value, Vec<String>)>,
+    sections: Vec<Entry<'s>>,
 }
 
 impl<'s> Page<'s> {
     /// Collects the sections at and below `schema`, which stands at the key `path`.
-    fn visit(&mut self, schema: &'s Value, path: &str) {
+    fn visit(&mut self, schema: &'s Value, path: &str, simulated: Simulated) {
         let body = self.follow(schema);
         if body.get("x-order").is_some() {
-            if let Some((_, paths)) = self.sections.iter_mut().find(|(known, _)| std::ptr::eq(*known, body)) {
-                paths.push(path.to_owned());
+            if let Some(known) = self.sections.iter_mut().find(|known| std::ptr::eq(known.body, body)) {
+                known.paths.push(path.to_owned());
                 return;
             }
-            self.sections.push((body, vec![path.to_owned()]));
-            for (name, property) in properties(body) {
-                self.visit(property, &super::read::join(path, name));
+            self.sections.push(Entry { body, paths: vec![path.to_owned()], simulated });
+            for (name, key) in properties(body) {
+                let below = match key.get("x-simulated").and_then(Value::as_array) {
+                    None => simulated,
+                    Some(only) if only.is_empty() => Simulated::No,
+                    Some(_) => Simulated::Above,
+                };
+                self.visit(key, &join(path, name), below);
             }
         }
         for alternative in list(body, "anyOf") {
             if alternative.get("$ref").is_some() {
-                self.visit(alternative, path);
+                self.visit(alternative, path, simulated);
             }
-            for (tag, body) in tags(alternative) {
-                self.visit(body, &super::read::join(path, tag));
+            for (tag, chosen) in tags(alternative) {
+                let runs = list(body, "x-simulated").iter().any(|only| only.as_str() == Some(tag));
+                self.visit(chosen, &join(path, tag), if runs { Simulated::ByKey } else { Simulated::No });
             }
         }
     }
@@ -98,15 +123,19 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn section(out: &mut String, body: &Value, paths: &[String]) {
-    let keys = properties(body);
+fn section(out: &mut String, entry: &Entry<'_>) {
+    let keys = properties(entry.body);
     if keys.is_empty() {
         return;
     }
-    let title: Vec<String> = paths.iter().filter(|path| !path.is_empty()).map(|path| format!("`{path}`")).collect();
+    let title: Vec<String> =
+        entry.paths.iter().filter(|path| !path.is_empty()).map(|path| format!("`{path}`")).collect();
     let title = if title.is_empty() { "Top level".to_owned() } else { title.join(", ") };
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "\n## {title}\n\n{}\n", text(body, "description"));
+    let _ = writeln!(out, "\n## {title}\n\n{}\n", text(entry.body, "description"));
+    if entry.simulated == Simulated::No {
+        let _ = writeln!(out, "Not simulated yet: refused by name.\n");
+    }
     let _ = writeln!(out, "| key | value | default | simulated so far | meaning |\n|---|---|---|---|---|");
     for (name, key) in &keys {
         let meaning = text(key, "description");
@@ -150,10 +179,16 @@ fn default(section: &Value, name: &str, key: &Value) -> String {
     }
 }
 
-fn simulated(key: &Value) -> String {
-    let Some(only) = key.get("x-simulated").and_then(Value::as_array) else { return "all".to_owned() };
+fn simulated(key: &Value, section: Simulated) -> String {
+    let only = key.get("x-simulated").and_then(Value::as_array);
+    let only = match (section, only) {
+        (Simulated::No, _) => return "no".to_owned(),
+        (Simulated::Above, None) => return "see the key above".to_owned(),
+        (Simulated::ByKey, None) => return "all".to_owned(),
+        (_, Some(only)) => only,
+    };
     let only: Vec<String> = only.iter().filter_map(Value::as_str).map(|value| format!("`{value}`")).collect();
-    if only.is_empty() { "none: leave it out".to_owned() } else { only.join(", ") }
+    if only.is_empty() { "no: leave it out".to_owned() } else { only.join(", ") }
 }
 
 /// The words or tags of a key, below the table.

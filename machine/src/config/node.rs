@@ -229,14 +229,13 @@ pub(crate) fn parse_default(text: &str, span: &Range<usize>, errors: &mut Errors
     node
 }
 
-/// The tree of a value from outside the file, standing at `span` of it.
-pub(crate) fn parse_setting(text: &str, span: &Range<usize>) -> Option<Node> {
-    let mut node = parse(text).ok()?;
-    relocate(&mut node, span);
-    Some(node)
+/// The tree of a value from outside the file; its places mean nothing until [`relocate`].
+pub(crate) fn parse_setting(text: &str) -> Option<Node> {
+    parse(text).ok()
 }
 
-fn relocate(node: &mut Node, span: &Range<usize>) {
+/// Lets the whole tree stand at `span`.
+pub(crate) fn relocate(node: &mut Node, span: &Range<usize>) {
     node.span = span.clone();
     match &mut node.kind {
         Kind::Null | Kind::Scalar(_) => {}

@@ -1,47 +1,50 @@
 //! Keys set from outside the file, as sweeps do. Changes the tree before any key has a meaning, so that all checks see the result.
 
 use super::error::Errors;
-use super::node::{Kind, Node, parse_setting};
+use super::node::{Kind, Node, parse_setting, relocate};
 use super::read::join;
 use super::schema::CHOICES;
 
 /// Sets `key`, names separated by dots, to the YAML `value`.
 pub(crate) fn apply(root: &mut Node, key: &str, value: &str, errors: &mut Errors<'_>) {
-    let mut node = root;
-    let mut path = String::new();
-    for name in key.split('.') {
-        node = descend(node, &path, name);
-        path = join(&path, name);
-    }
-    let span = node.span.clone();
-    match parse_setting(value, &span) {
-        Some(value) => *node = value,
-        None => errors.invalid(&span, format!("`{key}={value}` sets no YAML value"), "", ""),
-    }
+    let Some(value) = parse_setting(value) else {
+        let message = format!("`{key}={value}` sets no YAML value");
+        return errors.invalid(&root.span, message, "", "");
+    };
+    let names: Vec<&str> = key.split('.').collect();
+    set(root, "", &names, value);
 }
 
-/// The value of `name` in `node`, which stands at `path`; new where there is none. An unknown name is the reader's to refuse.
-fn descend<'n>(node: &'n mut Node, path: &str, name: &str) -> &'n mut Node {
+/// Sets what `names` lead to from `node`, which stands at `path`. An unknown name becomes a key that the reader refuses.
+fn set(node: &mut Node, path: &str, names: &[&str], mut value: Node) {
     let span = node.span.clone();
-    if !matches!(node.kind, Kind::Map(_)) {
+    let Some((name, rest)) = names.split_first() else {
+        relocate(&mut value, &span);
+        *node = value;
+        return;
+    };
+    let choice = CHOICES.contains(&path);
+    let mut entries = match std::mem::replace(&mut node.kind, Kind::Null) {
+        Kind::Map(entries) => entries,
         // A choice by its word alone gets a body; any other value gives way.
-        let word = Node { span: span.clone(), kind: std::mem::replace(&mut node.kind, Kind::Map(Vec::new())) };
-        if CHOICES.contains(&path) && matches!(word.kind, Kind::Scalar(_)) {
-            node.kind = Kind::Map(vec![(word, Node { span: span.clone(), kind: Kind::Map(Vec::new()) })]);
+        word @ Kind::Scalar(_) if choice => {
+            let body = Node { span: span.clone(), kind: Kind::Map(Vec::new()) };
+            vec![(Node { span: span.clone(), kind: word }, body)]
+        }
+        _ => Vec::new(),
+    };
+    let found = entries.iter().position(|(key, _)| matches!(&key.kind, Kind::Scalar(text) if text == name));
+    match (found, entries.as_mut_slice()) {
+        (None, [(_, body)]) if choice => set(body, "", names, value),
+        (Some(index), entries) => set(&mut entries[index].1, &join(path, name), rest, value),
+        (None, _) => {
+            let key = Node { span: span.clone(), kind: Kind::Scalar((*name).to_owned()) };
+            let mut added = Node { span, kind: Kind::Null };
+            set(&mut added, &join(path, name), rest, value);
+            entries.push((key, added));
         }
     }
-    let Kind::Map(entries) = &mut node.kind else { return node };
-    let is_name = |key: &Node| matches!(&key.kind, Kind::Scalar(text) if text == name);
-    let found = entries.iter().position(|(key, _)| is_name(key));
-    if found.is_none() && CHOICES.contains(&path) && entries.len() == 1 {
-        return descend(&mut entries[0].1, "", name);
-    }
-    let index = found.unwrap_or_else(|| {
-        let key = Node { span: span.clone(), kind: Kind::Scalar(name.to_owned()) };
-        entries.push((key, Node { span, kind: Kind::Null }));
-        entries.len() - 1
-    });
-    &mut entries[index].1
+    node.kind = Kind::Map(entries);
 }
 
 #[cfg(test)]

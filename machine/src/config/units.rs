@@ -187,9 +187,11 @@ impl Units {
             .or_else(|| names().find(|name| name.to_lowercase().starts_with(&lower)))
     }
 
-    /// Names of all units, for messages.
+    /// Names of all units, one for each factor, for messages.
     pub(crate) fn names(&self) -> String {
-        self.table.iter().map(|(name, _)| *name).filter(|name| name.is_ascii()).collect::<Vec<_>>().join(", ")
+        let mut names = self.table.to_vec();
+        names.dedup_by_key(|(_, factor)| *factor);
+        names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
 
     /// `value` base units in the largest unit of `names` not above it, exactly.

@@ -21,6 +21,11 @@ impl External {
         External { folder: folder.map(Path::to_path_buf), files: BTreeMap::new() }
     }
 
+    /// Bytes of the files that were read from so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.files.values().map(Bytes::len).sum()
+    }
+
     /// The elements of `tensor`, which must be `expected` bytes.
     pub(super) fn read(&mut self, tensor: &TensorProto, expected: usize) -> Result<Bytes, ImportError> {
         let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());

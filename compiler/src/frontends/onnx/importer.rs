@@ -43,8 +43,9 @@ pub(super) struct Importer<'a> {
     tensor_names: BTreeSet<String>,
     node_names: BTreeSet<String>,
     external: External,
-    /// Bytes of constants that this import may still make itself: a small file must not ask for gigabytes of copies.
-    copies_left: usize,
+    file_bytes: usize,
+    /// Bytes of constants that this import made itself: a small file must not ask for gigabytes of copies.
+    copied: usize,
     /// Copies of shared constants in another form.
     pub(super) reformed: BTreeMap<(TensorId, Reform), TensorId>,
 }
@@ -70,7 +71,8 @@ impl<'a> Importer<'a> {
             tensor_names,
             node_names: BTreeSet::new(),
             external: External::new(folder),
-            copies_left: file_bytes.saturating_mul(2).saturating_add(SMALL_COPIES),
+            file_bytes,
+            copied: 0,
             reformed: BTreeMap::new(),
         }
     }
@@ -85,11 +87,13 @@ impl<'a> Importer<'a> {
 
     /// Accounts for a constant that is about to be made in another form.
     pub(super) fn take_copy(&mut self, bytes: usize) -> Result<()> {
-        self.copies_left = self.copies_left.checked_sub(bytes).ok_or_else(|| {
-            ImportError::unsupported(
+        let allowed = (self.file_bytes + self.external.bytes()).saturating_mul(2).saturating_add(SMALL_COPIES);
+        self.copied = self.copied.saturating_add(bytes);
+        if self.copied > allowed {
+            return Err(ImportError::unsupported(
                 "transposed, repeated and quantised constants are several times as large as the file",
-            )
-        })?;
+            ));
+        }
         Ok(())
     }
 

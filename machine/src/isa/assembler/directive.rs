@@ -52,11 +52,10 @@ pub(super) fn directive(name: &Token<'_>, line: &mut Cursor<'_>) -> Result<Direc
         ".in" => (layer_of(line), ".in layer=... with a number, or none"),
         _ => return Err(unknown(name)),
     };
-    read.and_then(|directive| line.finish("the end of the line").map(|()| directive)).map_err(|fault| match fault {
-        Fault { help: None, kind: AsmErrorKind::Expected { .. }, .. } => {
-            fault.help(Some(format!("it looks like this: {signature}")))
-        }
-        _ => fault,
+    let whole = read.and_then(|directive| line.finish("the end of the line").map(|()| directive));
+    whole.map_err(|fault| {
+        let shape_helps = fault.help.is_none() && matches!(*fault.kind, AsmErrorKind::Expected { .. });
+        if shape_helps { fault.help(Some(format!("it looks like this: {signature}"))) } else { fault }
     })
 }
 

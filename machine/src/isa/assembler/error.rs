@@ -157,13 +157,13 @@ fn line_around(source: &str, place: usize) -> (usize, usize) {
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) span: Range<usize>,
-    pub(super) kind: AsmErrorKind,
+    pub(super) kind: Box<AsmErrorKind>,
     pub(super) help: Option<String>,
 }
 
 impl Fault {
     pub(super) fn new(span: Range<usize>, kind: AsmErrorKind) -> Self {
-        Fault { span, kind, help: None }
+        Fault { span, kind: Box::new(kind), help: None }
     }
 
     pub(super) fn help(mut self, help: Option<String>) -> Self {
@@ -174,7 +174,7 @@ impl Fault {
     /// With its place in `source`, whose line `line` begins at byte `line_start`.
     pub(super) fn at(self, source: &str, line: usize, line_start: usize) -> AsmError {
         let before = source.get(line_start..self.span.start).unwrap_or_default();
-        AsmError { column: before.chars().count() + 1, line, span: self.span, kind: self.kind, help: self.help }
+        AsmError { column: before.chars().count() + 1, line, span: self.span, kind: *self.kind, help: self.help }
     }
 }
 

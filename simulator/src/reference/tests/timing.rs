@@ -61,6 +61,39 @@ fn narrow_ports_slow_rows_and_vectors() {
 }
 
 #[test]
+fn the_stepped_array_keeps_the_formulas() {
+    let mut cases = 0;
+    for (rows, columns) in [(1, 1), (4, 4), (2, 5), (7, 3)] {
+        for (pixels, channels) in [(1, 1), (2, 7), (5, 3), (8, 16)] {
+            for (registers, port) in [(1, 1), (1, 2), (1, 4), (2, 1), (2, 3), (2, 16)] {
+                let mut machine = machine();
+                machine.array = Array { rows, columns, weight_registers: registers, ..machine.array };
+                machine.activation.port_bytes = port;
+                machine.weight.port_bytes = port;
+                machine.accumulator = Buffer { capacity_bytes: 4096, banks: 4, port_bytes: 4 * port, ports: 1 };
+                let (r, c, m, port) = (u64::from(rows), u64::from(columns), pixels, u64::from(port));
+                let load = r * c.div_ceil(port);
+                let v = r.min(channels).div_ceil(port).max((4 * c).div_ceil(4 * port));
+                let folds = channels.div_ceil(r);
+                let drain = (m - 1) * v + r + c - 1;
+                let (release, end) = if registers == 1 {
+                    let end = 4 + folds * (load + drain);
+                    (end, end)
+                } else {
+                    let last = 4 + load + (folds - 1) * load.max(m * v);
+                    (last, last + drain)
+                };
+                let program = [pointwise(pixels, channels), vec![sync(Unit::Array)]].concat();
+                let spans = spans(&machine, &program);
+                assert_eq!((spans[3].2, spans[4].1), (end, release.max(5)), "{rows} {columns} {m} {channels} {port}");
+                cases += 1;
+            }
+        }
+    }
+    assert_eq!(cases, 96);
+}
+
+#[test]
 fn a_load_requests_moves_and_ends() {
     let machine = machine();
     // 40 bytes from 8 are bursts of 8, 16, 16, requested at 2, 3, 4; off the bus at 6, 10, 14; there at 16, 20, 24.
@@ -249,20 +282,4 @@ fn the_fuel_bounds_the_run() {
     assert_eq!(run(&job, &[], 3).unwrap().0.total_cycles, 2);
     let job = Job { dram_bytes: 8, ..job };
     assert!(run(&job, &[(6, &[1, 2, 3])], 9).is_err());
-}
-#[test]
-fn perf_probe() {
-    let mut machine = machine();
-    (machine.array.rows, machine.array.columns) = (16, 16);
-    machine.activation = Buffer { capacity_bytes: 1 << 20, banks: 16, port_bytes: 32, ports: 1 };
-    machine.weight = Buffer { capacity_bytes: 1 << 18, banks: 2, port_bytes: 16, ports: 1 };
-    machine.accumulator = Buffer { capacity_bytes: 1 << 17, banks: 2, port_bytes: 64, ports: 1 };
-    let mut p =
-        vec![ar_input(28, 28, 28 * 64, 64), ar_window([3, 3], [1, 1], [1, 1], [1, 1], false), ar_output(28, 28, 64, 0)];
-    for _ in 0..20 {
-        p.push(ar_run(0, 0, 0, 1, false));
-    }
-    let t = std::time::Instant::now();
-    let r = run(&Job { machine: &machine, instructions: &p, dram_bytes: 64 }, &[], 10_000_000).unwrap().0;
-    eprintln!("PERF {} cycles {:?}", r.total_cycles, t.elapsed());
 }

@@ -105,7 +105,7 @@ fn require_constant(importer: &Importer<'_>, id: TensorId, what: &str) -> Result
     if importer.is_constant(id) {
         return Ok(());
     }
-    Err(ImportError::unsupported(format!("its {what} `{}` are not constant", importer.tensor(id).name)))
+    Err(ImportError::unsupported(format!("its {what} `{}` must be constant", importer.tensor(id).name)))
 }
 
 /// One value for each of `m` outputs, along the last axis.

@@ -1,0 +1,116 @@
+//! What is wrong with a program: tokens dropped and added, masks, fields a little or far off. What comes of it is the engines' to say.
+
+use systole_machine::isa::{Instruction, Operation, Unit, UnitMask, format};
+use systole_machine::spec::Machine;
+
+use super::builder::Step;
+use super::draw::Draw;
+use super::footprint::Memory;
+
+/// Takes one token out: signal and wait of a pair, or one of the two, which moves all later pairs.
+pub(super) fn drop_token(draw: &mut Draw, steps: &mut [Step]) {
+    let pairs: Vec<(Unit, Unit)> = Unit::ALL.iter().flat_map(|from| Unit::ALL.map(|to| (*from, to))).collect();
+    let used = |(from, to): &(Unit, Unit)| {
+        steps.iter().any(|step| step.instruction.unit() == *from && step.instruction.signal.contains(*to))
+    };
+    let pairs: Vec<(Unit, Unit)> = pairs.into_iter().filter(used).collect();
+    if pairs.is_empty() {
+        return;
+    }
+    let (from, to) = draw.pick(&pairs);
+    let signals: Vec<usize> = (0..steps.len())
+        .filter(|&k| steps[k].instruction.unit() == from && steps[k].instruction.signal.contains(to))
+        .collect();
+    let waits: Vec<usize> = (0..steps.len())
+        .filter(|&k| steps[k].instruction.unit() == to && steps[k].instruction.wait.contains(from))
+        .collect();
+    let which = draw.range(0, signals.len() as u64 - 1) as usize;
+    let (signal, wait) = draw.weighted(&[(70, (true, true)), (20, (true, false)), (10, (false, true))]);
+    if signal {
+        steps[signals[which]].instruction.signal.0 &= !(1 << to as u8);
+    }
+    if wait && let Some(&taker) = waits.get(which) {
+        steps[taker].instruction.wait.0 &= !(1 << from as u8);
+    }
+}
+
+/// Adds a wait or a signal that nothing answers, or takes one away.
+pub(super) fn disturb_tokens(draw: &mut Draw, steps: &mut [Step]) {
+    for _ in 0..draw.small(1, 4) {
+        let instruction = any(draw, steps);
+        let other = draw.pick(&Unit::ALL);
+        if other != instruction.unit() {
+            let mask = if draw.chance(60) { &mut instruction.signal } else { &mut instruction.wait };
+            *mask = UnitMask(mask.0 ^ 1 << other as u8);
+        }
+    }
+}
+
+/// A mask with a bit that may not be there.
+pub(super) fn bad_mask(draw: &mut Draw, steps: &mut [Step]) {
+    let instruction = any(draw, steps);
+    let own = instruction.unit() as u64;
+    let bit = draw.pick(&[own, own, 4, 5, 6, 7]);
+    let mask = if draw.chance(50) { &mut instruction.wait } else { &mut instruction.signal };
+    *mask = UnitMask(mask.0 | 1 << bit);
+}
+
+/// A field of any instruction off by one, zero, the largest value, or random.
+pub(super) fn jitter(draw: &mut Draw, steps: &mut [Step]) {
+    let candidates: Vec<usize> =
+        (0..steps.len()).filter(|&k| !steps[k].instruction.operation.field_bits().is_empty()).collect();
+    if candidates.is_empty() {
+        return;
+    }
+    let step = &mut steps[draw.pick(&candidates)];
+    let field = draw.range(0, step.instruction.operation.field_bits().len() as u64 - 1) as usize;
+    let change = draw.weighted(&[(30, 0), (30, 1), (20, 2), (10, 3), (10, 4)]);
+    let random = draw.bits();
+    alter(&mut step.instruction.operation, field, |bits, most| match change {
+        0 => 0,
+        1 => bits.wrapping_sub(1) & most,
+        2 => bits.wrapping_add(1) & most,
+        3 => most,
+        _ => random & most,
+    });
+}
+
+/// Moves an operand to the end of its memory, or a little beyond.
+pub(super) fn push_out(draw: &mut Draw, steps: &mut [Step], machine: &Machine, dram_bytes: u64) {
+    let candidates: Vec<usize> = (0..steps.len()).filter(|&k| !steps[k].accesses.is_empty()).collect();
+    if candidates.is_empty() {
+        return;
+    }
+    let step = &mut steps[draw.pick(&candidates)];
+    let access = draw.pick(&step.accesses);
+    let capacity = match access.memory {
+        Memory::Activation => machine.activation.capacity_bytes,
+        Memory::Weight => machine.weight.capacity_bytes,
+        Memory::Accumulator => machine.accumulator_vectors(),
+        Memory::Dram => dram_bytes,
+    };
+    // One operand may have several ranges (rows of a transfer, blocks of an array's input): of the same memory, and all read or all written.
+    let same = || step.accesses.iter().filter(|other| (other.memory, other.write) == (access.memory, access.write));
+    let one = matches!(step.instruction.unit(), Unit::Vector);
+    let first = if one { access.first } else { same().map(|a| a.first).min().unwrap_or(0) };
+    let end = if one { access.end } else { same().map(|a| a.end).max().unwrap_or(0) };
+    let by = capacity.saturating_sub(end) + draw.pick(&[0, 1, 1, 1, 2, 1000]);
+    for field in 0..step.instruction.operation.field_bits().len() {
+        alter(&mut step.instruction.operation, field, |bits, most| if bits == first { (bits + by).min(most) } else { bits });
+    }
+}
+
+/// Changes a field by its bits and their largest value; patterns that mean nothing change nothing.
+fn alter(operation: &mut Operation, field: usize, change: impl FnOnce(u64, u64) -> u64) {
+    let Some(row) = format::by_mnemonic(operation.mnemonic()).map(|format| &format.row) else { return };
+    let mut bits = operation.field_bits();
+    bits[field] = change(bits[field], (1 << row.fields[field].bits) - 1);
+    if let Ok(altered) = Operation::from_field_bits(row.opcode, &bits) {
+        *operation = altered;
+    }
+}
+
+fn any<'s>(draw: &mut Draw, steps: &'s mut [Step]) -> &'s mut Instruction {
+    let index = draw.range(0, steps.len() as u64 - 1) as usize;
+    &mut steps[index].instruction
+}

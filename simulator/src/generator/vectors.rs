@@ -1,0 +1,287 @@
+//! Vector instructions that fit (M-6, M-7).
+
+use systole_machine::isa::{Flag, Operation, Real, RequantMode, Unit, VectorOperand};
+
+use super::builder::{Builder, Piece, Tensor, i, u};
+use super::footprint::{Access, Memory};
+use super::transfers;
+
+/// Cycles that one instruction may take, about.
+const LONGEST: u64 = 800;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Requant,
+    Add,
+    Mul,
+    AddChannel,
+    MulChannel,
+    Affine,
+    Rescale,
+    MaxPool,
+    AveragePool,
+    Softmax,
+}
+
+impl Kind {
+    fn pools(self) -> bool {
+        matches!(self, Kind::MaxPool | Kind::AveragePool)
+    }
+
+    /// The table of parameters that it takes ([`Builder::tables`]).
+    fn table(self) -> Option<usize> {
+        match self {
+            Kind::Requant => Some(0),
+            Kind::Affine => Some(1),
+            Kind::AddChannel | Kind::MulChannel => Some(2),
+            _ => None,
+        }
+    }
+}
+
+const KINDS: [(u64, Kind); 10] = [
+    (30, Kind::Requant),
+    (10, Kind::Add),
+    (10, Kind::Mul),
+    (8, Kind::AddChannel),
+    (8, Kind::MulChannel),
+    (8, Kind::Affine),
+    (8, Kind::Rescale),
+    (10, Kind::MaxPool),
+    (10, Kind::AveragePool),
+    (8, Kind::Softmax),
+];
+
+#[derive(Clone, Copy)]
+struct Window {
+    kernel: (u64, u64),
+    stride: (u64, u64),
+    pad: [u64; 4],
+    input: (u64, u64),
+}
+
+struct Shape {
+    kind: Kind,
+    height: u64,
+    width: u64,
+    channels: u64,
+    block_channels: u64,
+    window: Window,
+}
+
+impl Shape {
+    /// Height and width of operand a.
+    fn input(&self) -> (u64, u64) {
+        if self.kind.pools() { self.window.input } else { (self.height, self.width) }
+    }
+
+    fn affordable(&self, b: &Builder) -> bool {
+        let taps = if self.kind.pools() { self.window.kernel.0 * self.window.kernel.1 } else { 1 };
+        let rate = b.machine.vector.lanes.min(b.machine.activation.port_bytes).max(1);
+        self.height * self.width * self.channels * taps / u64::from(rate) <= LONGEST
+    }
+}
+
+/// A vector operation that the machine has, with a load of its parameters before it, where there is one.
+pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piece>> {
+    let all = b.machine.vector.float32 || even_unsupported;
+    for attempt in 0..10 {
+        let kind = if all { b.draw.weighted(&KINDS) } else { Kind::MaxPool };
+        let shape = shape(b, kind, attempt);
+        if shape.affordable(b)
+            && let Some(pieces) = placed(b, &shape)
+        {
+            return Some(pieces);
+        }
+    }
+    None
+}
+
+fn shape(b: &mut Builder, kind: Kind, attempt: u64) -> Shape {
+    let less = |most: u64| (most.saturating_sub(attempt / 2)).max(1);
+    let columns = u64::from(b.machine.array.columns);
+    let d = &mut b.draw;
+    let pooled = if kind.pools() { 3 } else { 1 };
+    let window = Window {
+        kernel: (d.range(1, less(pooled)), d.range(1, less(pooled + 1))),
+        stride: (d.small(1, 3), d.small(1, 3)),
+        pad: if d.chance(40) { [0; 4] } else { std::array::from_fn(|_| d.small(0, 4)) },
+        input: (d.range(1, less(6)), d.range(1, less(6))),
+    };
+    let most_channels = if kind == Kind::Requant { 2 * columns + 3 } else { 20 };
+    let block_channels = match () {
+        () if kind != Kind::Requant => d.range(0, 65535),
+        () if d.chance(70) => columns,
+        () => d.range(1, columns),
+    };
+    let (height, width) = (d.range(1, less(5)), d.range(1, less(5)));
+    let channels = d.range(1, most_channels.min(48) >> (attempt / 4));
+    Shape { kind, height, width, channels: channels.max(1), block_channels, window }
+}
+
+/// Addresses of the operands that the kind has.
+struct Placed {
+    a: u64,
+    b: u64,
+    out: u64,
+    params: u64,
+    accumulator: u64,
+    accesses: Vec<Access>,
+}
+
+fn placed(builder: &mut Builder, shape: &Shape) -> Option<Vec<Piece>> {
+    let (in_height, in_width) = shape.input();
+    let tensors = [
+        builder.tensor(in_height, in_width, shape.channels),
+        builder.tensor(shape.height, shape.width, shape.channels),
+        builder.tensor(shape.height, shape.width, shape.channels),
+    ];
+    let placed = operands(builder, shape, &tensors)?;
+    let mut pieces = Vec::new();
+    if let Some(table) = shape.kind.table()
+        && builder.draw.chance(75)
+    {
+        pieces.extend(parameters(builder, table, shape.channels, placed.params));
+    }
+    note(builder, shape);
+    let configuration = configuration(builder, shape, &tensors);
+    let run = run(builder, shape.kind, &placed);
+    pieces.push(Piece { configuration, run, accesses: placed.accesses });
+    Some(pieces)
+}
+
+fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Option<Placed> {
+    let mut placed = Placed { a: 0, b: 0, out: 0, params: 0, accumulator: 0, accesses: Vec::new() };
+    let mut put = |memory, write, length| {
+        let first = builder.place(Unit::Vector, memory, length)?;
+        placed.accesses.push(Access::new(memory, write, first, length));
+        Some(first)
+    };
+    if shape.kind == Kind::Requant {
+        let vectors = shape.channels.div_ceil(shape.block_channels) * shape.height * shape.width;
+        placed.accumulator = put(Memory::Accumulator, false, vectors)?;
+    } else {
+        placed.a = put(Memory::Activation, false, tensors[0].extent)?;
+    }
+    if matches!(shape.kind, Kind::Add | Kind::Mul) {
+        placed.b = put(Memory::Activation, false, tensors[1].extent)?;
+    }
+    if shape.kind.table().is_some() {
+        placed.params = put(Memory::Activation, false, 8 * shape.channels)?;
+    }
+    placed.out = put(Memory::Activation, true, tensors[2].extent)?;
+    Some(placed)
+}
+
+/// A load of parameters from their table, if the load unit reaches both.
+fn parameters(builder: &mut Builder, table: usize, channels: u64, address: u64) -> Option<Piece> {
+    let (first, entries) = builder.tables[table];
+    let room = builder.rooms[Unit::Load as usize].0[Memory::Activation as usize];
+    let bytes = 8 * channels;
+    if entries < channels || address < room.0 || address + bytes > room.1 {
+        return None;
+    }
+    let entry = builder.draw.range(0, entries - channels);
+    builder.notes.insert("vector: parameters loaded");
+    Some(transfers::load_row(first + 8 * entry, address, bytes, systole_machine::isa::Space::Activation))
+}
+
+fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Vec<Operation> {
+    let mut all = vec![Operation::VectorShape {
+        height: u(shape.height),
+        width: u(shape.width),
+        channels: u(shape.channels),
+        block_channels: u(shape.block_channels),
+    }];
+    let used = [shape.kind != Kind::Requant, matches!(shape.kind, Kind::Add | Kind::Mul), true];
+    for ((&operand, tensor), _) in VectorOperand::ALL.iter().zip(tensors).zip(used).filter(|(_, used)| *used) {
+        let (row_pitch, pixel_pitch) = (u(tensor.row_pitch), u(tensor.pixel_pitch));
+        all.push(Operation::VectorPitch { operand, row_pitch, pixel_pitch });
+    }
+    all.push(quant(builder));
+    if !matches!(shape.kind, Kind::Requant | Kind::MaxPool) {
+        let d = &mut builder.draw;
+        let mut scale = || Real::new(d.float(-7, 1));
+        all.push(Operation::VectorScale { a: scale(), b: scale(), out: scale() });
+    }
+    if shape.kind.pools() {
+        let window = &shape.window;
+        all.push(Operation::VectorWindow {
+            kernel_h: u(window.kernel.0),
+            kernel_w: u(window.kernel.1),
+            stride_h: u(window.stride.0),
+            stride_w: u(window.stride.1),
+            pad_top: u(window.pad[0]),
+            pad_left: u(window.pad[1]),
+            pad_bottom: u(window.pad[2]),
+            pad_right: u(window.pad[3]),
+            in_height: u(window.input.0),
+            in_width: u(window.input.1),
+        });
+    }
+    all
+}
+
+fn quant(builder: &mut Builder) -> Operation {
+    let d = &mut builder.draw;
+    let wild = d.chance(5);
+    let mut zero = || match () {
+        () if wild => d.signed(-32768, 32767),
+        () if d.chance(30) => 0,
+        () => d.signed(-128, 255),
+    };
+    let zeros = [zero(), zero(), zero()];
+    let signed_out = d.chance(50);
+    let whole = if signed_out { (-128, 127) } else { (0, 255) };
+    let (low, high) = match d.range(0, 9) {
+        0 => (0, 0),
+        1 => (d.signed(-32768, 0), d.signed(0, 32767)),
+        2 | 3 => (d.signed(whole.0, 60), d.signed(60, whole.1)),
+        _ => whole,
+    };
+    Operation::VectorQuant {
+        zero_a: i(zeros[0]),
+        zero_b: i(zeros[1]),
+        zero_out: i(zeros[2]),
+        low: i(low),
+        high: i(high),
+        signed_a: Flag(d.chance(50)),
+        signed_b: Flag(d.chance(50)),
+        signed_out: Flag(signed_out),
+    }
+}
+
+fn run(builder: &mut Builder, kind: Kind, placed: &Placed) -> Operation {
+    let (a, out, params) = (u(placed.a), u(placed.out), u(placed.params));
+    match kind {
+        Kind::Requant => {
+            Operation::VectorRequant { accumulator: u(placed.accumulator), params, out, mode: RequantMode::Float32 }
+        }
+        Kind::Add => Operation::VectorAdd { a, b: u(placed.b), out },
+        Kind::Mul => Operation::VectorMul { a, b: u(placed.b), out },
+        Kind::AddChannel => Operation::VectorAddChannel { a, params, out },
+        Kind::MulChannel => Operation::VectorMulChannel { a, params, out },
+        Kind::Affine => Operation::VectorAffine { a, params, out },
+        Kind::Rescale => Operation::VectorRescale { a, out },
+        Kind::MaxPool => Operation::VectorMaxPool { a, out },
+        Kind::AveragePool => Operation::VectorAveragePool { a, out, include_pad: Flag(builder.draw.chance(50)) },
+        Kind::Softmax => Operation::VectorSoftmax { a, out },
+    }
+}
+
+fn note(builder: &mut Builder, shape: &Shape) {
+    let columns = u64::from(builder.machine.array.columns);
+    let window = &shape.window;
+    // The first window ends before the input begins, or the last begins after its end.
+    let outside = window.kernel.0 <= window.pad[0]
+        || window.kernel.1 <= window.pad[1]
+        || (shape.height - 1) * window.stride.0 >= window.pad[0] + window.input.0
+        || (shape.width - 1) * window.stride.1 >= window.pad[1] + window.input.1;
+    let all = [
+        ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
+        ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
+        ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
+        ("pool: a window outside the input", shape.kind.pools() && outside),
+    ];
+    builder.notes.extend(all.iter().filter(|entry| entry.1).map(|entry| entry.0));
+}
