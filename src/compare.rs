@@ -161,7 +161,8 @@ fn in_execution_order(graph: &Graph, compiled: &Compiled) -> Vec<(String, Tensor
 /// # Errors
 /// What the earlier report lacks.
 pub fn against_baseline(old: &serde_json::Value, new: &Report) -> Result<Vec<String>, String> {
-    let total = old.pointer("/total/cycles").and_then(serde_json::Value::as_u64).ok_or("it has no number `total.cycles`")?;
+    let total =
+        old.pointer("/total/cycles").and_then(serde_json::Value::as_u64).ok_or("it has no number `total.cycles`")?;
     let layers = old.pointer("/layers").and_then(serde_json::Value::as_array).ok_or("it has no list `layers`")?;
     let mut before = vec![];
     for layer in layers {
@@ -174,7 +175,8 @@ pub fn against_baseline(old: &serde_json::Value, new: &Report) -> Result<Vec<Str
     }
     let mut changes = vec![];
     let changed = |what: String, old: u64, new: u64| {
-        let percent = if old == 0 { String::new() } else { format!(" ({:+.2} %)", 100.0 * (new as f64 / old as f64 - 1.0)) };
+        let percent =
+            if old == 0 { String::new() } else { format!(" ({:+.2} %)", 100.0 * (new as f64 / old as f64 - 1.0)) };
         format!("{what}: {old} cycles before, {new} now{percent}")
     };
     if total != new.total.cycles {
@@ -190,7 +192,8 @@ pub fn against_baseline(old: &serde_json::Value, new: &Report) -> Result<Vec<Str
         }
     }
     for layer in new.layers.iter().filter(|layer| !known.contains_key(layer.name.as_str())) {
-        changes.push(format!("layer `{}`: {} cycles now, there was none of that name before", layer.name, layer.cycles));
+        changes
+            .push(format!("layer `{}`: {} cycles now, there was none of that name before", layer.name, layer.cycles));
     }
     Ok(changes)
 }

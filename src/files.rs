@@ -20,7 +20,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 pub fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(read(path)?).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
-        Problem::new("this file is not text").at(path.display().to_string()).because(format!("byte {place} is not UTF-8")).into()
+        Problem::new("this file is not text")
+            .at(path.display().to_string())
+            .because(format!("byte {place} is not UTF-8"))
+            .into()
     })
 }
 

@@ -1,3 +1,5 @@
-//! The program `systole`.
+//! The program `systole`; everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    systole::cli::main()
+}

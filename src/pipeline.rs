@@ -9,7 +9,9 @@ use std::time::Instant;
 use systole_compiler::compile::{Compiled, Constants, Header, compile};
 use systole_compiler::error::ErrorKind;
 use systole_compiler::frontends::onnx::ImportOptions;
-use systole_compiler::passes::{Boundary, Context, PASSES, PassError, Quantised, Values, is_float, legalise, prepare_float};
+use systole_compiler::passes::{
+    Boundary, Context, PASSES, PassError, Quantised, Values, is_float, legalise, prepare_float,
+};
 use systole_golden::{GoldenError, Value, ranges};
 use systole_machine::config;
 use systole_machine::program::{ElementType, ModelEntry, Program, Role};
@@ -115,7 +117,9 @@ pub fn import(source: &str, options: &ModelOptions) -> Result<Imported, Failure>
 fn check(graph: &Graph, source: &str) -> Result<(), Failure> {
     verify::verify(graph).map_err(|errors| {
         let problem = |error: &verify::VerifyError| {
-            Problem::new(&error.what).at(format!("{source}: {}", error.place)).because(format!("{} [{}]", error.remedy, error.invariant))
+            Problem::new(&error.what)
+                .at(format!("{source}: {}", error.place))
+                .because(format!("{} [{}]", error.remedy, error.invariant))
         };
         Failure::Input(errors.iter().map(problem).collect())
     })
@@ -130,7 +134,12 @@ pub fn policy(machine: &Machine) -> NumericPolicy {
 ///
 /// # Errors
 /// Every node that has no integer rule; a calibration file that does not fit.
-pub fn quantise(imported: &Imported, machine: &Machine, options: &ModelOptions, real: bool) -> Result<Quantised, Failure> {
+pub fn quantise(
+    imported: &Imported,
+    machine: &Machine,
+    options: &ModelOptions,
+    real: bool,
+) -> Result<Quantised, Failure> {
     let values = values(imported, options, real)?;
     legalise(&imported.graph, &policy(machine), &values).map_err(pass_failure)
 }
@@ -139,10 +148,17 @@ pub fn quantise(imported: &Imported, machine: &Machine, options: &ModelOptions, 
 ///
 /// # Errors
 /// An unknown name; otherwise as [`quantise`].
-pub fn after_pass(imported: &Imported, machine: &Machine, options: &ModelOptions, name: &str) -> Result<Graph, Failure> {
+pub fn after_pass(
+    imported: &Imported,
+    machine: &Machine,
+    options: &ModelOptions,
+    name: &str,
+) -> Result<Graph, Failure> {
     let Some(last) = PASSES.iter().position(|pass| pass.name == name) else {
         let names: Vec<&str> = PASSES.iter().map(|pass| pass.name).collect();
-        return Err(Problem::new(format!("there is no pass `{name}`")).help(crate::problem::did_you_mean(name, &names)).into());
+        return Err(Problem::new(format!("there is no pass `{name}`"))
+            .help(crate::problem::did_you_mean(name, &names))
+            .into());
     };
     let values = values(imported, options, true)?;
     let policy = policy(machine);
@@ -187,16 +203,21 @@ fn calibration_images(graph: &Graph, path: &std::path::Path) -> Result<Vec<BTree
     for (position, &id) in graph.inputs.iter().enumerate() {
         let tensor = graph.tensor(id);
         let wrong = |what: String| Failure::from(Problem::new(what).at(&place));
-        let array = arrays.get(&tensor.name).ok_or_else(|| wrong(format!("no array `{}` to calibrate with", tensor.name)))?;
+        let array =
+            arrays.get(&tensor.name).ok_or_else(|| wrong(format!("no array `{}` to calibrate with", tensor.name)))?;
         let Value::F32(values) = &array.value else {
             return Err(wrong(format!("array `{}` is not float32", tensor.name)));
         };
         let inner: Vec<u64> = tensor.shape.iter().skip(1).map(|&length| length as u64).collect();
-        let fits = array.shape.get(1..) == Some(&inner[..]) && !values.is_empty() && values.len() % tensor.elements() == 0;
+        let fits =
+            array.shape.get(1..) == Some(&inner[..]) && !values.is_empty() && values.len() % tensor.elements() == 0;
         let count = values.len() / tensor.elements();
         if !fits || (position > 0 && count != images.len()) {
             let expected = format!("[k, {}]", inner.iter().map(u64::to_string).collect::<Vec<_>>().join(", "));
-            return Err(wrong(format!("array `{}` has the shape {:?}, not {expected} with the same k for all inputs", tensor.name, array.shape)));
+            return Err(wrong(format!(
+                "array `{}` has the shape {:?}, not {expected} with the same k for all inputs",
+                tensor.name, array.shape
+            )));
         }
         images.resize(count, BTreeMap::new());
         for (image, chunk) in images.iter_mut().zip(values.chunks(tensor.elements())) {
@@ -219,7 +240,11 @@ fn seeded_floats(graph: &Graph, index: u64, seed: u64) -> BTreeMap<TensorId, Val
 ///
 /// # Errors
 /// An array that does not fit.
-pub fn float_inputs(graph: &Graph, path: Option<&std::path::Path>, seed: u64) -> Result<BTreeMap<TensorId, Value>, Failure> {
+pub fn float_inputs(
+    graph: &Graph,
+    path: Option<&std::path::Path>,
+    seed: u64,
+) -> Result<BTreeMap<TensorId, Value>, Failure> {
     let mut values = seeded_floats(graph, INPUT_IMAGE, seed);
     let ports: Vec<Port> = graph.inputs.iter().map(|&id| port(graph, id, None)).collect();
     let inputs = Inputs::open(path, &ports)?;
@@ -253,7 +278,11 @@ pub fn ports(graph: &Graph, boundaries: &[Boundary]) -> Vec<Port> {
 ///
 /// # Errors
 /// An array that does not fit.
-pub fn input_bytes(ports: &[Port], path: Option<&std::path::Path>, seed: u64) -> Result<(Vec<Vec<u8>>, Vec<String>), Failure> {
+pub fn input_bytes(
+    ports: &[Port],
+    path: Option<&std::path::Path>,
+    seed: u64,
+) -> Result<(Vec<Vec<u8>>, Vec<String>), Failure> {
     let inputs = Inputs::open(path, ports)?;
     let mut all = vec![];
     let mut seeded = vec![];
@@ -282,7 +311,8 @@ pub fn compile_model(
 ) -> Result<Compiled, Failure> {
     let published = imported.as_published();
     let batch = imported.batch();
-    let images_in_file = published.inputs.first().and_then(|&id| published.tensor(id).shape.first()).map_or(1, |&n| n.max(1) as u64);
+    let images_in_file =
+        published.inputs.first().and_then(|&id| published.tensor(id).shape.first()).map_or(1, |&n| n.max(1) as u64);
     let model = ModelEntry {
         name: published.name.clone(),
         macs: count::macs(published) / images_in_file,
@@ -327,7 +357,9 @@ pub fn time(program: &Program, machine: &Machine, engine: Engine) -> Result<Timi
     let job = job(program, machine);
     match engine {
         Engine::Fast => Ok(fast::timing(&job)),
-        Engine::Reference => reference::run(&job, &[], FUEL_CYCLES).map(|(timing, _)| timing).map_err(|e| engine_failure(&e)),
+        Engine::Reference => {
+            reference::run(&job, &[], FUEL_CYCLES).map(|(timing, _)| timing).map_err(|e| engine_failure(&e))
+        }
     }
 }
 
@@ -335,13 +367,19 @@ pub fn time(program: &Program, machine: &Machine, engine: Engine) -> Result<Timi
 ///
 /// # Errors
 /// A failure of the host.
-pub fn run(program: &Program, machine: &Machine, inputs: &[Vec<u8>], engine: Engine) -> Result<(Timing, Memories), Failure> {
+pub fn run(
+    program: &Program,
+    machine: &Machine,
+    inputs: &[Vec<u8>],
+    engine: Engine,
+) -> Result<(Timing, Memories), Failure> {
     let mut pieces: Vec<(u64, Vec<u8>)> = vec![];
     for (entry, bytes) in program.tensors.iter().filter(|entry| entry.role == Role::Input).zip(inputs) {
         pieces.extend(tensors::scatter(entry, bytes));
     }
     let constants = program.image.iter().map(|segment| (segment.address, segment.bytes.as_slice()));
-    let image: Vec<(u64, &[u8])> = constants.chain(pieces.iter().map(|(address, bytes)| (*address, bytes.as_slice()))).collect();
+    let image: Vec<(u64, &[u8])> =
+        constants.chain(pieces.iter().map(|(address, bytes)| (*address, bytes.as_slice()))).collect();
     let job = job(program, machine);
     let result = match engine {
         Engine::Fast => fast::run(&job, &image),
@@ -360,6 +398,8 @@ pub fn golden_failure(error: GoldenError) -> Failure {
 }
 
 fn pass_failure(errors: Vec<PassError>) -> Failure {
-    let problem = |error: &PassError| Problem::new(&error.message).at(&error.place).help(error.remedy.clone().unwrap_or_default());
+    let problem = |error: &PassError| {
+        Problem::new(&error.message).at(&error.place).help(error.remedy.clone().unwrap_or_default())
+    };
     Failure::Input(errors.iter().map(problem).collect())
 }

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn blocks_hold_what_is_known_and_no_more() {
-        let failure = Failure::Check(vec![Problem::new("it differs").at("layer `a`"), Problem::new("so does this").help("look")]);
+        let failure =
+            Failure::Check(vec![Problem::new("it differs").at("layer `a`"), Problem::new("so does this").help("look")]);
         let text = failure.render().replace("\x1b[1;31m", "").replace("\x1b[0m", "");
         assert_eq!(text, "error: it differs\n --> layer `a`\n\nerror: so does this\n  = help: look\n");
         assert_eq!(failure.exit_code(), 1);

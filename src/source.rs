@@ -55,13 +55,19 @@ fn unknown_format(source: &str) -> Failure {
     let problem = Problem::new(format!("`{source}` is no model that can be read"));
     let problem = match zoo::names().contains(&source) {
         true => problem.help(format!("did you mean `{ZOO}{source}`?")),
-        false => problem.help(format!("give the path of an `.onnx` file, or `{ZOO}NAME` (`systole zoo` lists the names)")),
+        false => {
+            problem.help(format!("give the path of an `.onnx` file, or `{ZOO}NAME` (`systole zoo` lists the names)"))
+        }
     };
     problem.into()
 }
 
 fn import_problem(error: &ImportError, source: &str) -> Problem {
-    let place = if error.place.is_empty() || error.place.contains(source) { source.to_owned() } else { format!("{source}: {}", error.place) };
+    let place = if error.place.is_empty() || error.place.contains(source) {
+        source.to_owned()
+    } else {
+        format!("{source}: {}", error.place)
+    };
     Problem::new(&error.message).at(place).help(error.remedy.clone().unwrap_or_default())
 }
 

@@ -153,7 +153,8 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, Array>, Failure> {
     let bytes = files::read(path)?;
     let place = path.display().to_string();
     let broken = |name: &str, error: std::io::Error| {
-        let what = if name.is_empty() { "this array cannot be read".into() } else { format!("array `{name}` cannot be read") };
+        let what =
+            if name.is_empty() { "this array cannot be read".into() } else { format!("array `{name}` cannot be read") };
         Failure::from(Problem::new(what).at(&place).because(error.to_string()))
     };
     if !bytes.starts_with(b"PK") {
@@ -338,7 +339,9 @@ impl Inputs {
         self.check_shape(name, &array.shape, &port.shape)?;
         match (&array.value, port.element) {
             (Value::F32(values), _) => Ok(Some(port.quantise(values))),
-            (value @ Value::I8(_), ElementType::I8) | (value @ Value::U8(_), ElementType::U8) => Ok(Some(value.to_le_bytes())),
+            (value @ Value::I8(_), ElementType::I8) | (value @ Value::U8(_), ElementType::U8) => {
+                Ok(Some(value.to_le_bytes()))
+            }
             (other, ElementType::I8) => Err(self.wrong_type(name, other, "float32 or int8")),
             (other, ElementType::U8) => Err(self.wrong_type(name, other, "float32 or uint8")),
         }
@@ -355,7 +358,9 @@ impl Inputs {
     }
 
     fn wrong_type(&self, name: &str, found: &Value, expected: &str) -> Failure {
-        Problem::new(format!("array `{name}` holds {}, the input takes {expected}", found.dtype().name())).at(&self.place).into()
+        Problem::new(format!("array `{name}` holds {}, the input takes {expected}", found.dtype().name()))
+            .at(&self.place)
+            .into()
     }
 }
 

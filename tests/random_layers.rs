@@ -50,7 +50,8 @@ impl Dice {
 }
 
 fn machine(dice: &mut Dice) -> Machine {
-    let (rows, columns) = if dice.chance(70) { (dice.from(1, 9), dice.from(1, 9)) } else { (dice.from(1, 40), dice.from(1, 40)) };
+    let (rows, columns) =
+        if dice.chance(70) { (dice.from(1, 9), dice.from(1, 9)) } else { (dice.from(1, 40), dice.from(1, 40)) };
     let buffer = |dice: &mut Dice, capacity: usize| {
         let banks = dice.pick(&[1, 1, 2, 3, 4, 8, 16]);
         Buffer {
@@ -123,10 +124,23 @@ impl Network {
 
     fn activation(&mut self, name: &str, shape: [usize; 4], quant: Option<Quant>, dtype: DType) -> TensorId {
         let quant = quant.unwrap_or_else(|| self.quant(dtype));
-        self.graph.add_tensor(Tensor { name: name.into(), shape: shape.to_vec(), dtype, quant: Some(quant), data: None })
+        self.graph.add_tensor(Tensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            dtype,
+            quant: Some(quant),
+            data: None,
+        })
     }
 
-    fn constant(&mut self, name: String, shape: Vec<usize>, dtype: DType, quant: Option<Quant>, data: Data) -> TensorId {
+    fn constant(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        dtype: DType,
+        quant: Option<Quant>,
+        data: Data,
+    ) -> TensorId {
         self.graph.add_tensor(Tensor { name, shape, dtype, quant, data: Some(data) })
     }
 
@@ -248,7 +262,8 @@ impl Network {
         let kernel = [self.dice.from(1, h.min(4)), self.dice.from(1, w.min(4))];
         let stride = [self.dice.from(1, 3), self.dice.from(1, 3)];
         let pads = [kernel[0], kernel[1], kernel[0], kernel[1]].map(|k| self.dice.below(k));
-        let pool = Pool { kernel, stride, pads, ceil_mode: self.dice.chance(50), count_include_pad: self.dice.chance(50) };
+        let pool =
+            Pool { kernel, stride, pads, ceil_mode: self.dice.chance(50), count_include_pad: self.dice.chance(50) };
         let average = self.dice.chance(50);
         let (quant, dtype) = if average {
             (None, self.dtype())
@@ -256,7 +271,8 @@ impl Network {
             (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype)
         };
         let op = if average { Op::AveragePool(pool) } else { Op::MaxPool(pool) };
-        let shape = systole_network::shape::infer(&op, &[&[n, c, h, w]]).expect("a pooling with input under each window");
+        let shape =
+            systole_network::shape::infer(&op, &[&[n, c, h, w]]).expect("a pooling with input under each window");
         let output = self.activation(&format!("{name}_out"), [n, c, shape[0][2], shape[0][3]], quant, dtype);
         self.hits.push(if average { "average pooling" } else { "max pooling" });
         self.node(name, op, vec![input], output);
@@ -324,7 +340,8 @@ impl Network {
         } else {
             (None, self.dtype())
         };
-        let output = self.activation(&format!("{name}_out"), [shape[0], 2 * shape[1], shape[2], shape[3]], quant, dtype);
+        let output =
+            self.activation(&format!("{name}_out"), [shape[0], 2 * shape[1], shape[2], shape[3]], quant, dtype);
         self.node(name, Op::Concat, vec![input, second], output);
         self.hits.push("concat");
         output
@@ -414,7 +431,9 @@ fn run_case(seed: u64) -> Result<(Verdict, Vec<&'static str>), String> {
     let header = Header { machine_yaml: String::new(), model: ModelEntry::default() };
     let compiled = match compile(&quantised, &machine, header, Constants::Real) {
         Ok(compiled) => compiled,
-        Err(errors) if errors.iter().all(|e| e.kind == ErrorKind::Unsupported && e.message.contains("smallest tile")) => {
+        Err(errors)
+            if errors.iter().all(|e| e.kind == ErrorKind::Unsupported && e.message.contains("smallest tile")) =>
+        {
             return Ok((Verdict::TooSmall, vec![]));
         }
         Err(errors) => return Err(format!("compile: {errors:?}")),
@@ -449,13 +468,18 @@ fn run_case(seed: u64) -> Result<(Verdict, Vec<&'static str>), String> {
         let Some(expected) = golden.tensors.get(&TensorId(id as u32)) else { continue };
         let (expected, got) = (bytes_of(expected), read(&fast.1.dram, entry));
         if let Some(index) = (0..expected.len()).find(|&i| expected[i] != got[i]) {
-            return Err(format!("tensor {} differs at {index}: golden {}, fast {}", entry.name, expected[index], got[index]));
+            return Err(format!(
+                "tensor {} differs at {index}: golden {}, fast {}",
+                entry.name, expected[index], got[index]
+            ));
         }
     }
     compare_reference(&job, &image, &fast)?;
     let mapping = compiled.program.layers.iter().map(|layer| layer.mapping.as_str());
     for text in mapping {
-        for (word, hit) in [("packed", "packed taps"), ("streamed", "streamed weights"), ("sliced", "sliced input channels")] {
+        for (word, hit) in
+            [("packed", "packed taps"), ("streamed", "streamed weights"), ("sliced", "sliced input channels")]
+        {
             if text.contains(word) {
                 network.hits.push(hit);
             }
@@ -510,13 +534,36 @@ fn random_layers_agree() {
         }
     }
     println!("{ran} ran, {too_small} refused as too small; {hits:#?}");
-    assert!(failures.is_empty(), "{} of {cases} failed:\n{}", failures.len(), failures[..failures.len().min(20)].join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {cases} failed:\n{}",
+        failures.len(),
+        failures[..failures.len().min(20)].join("\n")
+    );
     assert!(too_small > 0, "no machine was too small");
     assert!(ran > cases / 3, "only {ran} of {cases} ran");
     for expected in [
-        "dense convolution", "depthwise convolution", "grouped convolution", "dilation", "asymmetric padding", "bias near overflow",
-        "fully connected", "average pooling", "max pooling", "global average pooling", "rescale", "batch norm", "constant per channel",
-        "two tensors", "concat", "softmax", "clamp", "packed taps", "streamed weights", "sliced input channels", "one weight register",
+        "dense convolution",
+        "depthwise convolution",
+        "grouped convolution",
+        "dilation",
+        "asymmetric padding",
+        "bias near overflow",
+        "fully connected",
+        "average pooling",
+        "max pooling",
+        "global average pooling",
+        "rescale",
+        "batch norm",
+        "constant per channel",
+        "two tensors",
+        "concat",
+        "softmax",
+        "clamp",
+        "packed taps",
+        "streamed weights",
+        "sliced input channels",
+        "one weight register",
         "two weight registers",
     ] {
         assert!(hits.contains_key(expected), "never hit: {expected}");

@@ -11,6 +11,9 @@ pub mod vector;
 pub use conv::{Chunk, ConvMapping, Part};
 pub use vector::VectorMapping;
 
+/// What a piece of work costs beside its own cycles, about: fetching its instructions, tokens, the latency of its first burst.
+pub(crate) const ITEM_CYCLES: u64 = 64;
+
 /// Places regions of these sizes into a buffer: each on banks of its own while there are enough, otherwise one after the other.
 /// `None` when they do not fit.
 pub fn place_regions(buffer: &Buffer, sizes: &[u64]) -> Option<Vec<u64>> {

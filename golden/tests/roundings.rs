@@ -72,6 +72,18 @@ fn n7_one_multiplier() {
 }
 
 #[test]
+fn n7_the_zero_point_joins_before_the_rounding() {
+    for (qa, sa, qb, sb, sy, q) in [
+        (45, 0.05, 2, 0.05, 0.45, 120), // 0.50000006 above 120: f32(120.5), a tie, to even
+        (21, 0.05, 5, 0.26, 0.07, 140), // 19.499998 above 120, likewise
+        (45, 0.05, 2, 0.11, 0.33, 122), // 1.4999999 above 120, likewise
+    ] {
+        let y = int_tensor("y", &[1, 1], DType::U8, sy, 120);
+        assert_eq!(quantised(Op::Mul, &[x(qa, sa), x(qb, sb)], y).unwrap(), Value::U8(vec![q]), "{qa} · {qb}");
+    }
+}
+
+#[test]
 fn n8_every_step() {
     for (qx, sx, a, b, sy, q) in [
         (180, 0.7, 0.53, 2.41, 0.74, 94),   // product and sum fused

@@ -53,7 +53,7 @@ pub fn init_yaml() -> String {
 /// The machine that `source`, the text of the file `path`, describes.
 ///
 /// # Errors
-/// Everything that is wrong with the file, in order of place; a file that is not YAML at all gives one error.
+/// Everything that is wrong with the file, in order of place, up to a hundred errors; a file that is not YAML at all gives one.
 pub fn load(source: &str, path: &str) -> Result<Machine, Vec<ConfigError>> {
     load_with(source, path, &[])
 }
@@ -71,7 +71,7 @@ pub fn load_with(source: &str, path: &str, settings: &[(&str, &str)]) -> Result<
 }
 
 fn read(source: &str, settings: &[(&str, &str)]) -> Result<Machine, Vec<ConfigError>> {
-    let mut node = node::parse(source).map_err(|error| vec![error])?;
+    let mut node = node::parse(source).map_err(|error| vec![*error])?;
     let mut errors = Errors::new(source);
     for (key, value) in settings {
         settings::apply(&mut node, key, value, &mut errors);

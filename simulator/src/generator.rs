@@ -33,7 +33,7 @@ pub enum Style {
     TokensDisturbed,
     /// The same with a few faults of single instructions.
     Faulty,
-    /// Hardly any token: units work in places of their own and share banks only. No trap, no deadlock, but for the vector parameters' load.
+    /// Hardly any token: units work in places of their own and share banks only.
     Unconnected,
     /// Synchronised, with long transfers and few bursts in flight.
     LongTransfers,

@@ -135,14 +135,18 @@ impl<'a> Traffic<'a> {
             Operation::LoadShape { row_bytes, rows, planes } => {
                 self.load.shape(row_bytes.get(), rows.get(), planes.get());
             }
-            Operation::LoadDramPitch { row_pitch, plane_pitch } => self.load.dram = [row_pitch.get(), plane_pitch.get()],
+            Operation::LoadDramPitch { row_pitch, plane_pitch } => {
+                self.load.dram = [row_pitch.get(), plane_pitch.get()]
+            }
             Operation::LoadBufferPitch { row_pitch, plane_pitch } => {
                 self.load.buffer = [row_pitch.get(), plane_pitch.get()];
             }
             Operation::StoreShape { row_bytes, rows, planes } => {
                 self.store.shape(row_bytes.get(), rows.get(), planes.get());
             }
-            Operation::StoreDramPitch { row_pitch, plane_pitch } => self.store.dram = [row_pitch.get(), plane_pitch.get()],
+            Operation::StoreDramPitch { row_pitch, plane_pitch } => {
+                self.store.dram = [row_pitch.get(), plane_pitch.get()]
+            }
             Operation::StoreBufferPitch { row_pitch, plane_pitch } => {
                 self.store.buffer = [row_pitch.get(), plane_pitch.get()];
             }
@@ -171,8 +175,10 @@ impl<'a> Traffic<'a> {
                 packed,
             } => {
                 let [v, h] = &mut self.array;
-                (v.kernel, v.stride, v.dilation, v.pad) = (kernel_h.get(), stride_h.get(), dilation_h.get(), pad_top.get());
-                (h.kernel, h.stride, h.dilation, h.pad) = (kernel_w.get(), stride_w.get(), dilation_w.get(), pad_left.get());
+                (v.kernel, v.stride, v.dilation, v.pad) =
+                    (kernel_h.get(), stride_h.get(), dilation_h.get(), pad_top.get());
+                (h.kernel, h.stride, h.dilation, h.pad) =
+                    (kernel_w.get(), stride_w.get(), dilation_w.get(), pad_left.get());
                 self.packed = packed.0;
             }
             Operation::ArrayOutput { height, width, channels, block_step } => {
@@ -196,7 +202,17 @@ impl<'a> Traffic<'a> {
                 };
                 self.vector_pitch[operand] = [row_pitch.get(), pixel_pitch.get()];
             }
-            Operation::VectorWindow { kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, in_height, in_width, .. } => {
+            Operation::VectorWindow {
+                kernel_h,
+                kernel_w,
+                stride_h,
+                stride_w,
+                pad_top,
+                pad_left,
+                in_height,
+                in_width,
+                ..
+            } => {
                 let axis = |input, kernel, stride, pad| Axis { input, output: 0, kernel, stride, dilation: 1, pad };
                 self.pool = [
                     axis(in_height.get(), kernel_h.get(), stride_h.get(), pad_top.get()),
@@ -226,13 +242,19 @@ impl<'a> Traffic<'a> {
     fn convolve(&self, [activation, weight, accumulator]: [u64; 3], blocks: u64, accumulate: bool, moved: &mut Moved) {
         let [v, h] = &self.array;
         let (rows, columns) = (u64::from(self.machine.array.rows), u64::from(self.machine.array.columns));
-        let folds = v.kernel * if self.packed { (h.kernel * self.channels).div_ceil(rows) } else { h.kernel * self.channels.div_ceil(rows) };
+        let folds = v.kernel
+            * if self.packed {
+                (h.kernel * self.channels).div_ceil(rows)
+            } else {
+                h.kernel * self.channels.div_ceil(rows)
+            };
         let pixels = v.output * h.output;
         let vector = self.machine.accumulator_vector_bytes();
         let weights = blocks * folds * rows * columns;
         moved.read[Memory::Activation as usize] = blocks * v.inside() * h.inside() * self.channels;
         moved.read[Memory::Weight as usize] = weights;
-        moved.read[Memory::Accumulator as usize] = blocks * pixels * (folds - u64::from(!accumulate && folds > 0)) * vector;
+        moved.read[Memory::Accumulator as usize] =
+            blocks * pixels * (folds - u64::from(!accumulate && folds > 0)) * vector;
         moved.written[Memory::Accumulator as usize] = blocks * pixels * folds * vector;
         let extent = extent(v.input, h.input, self.array_pitch, self.channels);
         for block in 0..blocks {
@@ -291,8 +313,11 @@ impl Transfer {
     /// Its rows in a buffer; a plane of rows without gaps is one range.
     fn touch(&self, memory: Memory, buffer: u64, moved: &mut Moved) {
         let joined = self.buffer[0] <= self.row_bytes || self.rows <= 1;
-        let (rows, bytes) =
-            if joined { (1, self.rows.saturating_sub(1) * self.buffer[0] + self.row_bytes) } else { (self.rows, self.row_bytes) };
+        let (rows, bytes) = if joined {
+            (1, self.rows.saturating_sub(1) * self.buffer[0] + self.row_bytes)
+        } else {
+            (self.rows, self.row_bytes)
+        };
         for plane in 0..self.planes {
             for row in 0..rows {
                 let first = buffer + plane * self.buffer[1] + row * self.buffer[0];

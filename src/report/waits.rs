@@ -30,7 +30,9 @@ pub(super) fn stretches(instructions: &[Instruction], spans: &[Option<Span>], un
             }
         };
         for (from, stall) in Unit::ALL.into_iter().zip(Stall::ALL) {
-            if instruction.wait.contains(from) && let Some(given) = tokens[from as usize].next() {
+            if instruction.wait.contains(from)
+                && let Some(given) = tokens[from as usize].next()
+            {
                 wait_until(given.min(span.start), Some(stall));
             }
         }

@@ -7,7 +7,7 @@
 use systole_machine::spec::Machine;
 
 use crate::layers::{Dims, Window};
-use crate::mapping::{bursts, bus_cycles, edges, input_extent, place_regions};
+use crate::mapping::{ITEM_CYCLES, bursts, bus_cycles, edges, input_extent, place_regions};
 
 /// Input channels of a chunk that are on chip at once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use systole_machine::spec::Machine;
 
 use crate::layers::{Dims, Window};
-use crate::mapping::{bursts, bus_cycles, edges, input_extent, place_regions};
+use crate::mapping::{ITEM_CYCLES, bursts, bus_cycles, edges, input_extent, place_regions};
 
 /// How a vector layer runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,8 @@ impl Problem<'_> {
         let store = bus_cycles(machine, dma(out, mapping.channels));
         let lanes = u64::from(machine.vector.lanes.min(machine.activation.port_bytes).max(1));
         let work = (out * self.work).div_ceil(lanes) + u64::from(machine.vector.latency_cycles);
-        let bus = load + store;
+        let bus = load + store + ITEM_CYCLES;
+        let work = work + ITEM_CYCLES;
         if mapping.regions[0][0] == mapping.regions[0][1] {
             tiles * (bus + work)
         } else {

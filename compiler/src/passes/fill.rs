@@ -1,8 +1,10 @@
 //! Puts numbers into the constants of a quantised graph. Weights first, in parallel, since the scales of biases follow from theirs.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use rayon::prelude::*;
-use systole_network::graph::Graph;
+use systole_network::graph::{Graph, NodeId};
 use systole_network::tensor::{Data, Quant, TensorId, bytes_of_f32, bytes_of_i32};
 
 use super::{arithmetic, constants};
@@ -33,42 +35,55 @@ pub(super) fn fill(source: &Graph, graph: &mut Graph, jobs: &[Job], seed: u64) {
     for (out, quant, bytes) in weights {
         set(graph, out, Some(quant), bytes);
     }
-    let producers = source.producers();
-    let reals = |id: TensorId| constants::reals(source, &producers, id, seed);
+    let numbers = Numbers { source, producers: source.producers(), seed };
     for job in jobs {
         match job {
             Job::Weights { .. } => {}
-            Job::Bias { source: from, x, w, out } => {
-                let quant = bias_quant(graph, *x, *w);
-                let values = match from {
-                    None => Some(vec![0; graph.tensor(*out).elements()]),
-                    Some(id) => match constants::behind_dequantize(source, &producers, *id) {
-                        Some(stored) => stored_bias(source, stored, &quant),
-                        None => reals(*id).map(|b| {
-                            b.iter().enumerate().map(|(c, &b)| arithmetic::bias(b.into(), quant.scale_of(c))).collect()
-                        }),
-                    },
-                };
-                graph.tensors[out.0 as usize].quant = Some(quant);
-                if let Some(values) = values {
-                    set(graph, *out, None, bytes_of_i32(&values));
-                }
-            }
-            Job::Affine { source: [scale, bias, mean, variance], epsilon, a, b } => {
-                if let (Some(s), Some(t), Some(m), Some(v)) =
-                    (reals(*scale), reals(*bias), reals(*mean), reals(*variance))
-                {
-                    let pairs = (0..s.len()).map(|c| arithmetic::batch_norm(s[c], t[c], m[c], v[c], *epsilon));
-                    let (a_values, b_values): (Vec<f32>, Vec<f32>) = pairs.unzip();
-                    set(graph, *a, None, bytes_of_f32(&a_values));
-                    set(graph, *b, None, bytes_of_f32(&b_values));
-                }
-            }
-            Job::Operand { source: from, out } => {
-                if let Some(values) = reals(*from) {
+            Job::Bias { source, x, w, out } => numbers.bias(graph, *source, [*x, *w], *out),
+            Job::Affine { source, epsilon, a, b } => numbers.affine(graph, *source, *epsilon, [*a, *b]),
+            Job::Operand { source, out } => {
+                if let Some(values) = numbers.reals(*source) {
                     operand(graph, *out, &values);
                 }
             }
+        }
+    }
+}
+
+/// Where numbers come from.
+struct Numbers<'a> {
+    source: &'a Graph,
+    producers: BTreeMap<TensorId, NodeId>,
+    seed: u64,
+}
+
+impl Numbers<'_> {
+    fn reals(&self, id: TensorId) -> Option<Vec<f32>> {
+        constants::reals(self.source, &self.producers, id, self.seed)
+    }
+
+    fn bias(&self, graph: &mut Graph, from: Option<TensorId>, [x, w]: [TensorId; 2], out: TensorId) {
+        let quant = bias_quant(graph, x, w);
+        let channel = |(c, b): (usize, f32)| arithmetic::bias(b.into(), quant.scale_of(c));
+        let values = match from {
+            None => Some(vec![0; graph.tensor(out).elements()]),
+            Some(id) => match constants::behind_dequantize(self.source, &self.producers, id) {
+                Some(stored) => stored_bias(self.source, stored, &quant),
+                None => self.reals(id).map(|reals| reals.into_iter().enumerate().map(channel).collect()),
+            },
+        };
+        graph.tensors[out.0 as usize].quant = Some(quant);
+        if let Some(values) = values {
+            set(graph, out, None, bytes_of_i32(&values));
+        }
+    }
+
+    fn affine(&self, graph: &mut Graph, from: [TensorId; 4], epsilon: f32, [a, b]: [TensorId; 2]) {
+        if let [Some(scale), Some(bias), Some(mean), Some(variance)] = from.map(|id| self.reals(id)) {
+            let channel = |c: usize| arithmetic::batch_norm(scale[c], bias[c], mean[c], variance[c], epsilon);
+            let (a_values, b_values): (Vec<f32>, Vec<f32>) = (0..scale.len()).map(channel).unzip();
+            set(graph, a, None, bytes_of_f32(&a_values));
+            set(graph, b, None, bytes_of_f32(&b_values));
         }
     }
 }
@@ -93,8 +108,8 @@ fn weights(source: &Graph, id: TensorId, seed: u64) -> Option<(Quant, Bytes)> {
     Some((Quant { zero_point: vec![0; scale.len()], scale, axis: Some(0) }, Bytes::from(quantised)))
 }
 
-/// `f32(sx · sw[c])`, zero point 0.
-fn bias_quant(graph: &Graph, x: TensorId, w: TensorId) -> Quant {
+/// `f32(sx · sw[c])`, zero point 0. Made anew when the scales of float weights are known.
+pub(super) fn bias_quant(graph: &Graph, x: TensorId, w: TensorId) -> Quant {
     let scale_of = |id: TensorId| graph.tensor(id).quant.as_ref().map_or(&[1.0f32][..], |q| &q.scale);
     let sx = scale_of(x)[0];
     let scale: Vec<f32> = scale_of(w).iter().map(|sw| sx * sw).collect();
@@ -106,12 +121,9 @@ fn bias_quant(graph: &Graph, x: TensorId, w: TensorId) -> Quant {
 fn stored_bias(source: &Graph, stored: TensorId, ours: &Quant) -> Option<Vec<i32>> {
     let tensor = source.tensor(stored);
     let theirs = tensor.quant.as_ref()?;
-    let convert = |(c, q): (usize, i32)| {
-        let (scale, zero_point) = (theirs.scale_of(c), theirs.zero_point_of(c));
-        match scale == ours.scale_of(c) && zero_point == 0 {
-            true => q,
-            false => arithmetic::bias((f64::from(q) - f64::from(zero_point)) * f64::from(scale), ours.scale_of(c)),
-        }
+    let convert = |(c, q): (usize, i32)| match theirs.scale_of(c) {
+        scale if scale == ours.scale_of(c) => q,
+        scale => arithmetic::bias(f64::from(q) * f64::from(scale), ours.scale_of(c)),
     };
     Some(constants::integers(tensor)?.into_iter().enumerate().map(convert).collect())
 }

@@ -7,7 +7,7 @@ use systole_network::graph::{Form, Graph, Node, NodeId};
 use systole_network::op::Op;
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
 
-use super::fill::Job;
+use super::fill::{Job, bias_quant};
 use super::{Boundary, PassError, constants, fresh_name};
 
 /// Why there is no result.
@@ -147,8 +147,8 @@ impl<'a> Lowering<'a> {
             }
             None => format!("{}:bias", node.name),
         };
-        // Scales follow when those of the weights are known.
-        let out = self.tensor(&name, vec![channels], DType::I32, Some(Quant::per_tensor(1.0, 0)), Some(Data::Unknown));
+        let quant = bias_quant(&self.graph, x, w);
+        let out = self.tensor(&name, vec![channels], DType::I32, Some(quant), Some(Data::Unknown));
         self.jobs.push(Job::Bias { source: bias, x, w, out });
         Ok(vec![x, w, out])
     }

@@ -11,9 +11,12 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
     let broadcast = Broadcast::of(call)?;
     let (a, b, target) = (Operand::of(call, 0)?, Operand::of(call, 1)?, Target::of(call)?);
     let m = a.scale * b.scale / target.scale;
+    // The zero point joins in single precision, before the rounding.
+    let zero = target.zero as f32;
+    let target = Target { zero: 0, ..target };
     let product = |(i, qa): (usize, i32)| {
         let qb = b.q[broadcast.index(i)] - b.zero;
-        target.quantise((qa * qb) as f32 * m)
+        target.quantise((qa * qb) as f32 * m + zero)
     };
     Ok(a.centred().enumerate().map(product).collect())
 }

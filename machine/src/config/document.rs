@@ -138,14 +138,8 @@ fn section(out: &mut String, entry: &Entry<'_>) {
     }
     let _ = writeln!(out, "| key | value | default | simulated so far | meaning |\n|---|---|---|---|---|");
     for (name, key) in &keys {
-        let meaning = text(key, "description");
-        let _ = writeln!(
-            out,
-            "| `{name}` | {} | {} | {} | {meaning} |",
-            kind(key),
-            default(body, name, key),
-            simulated(key)
-        );
+        let (kind, default, runs) = (kind(key), default(entry.body, name, key), simulated(key, entry.simulated));
+        let _ = writeln!(out, "| `{name}` | {kind} | {default} | {runs} | {} |", text(key, "description"));
     }
     for (name, key) in &keys {
         alternatives(out, name, key);

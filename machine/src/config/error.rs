@@ -57,6 +57,9 @@ impl ConfigError {
     }
 }
 
+/// Errors kept of one file: more than anybody reads, and few enough that each can be shown with its line.
+const MOST: usize = 100;
+
 /// The errors of one file so far.
 pub(crate) struct Errors<'a> {
     source: &'a str,
@@ -69,7 +72,9 @@ impl<'a> Errors<'a> {
     }
 
     pub(crate) fn push(&mut self, error: ConfigError) {
-        self.found.push(error);
+        if self.found.len() < MOST {
+            self.found.push(error);
+        }
     }
 
     /// Something impossible at `span`.
@@ -80,7 +85,9 @@ impl<'a> Errors<'a> {
         label: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.found.push(ConfigError::invalid(self.source, span.clone(), message, label, help));
+        if self.found.len() < MOST {
+            self.push(ConfigError::invalid(self.source, span.clone(), message, label, help));
+        }
     }
 
     /// Something that could exist but is not simulated.
@@ -88,7 +95,7 @@ impl<'a> Errors<'a> {
         let message = format!("{what} is not simulated yet");
         let mut error = ConfigError::invalid(self.source, span.clone(), message, "", help);
         error.kind = ErrorKind::Unsupported;
-        self.found.push(error);
+        self.push(error);
     }
 
     /// All, in order of place.

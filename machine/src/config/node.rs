@@ -61,10 +61,10 @@ pub(crate) fn shorten(text: &str) -> String {
 ///
 /// # Errors
 /// Not YAML, or beyond a limit: one error, since nothing after it could be understood.
-pub(crate) fn parse(source: &str) -> Result<Node, ConfigError> {
+pub(crate) fn parse(source: &str) -> Result<Node, Box<ConfigError>> {
     if source.len() > MAX_BYTES {
         let message = format!("the file has {} bytes; a machine takes at most {MAX_BYTES}", source.len());
-        return Err(ConfigError::invalid(source, 0..0, message, "", "keep one machine per file"));
+        return Err(Box::new(ConfigError::invalid(source, 0..0, message, "", "keep one machine per file")));
     }
     let options = serde_yaml::options! {
         budget: serde_yaml::budget! {
@@ -80,7 +80,7 @@ pub(crate) fn parse(source: &str) -> Result<Node, ConfigError> {
     };
     match serde_yaml::from_str_with_options::<Spanned<Raw>>(source, options) {
         Ok(raw) => Ok(node(raw, source)),
-        Err(error) => Err(syntax(source, &error)),
+        Err(error) => Err(Box::new(syntax(source, &error))),
     }
 }
 
@@ -222,7 +222,7 @@ impl<'de> Visitor<'de> for RawVisitor {
 /// The tree of a default, standing at `span` of the file that leaves it out. Defaults are our own text; the tests read them all.
 pub(crate) fn parse_default(text: &str, span: &Range<usize>, errors: &mut Errors<'_>) -> Node {
     let mut node = parse(text).unwrap_or_else(|error| {
-        errors.push(error);
+        errors.push(*error);
         Node { span: span.clone(), kind: Kind::Null }
     });
     relocate(&mut node, span);

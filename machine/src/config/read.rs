@@ -318,6 +318,7 @@ macro_rules! words {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $word_doc:literal])+ $variant:ident = $word:literal,)+ }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(clippy::enum_variant_names, reason = "the words of a list may share an ending")]
         pub(crate) enum $name { $($(#[doc = $word_doc])+ $variant,)+ }
 
         impl $crate::config::read::Value for $name {

@@ -134,7 +134,7 @@ fn explain(error: &QuantityError, units: &Units, node: &Node, path: &str, errors
         QuantityError::WrongUnit { unit, meant } => {
             let help = meant.map_or(example, |meant| {
                 let number = text.trim_end_matches(unit.as_str()).trim_end();
-                format!("write `{number} {meant}`{}", binary_note(meant))
+                format!("write `{number} {meant}`{}", unit_note(unit, meant))
             });
             (format!("`{path}` has an unknown unit, `{}`", super::node::shorten(unit)), help)
         }
@@ -143,14 +143,14 @@ fn explain(error: &QuantityError, units: &Units, node: &Node, path: &str, errors
     errors.invalid(&node.span, message, label, help);
 }
 
-/// What tells the prefixes of 1000 and of 1024 apart.
-fn binary_note(unit: &str) -> &'static str {
-    match unit {
+/// What tells prefixes of 1000 from those of 1024, and bytes from bits.
+fn unit_note(written: &str, meant: &str) -> &'static str {
+    match meant {
+        _ if written.ends_with("b/s") => " (bytes, not bits)",
         "KiB" => " (1024 bytes; `kB` is 1000)",
         "MiB" => " (1024 KiB; `MB` is 10^6 bytes)",
         "GiB" => " (1024 MiB; `GB` is 10^9 bytes)",
         "kB" => " (1000 bytes; `KiB` is 1024)",
-        "kB/s" | "MB/s" | "GB/s" | "TB/s" => " (bytes, not bits)",
         _ => "",
     }
 }

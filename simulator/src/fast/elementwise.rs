@@ -155,7 +155,8 @@ impl Pair {
 
     #[inline(always)]
     fn mul(&self, a: i32, b: i32) -> u8 {
-        self.writer.write(a.wrapping_mul(b) as f32 * self.product)
+        let v = a.wrapping_mul(b) as f32 * self.product;
+        Writer { zero: 0, ..self.writer }.write(v + self.writer.zero as f32)
     }
 }
 

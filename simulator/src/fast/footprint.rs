@@ -71,9 +71,9 @@ impl Ranges {
     /// Whether some address of `first..end` is in the set. Only for a set that [`Ranges::rises`].
     fn meets(&self, first: u64, end: u64) -> bool {
         let Some(offset) = first.checked_sub(self.base) else { return end > self.base };
-        let plane = if self.plane_pitch == 0 { 0 } else { (offset / self.plane_pitch).min(self.planes - 1) };
+        let plane = offset.checked_div(self.plane_pitch).unwrap_or(0).min(self.planes - 1);
         let inside = offset - plane * self.plane_pitch;
-        let row = if self.row_pitch == 0 { 0 } else { (inside / self.row_pitch).min(self.rows - 1) };
+        let row = inside.checked_div(self.row_pitch).unwrap_or(0).min(self.rows - 1);
         let within = inside - row * self.row_pitch;
         // The first range that ends after `first`.
         let start = if within < self.length {

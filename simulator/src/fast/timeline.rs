@@ -52,7 +52,7 @@ pub(super) struct Timeline<'a> {
 
 /// Parts of the machine in the order in which they act within a cycle (T-4, T-7).
 const FETCH: usize = 4;
-const ORDER: [usize; 5] =
+pub(super) const ORDER: [usize; 5] =
     [FETCH, Unit::Array as usize, Unit::Vector as usize, Unit::Load as usize, Unit::Store as usize];
 
 impl<'a> Timeline<'a> {
@@ -119,7 +119,7 @@ impl<'a> Timeline<'a> {
     }
 
     /// One part acts at `now`; whether others may be able to act earlier because of it.
-    fn act(&mut self, part: usize, now: u64) -> bool {
+    pub(super) fn act(&mut self, part: usize, now: u64) -> bool {
         match part {
             FETCH => self.fetch(now),
             0 => self.load_step(now),

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use systole_machine::isa::{Instruction, Operand, Operation, Signed, Unit, Unsigned};
+use systole_machine::isa::{Instruction, Operand, Operation, Signed, Space, Unit, Unsigned};
 use systole_machine::spec::Machine;
 
+use super::arrays;
 use super::draw::Draw;
 use super::footprint::{Access, Memory, Room};
+use super::transfers::{Shape, Side};
+use super::vectors;
 
 /// The largest field value where `value` does not fit.
 pub(super) fn u<const B: u32>(value: u64) -> Unsigned<B> {
@@ -40,6 +43,19 @@ pub(super) struct Tensor {
     pub(super) extent: u64,
 }
 
+/// What each unit ran last, but for addresses. To run the same again needs no configuration, so that runs of a unit follow each other closely.
+#[derive(Default)]
+pub(super) struct Last {
+    /// Shape, DRAM side, buffer side, buffer.
+    pub(super) load: Option<(Shape, Side, Side, Space)>,
+    /// Shape, DRAM side, buffer side.
+    pub(super) store: Option<(Shape, Side, Side)>,
+    /// With its configuration.
+    pub(super) array: Option<(arrays::Shape, Vec<Operation>)>,
+    /// With its pitches and its configuration.
+    pub(super) vector: Option<(vectors::Shape, [Tensor; 3], Vec<Operation>)>,
+}
+
 /// The program so far.
 pub(super) struct Builder<'a> {
     pub(super) draw: &'a mut Draw,
@@ -50,6 +66,7 @@ pub(super) struct Builder<'a> {
     pub(super) longest_row: u64,
     /// Where DRAM holds parameters, eight bytes each: first address, number. Those of `ve.requant` (i32, f32), then those of two floats, then of one integer.
     pub(super) tables: [(u64, u64); 3],
+    pub(super) last: Last,
     pub(super) steps: Vec<Step>,
     /// What occurs that a counter should see.
     pub(super) notes: BTreeSet<&'static str>,
@@ -65,6 +82,7 @@ impl<'a> Builder<'a> {
             rooms,
             longest_row: 40,
             tables: [(0, 0); 3],
+            last: Last::default(),
             steps: Vec::new(),
             notes: BTreeSet::new(),
             registers: BTreeMap::new(),

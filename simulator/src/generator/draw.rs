@@ -66,7 +66,16 @@ impl Draw {
     /// A float with a magnitude in `2^low ..= 2^high`, now and then a special one.
     pub(super) fn float(&mut self, low: i64, high: i64) -> f32 {
         if self.chance(3) {
-            return self.pick(&[0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-42, f32::MAX, f32::MIN_POSITIVE]);
+            return self.pick(&[
+                0.0,
+                -0.0,
+                f32::INFINITY,
+                f32::NEG_INFINITY,
+                f32::NAN,
+                1e-42,
+                f32::MAX,
+                f32::MIN_POSITIVE,
+            ]);
         }
         let mantissa = 1.0 + (self.bits() >> 40) as f32 / (1u64 << 24) as f32;
         let sign = if self.chance(15) { -1.0 } else { 1.0 };

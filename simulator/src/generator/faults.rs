@@ -37,10 +37,11 @@ pub(super) fn drop_token(draw: &mut Draw, steps: &mut [Step]) {
 /// Adds a wait or a signal that nothing answers, or takes one away.
 pub(super) fn disturb_tokens(draw: &mut Draw, steps: &mut [Step]) {
     for _ in 0..draw.small(1, 4) {
-        let instruction = any(draw, steps);
-        let other = draw.pick(&Unit::ALL);
-        if other != instruction.unit() {
-            let mask = if draw.chance(60) { &mut instruction.signal } else { &mut instruction.wait };
+        let (unit, other) = (draw.pick(&Unit::ALL), draw.pick(&Unit::ALL));
+        let of_unit: Vec<usize> = (0..steps.len()).filter(|&k| steps[k].instruction.unit() == unit).collect();
+        if other != unit && !of_unit.is_empty() {
+            let instruction = &mut steps[draw.pick(&of_unit)].instruction;
+            let mask = if draw.chance(50) { &mut instruction.signal } else { &mut instruction.wait };
             *mask = UnitMask(mask.0 ^ 1 << other as u8);
         }
     }
@@ -96,7 +97,11 @@ pub(super) fn push_out(draw: &mut Draw, steps: &mut [Step], machine: &Machine, d
     let end = if one { access.end } else { same().map(|a| a.end).max().unwrap_or(0) };
     let by = capacity.saturating_sub(end) + draw.pick(&[0, 1, 1, 1, 2, 1000]);
     for field in 0..step.instruction.operation.field_bits().len() {
-        alter(&mut step.instruction.operation, field, |bits, most| if bits == first { (bits + by).min(most) } else { bits });
+        alter(
+            &mut step.instruction.operation,
+            field,
+            |bits, most| if bits == first { (bits + by).min(most) } else { bits },
+        );
     }
 }
 

@@ -27,9 +27,8 @@ impl Access {
 
 /// Whether two instructions touch a common address that one of them writes.
 pub(super) fn conflict(a: &[Access], b: &[Access]) -> bool {
-    a.iter().any(|x| {
-        b.iter().any(|y| x.memory == y.memory && (x.write || y.write) && x.first < y.end && y.first < x.end)
-    })
+    a.iter()
+        .any(|x| b.iter().any(|y| x.memory == y.memory && (x.write || y.write) && x.first < y.end && y.first < x.end))
 }
 
 /// Where an instruction of a unit may put its operands: a range of each memory.

@@ -7,13 +7,14 @@ use super::footprint::{Access, Memory};
 
 /// Rows and planes on one side of a transfer.
 #[derive(Clone, Copy)]
-struct Side {
+pub(super) struct Side {
     row: u64,
     plane: u64,
 }
 
+/// A transfer without its addresses.
 #[derive(Clone, Copy)]
-struct Shape {
+pub(super) struct Shape {
     row_bytes: u64,
     rows: u64,
     planes: u64,
@@ -26,32 +27,37 @@ impl Shape {
 
     fn accesses(&self, memory: Memory, write: bool, first: u64, side: Side) -> Vec<Access> {
         let rows = (0..self.planes).flat_map(|plane| (0..self.rows).map(move |row| (plane, row)));
-        rows.map(|(plane, row)| {
-            Access::new(memory, write, first + plane * side.plane + row * side.row, self.row_bytes)
-        })
-        .collect()
+        rows.map(|(plane, row)| Access::new(memory, write, first + plane * side.plane + row * side.row, self.row_bytes))
+            .collect()
     }
 }
 
-/// A load into either buffer.
+/// A load into either buffer; at times one like the last, which needs no configuration.
 pub(super) fn load(b: &mut Builder) -> Option<Piece> {
+    if let Some((shape, dram_side, buffer_side, space)) = b.last.load
+        && b.draw.chance(40)
+        && let Some(piece) = placed_load(b, &shape, (dram_side, buffer_side), space)
+    {
+        return Some(piece);
+    }
     let space = b.draw.weighted(&[(60, Space::Activation), (40, Space::Weight)]);
-    load_into(b, space)
-}
-
-/// A load into this buffer.
-pub(super) fn load_into(b: &mut Builder, space: Space) -> Option<Piece> {
-    let memory = memory(space);
     for attempt in 0..6 {
-        let shape = shape(b, Unit::Load, memory, attempt);
+        let shape = shape(b, Unit::Load, memory(space), attempt);
         let buffer_side = apart(b, &shape);
         let dram_side = if b.draw.chance(25) { anyhow_apart(b, &shape) } else { apart(b, &shape) };
-        let Some(buffer) = b.place(Unit::Load, memory, shape.extent(buffer_side)) else { continue };
-        let Some(dram) = b.place(Unit::Load, Memory::Dram, shape.extent(dram_side)) else { continue };
-        note(b, &shape, dram_side);
-        return Some(load_piece(&shape, (dram, dram_side), (buffer, buffer_side), space));
+        if let Some(piece) = placed_load(b, &shape, (dram_side, buffer_side), space) {
+            note(b, &shape, dram_side);
+            b.last.load = Some((shape, dram_side, buffer_side, space));
+            return Some(piece);
+        }
     }
     None
+}
+
+fn placed_load(b: &mut Builder, shape: &Shape, (dram_side, buffer_side): (Side, Side), space: Space) -> Option<Piece> {
+    let buffer = b.place(Unit::Load, memory(space), shape.extent(buffer_side))?;
+    let dram = b.place(Unit::Load, Memory::Dram, shape.extent(dram_side))?;
+    Some(load_piece(shape, (dram, dram_side), (buffer, buffer_side), space))
 }
 
 /// A load of one row from here to there.
@@ -67,7 +73,12 @@ fn memory(space: Space) -> Memory {
     }
 }
 
-fn load_piece(shape: &Shape, (dram, dram_side): (u64, Side), (buffer, buffer_side): (u64, Side), space: Space) -> Piece {
+fn load_piece(
+    shape: &Shape,
+    (dram, dram_side): (u64, Side),
+    (buffer, buffer_side): (u64, Side),
+    space: Space,
+) -> Piece {
     let mut accesses = shape.accesses(Memory::Dram, false, dram, dram_side);
     accesses.extend(shape.accesses(memory(space), true, buffer, buffer_side));
     Piece {
@@ -81,26 +92,39 @@ fn load_piece(shape: &Shape, (dram, dram_side): (u64, Side), (buffer, buffer_sid
     }
 }
 
-/// A store.
+/// A store; at times one like the last.
 pub(super) fn store(b: &mut Builder) -> Option<Piece> {
+    if let Some((shape, dram_side, buffer_side)) = b.last.store
+        && b.draw.chance(40)
+        && let Some(piece) = placed_store(b, &shape, (dram_side, buffer_side))
+    {
+        return Some(piece);
+    }
     for attempt in 0..6 {
         let shape = shape(b, Unit::Store, Memory::Activation, attempt);
         let (buffer_side, dram_side) = (apart(b, &shape), apart(b, &shape));
-        let Some(buffer) = b.place(Unit::Store, Memory::Activation, shape.extent(buffer_side)) else { continue };
-        let Some(dram) = b.place(Unit::Store, Memory::Dram, shape.extent(dram_side)) else { continue };
-        let mut accesses = shape.accesses(Memory::Activation, false, buffer, buffer_side);
-        accesses.extend(shape.accesses(Memory::Dram, true, dram, dram_side));
-        return Some(Piece {
-            configuration: vec![
-                Operation::StoreShape { row_bytes: u(shape.row_bytes), rows: u(shape.rows), planes: u(shape.planes) },
-                Operation::StoreDramPitch { row_pitch: u(dram_side.row), plane_pitch: u(dram_side.plane) },
-                Operation::StoreBufferPitch { row_pitch: u(buffer_side.row), plane_pitch: u(buffer_side.plane) },
-            ],
-            run: Operation::StoreRun { dram: u(dram), buffer: u(buffer) },
-            accesses,
-        });
+        if let Some(piece) = placed_store(b, &shape, (dram_side, buffer_side)) {
+            b.last.store = Some((shape, dram_side, buffer_side));
+            return Some(piece);
+        }
     }
     None
+}
+
+fn placed_store(b: &mut Builder, shape: &Shape, (dram_side, buffer_side): (Side, Side)) -> Option<Piece> {
+    let buffer = b.place(Unit::Store, Memory::Activation, shape.extent(buffer_side))?;
+    let dram = b.place(Unit::Store, Memory::Dram, shape.extent(dram_side))?;
+    let mut accesses = shape.accesses(Memory::Activation, false, buffer, buffer_side);
+    accesses.extend(shape.accesses(Memory::Dram, true, dram, dram_side));
+    Some(Piece {
+        configuration: vec![
+            Operation::StoreShape { row_bytes: u(shape.row_bytes), rows: u(shape.rows), planes: u(shape.planes) },
+            Operation::StoreDramPitch { row_pitch: u(dram_side.row), plane_pitch: u(dram_side.plane) },
+            Operation::StoreBufferPitch { row_pitch: u(buffer_side.row), plane_pitch: u(buffer_side.plane) },
+        ],
+        run: Operation::StoreRun { dram: u(dram), buffer: u(buffer) },
+        accesses,
+    })
 }
 
 fn shape(b: &mut Builder, unit: Unit, memory: Memory, attempt: u64) -> Shape {

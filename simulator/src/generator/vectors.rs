@@ -9,8 +9,9 @@ use super::transfers;
 /// Cycles that one instruction may take, about.
 const LONGEST: u64 = 800;
 
+/// Operations.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Requant,
     Add,
     Mul,
@@ -52,15 +53,18 @@ const KINDS: [(u64, Kind); 10] = [
     (8, Kind::Softmax),
 ];
 
+/// A pooling window.
 #[derive(Clone, Copy)]
-struct Window {
+pub(super) struct Window {
     kernel: (u64, u64),
     stride: (u64, u64),
     pad: [u64; 4],
     input: (u64, u64),
 }
 
-struct Shape {
+/// An operation without its addresses.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
     kind: Kind,
     height: u64,
     width: u64,
@@ -84,13 +88,23 @@ impl Shape {
 
 /// A vector operation that the machine has, with a load of its parameters before it, where there is one.
 pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piece>> {
+    if let Some((shape, tensors, configuration)) = b.last.vector.clone()
+        && b.draw.chance(30)
+        && let Some(pieces) = placed(b, &shape, &tensors, configuration)
+    {
+        return Some(pieces);
+    }
     let all = b.machine.vector.float32 || even_unsupported;
     for attempt in 0..10 {
         let kind = if all { b.draw.weighted(&KINDS) } else { Kind::MaxPool };
         let shape = shape(b, kind, attempt);
-        if shape.affordable(b)
-            && let Some(pieces) = placed(b, &shape)
-        {
+        if !shape.affordable(b) {
+            continue;
+        }
+        let tensors = tensors(b, &shape);
+        let configuration = configuration(b, &shape, &tensors);
+        if let Some(pieces) = placed(b, &shape, &tensors, configuration.clone()) {
+            b.last.vector = Some((shape, tensors, configuration));
             return Some(pieces);
         }
     }
@@ -129,14 +143,23 @@ struct Placed {
     accesses: Vec<Access>,
 }
 
-fn placed(builder: &mut Builder, shape: &Shape) -> Option<Vec<Piece>> {
+/// Operands a, b and the output.
+fn tensors(builder: &mut Builder, shape: &Shape) -> [Tensor; 3] {
     let (in_height, in_width) = shape.input();
-    let tensors = [
+    [
         builder.tensor(in_height, in_width, shape.channels),
         builder.tensor(shape.height, shape.width, shape.channels),
         builder.tensor(shape.height, shape.width, shape.channels),
-    ];
-    let placed = operands(builder, shape, &tensors)?;
+    ]
+}
+
+fn placed(
+    builder: &mut Builder,
+    shape: &Shape,
+    tensors: &[Tensor; 3],
+    configuration: Vec<Operation>,
+) -> Option<Vec<Piece>> {
+    let placed = operands(builder, shape, tensors)?;
     let mut pieces = Vec::new();
     if let Some(table) = shape.kind.table()
         && builder.draw.chance(75)
@@ -144,7 +167,6 @@ fn placed(builder: &mut Builder, shape: &Shape) -> Option<Vec<Piece>> {
         pieces.extend(parameters(builder, table, shape.channels, placed.params));
     }
     note(builder, shape);
-    let configuration = configuration(builder, shape, &tensors);
     let run = run(builder, shape.kind, &placed);
     pieces.push(Piece { configuration, run, accesses: placed.accesses });
     Some(pieces)

@@ -132,7 +132,9 @@ impl Operation<'_> {
     /// N-7
     fn product(&self, a: i32, b: i32) -> i64 {
         let [scale_a, scale_b, scale_out] = self.work.scales;
-        self.output(a.wrapping_mul(b) as f32 * ((scale_a * scale_b) / scale_out))
+        let v = a.wrapping_mul(b) as f32 * ((scale_a * scale_b) / scale_out);
+        let quant = &self.work.quant;
+        saturate(v + quant.zero_out as f32, 0, quant.low, quant.high)
     }
 
     fn pool(&self, y: i64, x: i64, channel: i64) -> Pool {

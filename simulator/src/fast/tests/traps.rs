@@ -86,7 +86,7 @@ fn m10_out_of_bounds_by_one() {
     assert_eq!(load(0, 1024 - 63), Some((Trap::OutOfBounds, 1)));
     // Largest registers do not overflow anything.
     let huge = [
-        ar_input(0xffff, 0xffff, 0xffff_ffff, 0xff_ffff),
+        ar_input(0xffff, 1, 0xffff_ffff, 0xff_ffff),
         ar_window((4095, 4095), (255, 255), (255, 255), (255, 255), false),
         ar_output(0xffff, 0xffff, 0xff_ffff, 0xff_ffff),
         ar_run(0xffff_ffff, 0xffff_ffff, 0xff_ffff, 4095, false),

@@ -62,6 +62,9 @@ pub(super) fn dequantize_linear(importer: &mut Importer<'_>, node: &NodeView<'_>
         )));
     }
     let quant = parameters(importer, node, inputs, &shape)?;
+    if dtype == DType::I32 && quant.zero_point.iter().any(|&z| z != 0) {
+        return Err(ImportError::unsupported("its input is i32, but its zero point is not 0"));
+    }
     let tensor = &mut importer.graph.tensors[x.0 as usize];
     match &tensor.quant {
         Some(other) if *other != quant => {

@@ -1,0 +1,255 @@
+//! What programs reached, by name, and what a run must reach.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use systole_machine::isa::table::rows;
+use systole_machine::isa::{Operation, Unit};
+use systole_machine::spec::Dram;
+use systole_simulator::contract::{Outcome, Span, Stall, Timing};
+use systole_simulator::generator::Case;
+
+/// Occurrences by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counted(BTreeMap<String, u64>);
+
+impl Counted {
+    /// What one program reached.
+    pub(crate) fn of(case: &Case, timing: &Timing) -> Self {
+        let mut all = Counted::default();
+        all.one(format!("style {:?}", case.style));
+        all.machine(case);
+        all.outcome(&timing.outcome);
+        all.stalls(timing);
+        all.instructions(case, timing);
+        all.meetings(case, timing);
+        if timing.outcome == Outcome::Halted {
+            case.notes.iter().for_each(|note| all.one((*note).to_owned()));
+        }
+        all
+    }
+
+    /// Sums.
+    pub(crate) fn add(&mut self, other: &Counted) {
+        other.0.iter().for_each(|(name, count)| *self.0.entry(name.clone()).or_default() += count);
+    }
+
+    /// Everything that a run of so many programs must reach and did not: name, occurrences, those needed.
+    pub(crate) fn missed(&self, programs: u64) -> Vec<(String, u64, u64)> {
+        let count = |name: &String| self.0.get(name).copied().unwrap_or(0);
+        let needed = required(programs).into_iter();
+        needed
+            .map(|(name, least)| (count(&name), name, least))
+            .filter(|(found, _, least)| found < least)
+            .map(|(found, name, least)| (name, found, least))
+            .collect()
+    }
+
+    fn one(&mut self, name: String) {
+        *self.0.entry(name).or_default() += 1;
+    }
+
+    fn when(&mut self, name: &str, condition: bool) {
+        if condition {
+            self.one(name.to_owned());
+        }
+    }
+
+    fn machine(&mut self, case: &Case) {
+        let m = &case.machine;
+        self.one(format!("machine: {} weight registers", m.array.weight_registers));
+        self.when("machine: one row", m.array.rows == 1);
+        self.when("machine: one column", m.array.columns == 1);
+        self.when("machine: over 16 rows or columns", m.array.rows.max(m.array.columns) > 16);
+        self.when("machine: without float32", !m.vector.float32);
+        self.when("machine: vector latency 0", m.vector.latency_cycles == 0);
+        self.when("machine: port of one byte", m.activation.port_bytes == 1);
+        self.when("machine: several ports", m.activation.ports > 1);
+        self.when("machine: one bank", m.activation.banks == 1);
+        self.when("machine: queue of one", m.control.queue_depth.contains(&1));
+        self.when("machine: one burst outstanding", m.outstanding_bursts == 1);
+        let ideal = matches!(m.dram, Dram::Ideal { .. });
+        self.one(format!("machine: {} DRAM", if ideal { "ideal" } else { "simple" }));
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Halted => self.one("outcome halted".to_owned()),
+            Outcome::Trap { trap, .. } => self.one(format!("trap {trap:?}")),
+            Outcome::Deadlock { waiting } => {
+                self.one("outcome deadlock".to_owned());
+                self.when("deadlock of several units", waiting.len() > 1);
+                for head in waiting {
+                    head.missing.iter().for_each(|from| self.one(missing(*from, head.unit)));
+                }
+            }
+        }
+    }
+
+    fn stalls(&mut self, timing: &Timing) {
+        for unit in Unit::ALL {
+            for stall in Stall::ALL {
+                let cycles = timing.units[unit as usize].stalls[stall as usize];
+                self.when(&stalled(unit, stall), cycles > 0);
+            }
+        }
+    }
+
+    fn instructions(&mut self, case: &Case, timing: &Timing) {
+        for (instruction, span) in case.instructions.iter().zip(&timing.spans) {
+            if span.is_some() {
+                self.one(started(instruction.operation.mnemonic()));
+            }
+        }
+    }
+
+    /// Things that happen between instructions.
+    fn meetings(&mut self, case: &Case, timing: &Timing) {
+        let spans: Vec<(usize, Span)> =
+            timing.spans.iter().enumerate().filter_map(|(index, span)| Some((index, (*span)?))).collect();
+        let interval = u64::from(case.machine.control.issue_interval_cycles);
+        let blocked =
+            spans.windows(2).any(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].1.fetch > pair[0].1.fetch + interval);
+        self.when("fetch blocked by a full queue", blocked);
+        for unit in Unit::ALL {
+            let of_unit: Vec<(usize, Span)> =
+                spans.iter().copied().filter(|(index, _)| case.instructions[*index].unit() == unit).collect();
+            self.overlaps(case, unit, &of_unit);
+        }
+        self.together(case, &spans);
+    }
+
+    fn overlaps(&mut self, case: &Case, unit: Unit, spans: &[(usize, Span)]) {
+        let (mut run_end, mut end) = (0, 0);
+        let (mut overlap, mut waits) = (false, false);
+        for &(index, span) in spans {
+            if is_control(&case.instructions[index].operation) {
+                waits |= span.end > span.start + 1;
+            } else {
+                overlap |= span.start < run_end;
+                waits |= unit != Unit::Array && span.end == end;
+                run_end = span.end;
+            }
+            end = span.end;
+        }
+        self.when(&format!("overlapping runs of {}", unit.name()), overlap);
+        self.when(&format!("retirement of {} waits", unit.name()), waits);
+    }
+
+    fn together(&mut self, case: &Case, spans: &[(usize, Span)]) {
+        let (mut same_cycle, mut contention, mut four) = (false, false, false);
+        let of = |index: usize| &case.instructions[index];
+        let simple = matches!(case.machine.dram, Dram::Simple { .. });
+        for &(index, span) in spans {
+            for &(other, ended) in spans {
+                let signals = of(other).signal.contains(of(index).unit()) && of(index).wait.contains(of(other).unit());
+                same_cycle |= signals && ended.end == span.start;
+                let both = (of(index).operation.mnemonic(), of(other).operation.mnemonic()) == ("ld.run", "st.run");
+                contention |= simple && both && span.start < ended.end && ended.start < span.end;
+            }
+            let at = spans.iter().filter(|(_, one)| one.start <= span.start && span.start < one.end);
+            let at = at.filter(|(other, _)| !is_control(&of(*other).operation));
+            let units = at.fold(0u8, |units, (other, _)| units | 1 << of(*other).unit() as u8);
+            four |= units == 15;
+        }
+        self.when("token given and taken in one cycle", same_cycle);
+        self.when("load and store on the bus together", contention);
+        self.when("all four units at work", four);
+    }
+}
+
+fn is_control(operation: &Operation) -> bool {
+    let name = operation.mnemonic();
+    match operation.unit() {
+        Unit::Vector => {
+            ["shape", "pitch", "quant", "scale", "window", "sync"].iter().any(|end| name.ends_with(&format!(".{end}")))
+        }
+        _ => !name.ends_with(".run"),
+    }
+}
+
+fn started(mnemonic: &str) -> String {
+    format!("started {mnemonic}")
+}
+
+fn stalled(unit: Unit, stall: Stall) -> String {
+    format!("{} stalled: {}", unit.name(), stall.name())
+}
+
+fn missing(from: Unit, to: Unit) -> String {
+    format!("deadlock: {} lacks a token of {}", to.name(), from.name())
+}
+
+/// Names and least counts.
+fn required(programs: u64) -> Vec<(String, u64)> {
+    let often = (programs / 100).max(1);
+    let rarely = (programs / 1000).max(1);
+    let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), often)).collect();
+    all.push(("outcome halted".to_owned(), programs / 2));
+    for trap in ["BadToken", "Unsupported", "BadShape", "OutOfBounds", "Race", "TokenOverflow"] {
+        all.push((format!("trap {trap}"), rarely));
+    }
+    for unit in Unit::ALL {
+        let own = Stall::ALL[unit as usize];
+        let mut causes: Vec<Stall> = Stall::ALL[..5].iter().copied().filter(|stall| *stall != own).collect();
+        if matches!(unit, Unit::Load | Unit::Store) {
+            causes.push(Stall::Dram);
+        }
+        all.extend(causes.into_iter().map(|stall| (stalled(unit, stall), often)));
+        all.extend(Unit::ALL.into_iter().filter(|from| *from != unit).map(|from| (missing(from, unit), rarely)));
+    }
+    all.extend(OFTEN.iter().map(|name| ((*name).to_owned(), often)));
+    all.extend(RARELY.iter().map(|name| ((*name).to_owned(), rarely)));
+    all
+}
+
+const OFTEN: &[&str] = &[
+    "machine: 1 weight registers",
+    "machine: 2 weight registers",
+    "machine: ideal DRAM",
+    "machine: simple DRAM",
+    "machine: one row",
+    "machine: one column",
+    "machine: without float32",
+    "machine: vector latency 0",
+    "machine: port of one byte",
+    "machine: several ports",
+    "machine: one bank",
+    "machine: queue of one",
+    "machine: one burst outstanding",
+    "outcome deadlock",
+    "fetch blocked by a full queue",
+    "overlapping runs of load",
+    "overlapping runs of array",
+    "overlapping runs of store",
+    "retirement of load waits",
+    "retirement of array waits",
+    "retirement of store waits",
+    "token given and taken in one cycle",
+    "load and store on the bus together",
+    "array: several taps packed",
+    "array: unpacked taps",
+    "array: padding",
+    "array: stride",
+    "array: dilation",
+    "array: several chunks",
+    "array: last chunk short",
+    "array: several blocks",
+    "array: several folds",
+    "array: accumulate",
+    "requant: several blocks",
+    "requant: blocks under the columns",
+    "pool: padding",
+    "pool: a window outside the input",
+    "vector: parameters loaded",
+    "load repeats DRAM bytes",
+    "load of planes of rows",
+];
+
+const RARELY: &[&str] = &["machine: over 16 rows or columns", "deadlock of several units", "all four units at work"];
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(name, count)| writeln!(f, "{count:8}  {name}"))
+    }
+}

@@ -1,0 +1,170 @@
+//! `systole hw`: presets, checks, derived figures, schema and a file to start from.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use systole_machine::config::{self, Derived};
+use systole_machine::spec::Machine;
+
+use super::common::Format;
+use super::console::Console;
+use crate::files;
+use crate::problem::{Failure, Problem, not_available};
+use crate::report::text::grouped;
+use crate::source;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// The presets
+    List,
+    /// All errors of a file at once
+    Check {
+        /// A preset or a YAML file
+        hw: String,
+    },
+    /// Derived figures
+    Show {
+        /// A preset or a YAML file
+        hw: String,
+        /// What is printed
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// JSON Schema of the file
+    Schema,
+    /// A commented YAML to start from
+    Init {
+        /// The file (default: standard output)
+        #[arg(short, long, value_name = "F.yaml")]
+        output: Option<PathBuf>,
+    },
+    /// SystemVerilog of the array (not available in this version)
+    Rtl {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        _rest: Vec<OsString>,
+    },
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
+    match &args.action {
+        Action::List => list(console),
+        Action::Check { hw } => {
+            let loaded = source::machine(hw)?;
+            console.print(&format!("{hw}: machine `{}` is fine\n", loaded.machine.name))
+        }
+        Action::Show { hw, format } => show(hw, *format, console),
+        Action::Schema => console.print(&(config::schema_json().trim_end().to_owned() + "\n")),
+        Action::Init { output: None } => console.print(&config::init_yaml()),
+        Action::Init { output: Some(path) } => files::write(path, config::init_yaml().as_bytes()),
+        Action::Rtl { .. } => Err(not_available("`hw rtl`")),
+    }
+}
+
+fn list(console: &Console) -> Result<(), Failure> {
+    let mut out = String::new();
+    for (name, _) in config::presets() {
+        let machine = source::machine(name)?.machine;
+        let derived = config::derived(&machine);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{name:<18} {} x {} at {} MHz, {:.2} TOPS, DRAM {}",
+            machine.array.rows,
+            machine.array.columns,
+            machine.clock_hz as f64 / 1e6,
+            derived.peak_tops,
+            dram(&machine, &derived)
+        );
+    }
+    console.print(&out)
+}
+
+fn dram(machine: &Machine, derived: &Derived) -> String {
+    match derived.dram_bytes_per_cycle {
+        Some(bytes) => format!("{:.2} GB/s", bytes * machine.clock_hz as f64 / 1e9),
+        None => "ideal".into(),
+    }
+}
+
+fn show(hw: &str, format: Format, console: &Console) -> Result<(), Failure> {
+    let machine = source::machine(hw)?.machine;
+    let derived = config::derived(&machine);
+    match format {
+        Format::Json => {
+            let text = serde_json::to_string_pretty(&json(&machine, &derived));
+            let text = text.map_err(|error| Failure::from(Problem::new(error.to_string())))?;
+            console.print(&(text + "\n"))
+        }
+        Format::Text => {
+            console.print(&figures(&machine, &derived))?;
+            if console.verbose { console.print(&format!("\n{}", config::to_yaml(&machine))) } else { Ok(()) }
+        }
+    }
+}
+
+fn figures(machine: &Machine, derived: &Derived) -> String {
+    let mut out = format!("\x1b[1m{}\x1b[0m\n", machine.name);
+    let mut line = |name: &str, text: String| {
+        let _ = writeln!(out, "  {name:<14} {text}");
+    };
+    line(
+        "peak",
+        format!(
+            "{:.3} TOPS, {} MACs a cycle at {} MHz",
+            derived.peak_tops,
+            derived.peak_macs_per_cycle,
+            machine.clock_hz as f64 / 1e6
+        ),
+    );
+    line("DRAM", dram(machine, derived));
+    line(
+        "ridge point",
+        derived
+            .ridge_point_macs_per_byte
+            .map_or("none: DRAM never limits".into(), |ridge| format!("{ridge:.2} MACs a byte")),
+    );
+    for buffer in &derived.buffers {
+        let text = format!(
+            "{} bytes = {} banks of {}, {} bytes a cycle, {} {} of {} bytes",
+            grouped(buffer.capacity_bytes),
+            buffer.banks,
+            grouped(buffer.bank_bytes),
+            buffer.bytes_per_cycle,
+            grouped(buffer.units),
+            buffer.unit,
+            buffer.unit_bytes
+        );
+        line(buffer.name, text);
+    }
+    line("FPGA, about", format!("{} DSP, {} BRAM36", derived.fpga.dsp, derived.fpga.bram36));
+    line("", format!("({})", derived.fpga.assumption));
+    out
+}
+
+fn json(machine: &Machine, derived: &Derived) -> serde_json::Value {
+    let buffers: Vec<serde_json::Value> = derived
+        .buffers
+        .iter()
+        .map(|buffer| {
+            serde_json::json!({
+                "name": buffer.name, "capacity_bytes": buffer.capacity_bytes, "banks": buffer.banks, "bank_bytes": buffer.bank_bytes,
+                "bytes_per_cycle": buffer.bytes_per_cycle, "unit": buffer.unit, "unit_bytes": buffer.unit_bytes, "units": buffer.units
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "name": machine.name, "clock_mhz": machine.clock_hz as f64 / 1e6, "peak_macs_per_cycle": derived.peak_macs_per_cycle,
+        "peak_tops": derived.peak_tops, "dram_bytes_per_cycle": derived.dram_bytes_per_cycle,
+        "ridge_point_macs_per_byte": derived.ridge_point_macs_per_byte, "buffers": buffers,
+        "fpga": {"dsp": derived.fpga.dsp, "bram36": derived.fpga.bram36, "assumption": derived.fpga.assumption}
+    })
+}

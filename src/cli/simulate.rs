@@ -1,0 +1,128 @@
+//! `systole simulate`: runs a program file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use systole_machine::program::{Program, Role};
+use systole_machine::spec::Machine;
+use systole_simulator::contract::{Memories, Timing};
+
+use super::common::{ReportArgs, SeedArg};
+use super::console::Console;
+use super::outcome::halted;
+use crate::pipeline::{self, Engine, Seconds, timed};
+use crate::problem::{Failure, Problem, not_available};
+use crate::report::build::{Subject, report};
+use crate::tensors::{self, Array, Port};
+use crate::{files, source};
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The program
+    program: PathBuf,
+    /// Inputs: `.npz` by tensor name, or `.npy` for a single input (default: seeded)
+    #[arg(long, value_name = "F", conflicts_with = "timing_only")]
+    input: Option<PathBuf>,
+    /// Writes the outputs
+    #[arg(long, value_name = "F.npz", conflicts_with = "timing_only")]
+    output: Option<PathBuf>,
+    /// No data
+    #[arg(long)]
+    timing_only: bool,
+    /// Which simulator
+    #[arg(long, value_enum, default_value_t = Engine::Fast)]
+    engine: Engine,
+    /// Waves (not available in this version)
+    #[arg(long, value_name = "F")]
+    fst: Option<PathBuf>,
+    #[command(flatten)]
+    seed: SeedArg,
+    #[command(flatten)]
+    report_args: ReportArgs,
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
+    if args.fst.is_some() {
+        return Err(not_available("`--fst`"));
+    }
+    args.report_args.prepare()?;
+    args.output.as_deref().map_or(Ok(()), files::check_writable)?;
+    let place = args.program.display().to_string();
+    let program = read_program(&args.program)?;
+    let machine = source::parse_machine(&program.machine_yaml, &format!("{place} (its machine)"))?;
+    let mut seconds = Seconds::default();
+    let mut progress = console.progress(1);
+    progress.step("simulating");
+    let (timing, memories) = execute(args, &program, &machine, &mut seconds, console)?;
+    drop(progress);
+    halted(&timing, &program)?;
+    if let (Some(path), Some(memories)) = (&args.output, memories) {
+        tensors::write(path, &outputs(&program, &memories.dram)?)?;
+    }
+    let subject = Subject {
+        program: &program,
+        machine: &machine,
+        timing: &timing,
+        model_source: &place,
+        hardware_source: &place,
+        seed: args.seed.seed,
+    };
+    let report = report(&subject, None, seconds);
+    args.report_args.write(&report)?;
+    args.report_args.print(&report, console)
+}
+
+fn execute(
+    args: &Args,
+    program: &Program,
+    machine: &Machine,
+    seconds: &mut Seconds,
+    console: &Console,
+) -> Result<(Timing, Option<Memories>), Failure> {
+    if args.timing_only {
+        let timing = timed(&mut seconds.timing, || pipeline::time(program, machine, args.engine))?;
+        return Ok((timing, None));
+    }
+    let ports: Vec<Port> = program.tensors.iter().filter(|entry| entry.role == Role::Input).map(Port::from).collect();
+    let (inputs, seeded) = pipeline::input_bytes(&ports, args.input.as_deref(), args.seed.seed)?;
+    if !seeded.is_empty() {
+        console.note(&format!("no file gives {}: seeded with {}", seeded.join(", "), args.seed.seed));
+    }
+    let (timing, memories) = timed(&mut seconds.data, || pipeline::run(program, machine, &inputs, args.engine))?;
+    Ok((timing, Some(memories)))
+}
+
+/// Reads a program file.
+///
+/// # Errors
+/// No program, or a damaged one.
+pub(super) fn read_program(path: &Path) -> Result<Program, Failure> {
+    Program::from_bytes(&files::read(path)?).map_err(|error| {
+        Problem::new("this is not a program that can be run")
+            .at(path.display().to_string())
+            .because(error.to_string())
+            .into()
+    })
+}
+
+/// The outputs as integers under their names, and as floats under the model's float names where those differ.
+fn outputs(program: &Program, dram: &[u8]) -> Result<BTreeMap<String, Array>, Failure> {
+    let mut arrays = BTreeMap::new();
+    for entry in program.tensors.iter().filter(|entry| entry.role == Role::Output) {
+        let bytes = tensors::gather(entry, dram)
+            .ok_or_else(|| Failure::from(Problem::new(format!("output `{}` lies outside DRAM", entry.name))))?;
+        insert_output(&mut arrays, &Port::from(entry), bytes);
+    }
+    Ok(arrays)
+}
+
+/// See [`outputs`].
+pub(super) fn insert_output(arrays: &mut BTreeMap<String, Array>, port: &Port, bytes: Vec<u8>) {
+    if let Some(float_name) = port.float_name.as_ref().filter(|name| **name != port.name) {
+        let value = systole_golden::Value::F32(port.dequantise(&bytes));
+        arrays.insert(float_name.clone(), Array { shape: port.shape.clone(), value });
+    }
+    arrays.insert(port.name.clone(), port.array(bytes));
+}

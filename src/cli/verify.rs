@@ -1,0 +1,164 @@
+//! `systole verify`: compiles, simulates, runs golden, and compares every tensor; cycles against a baseline too.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use systole_compiler::passes::Quantised;
+use systole_golden::{Keep, Options, Value};
+use systole_network::tensor::TensorId;
+
+use super::common::{BUILD_STEPS, Built, Format, ModelArgs, ReportArgs, build};
+use super::console::Console;
+use super::outcome::halted;
+use crate::compare::{TensorResult, Verification, against_baseline, compare};
+use crate::files;
+use crate::pipeline::{self, Engine, timed};
+use crate::problem::{Failure, Problem};
+use crate::report::Report;
+use crate::report::build::{Subject, report};
+use crate::report::text::grouped;
+use crate::tensors::{Port, value};
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// `zoo:NAME`, or a path
+    model: String,
+    #[command(flatten)]
+    model_args: ModelArgs,
+    #[command(flatten)]
+    report_args: ReportArgs,
+    /// Inputs: `.npz` by tensor name, or `.npy` for a single input (default: seeded)
+    #[arg(long, value_name = "F")]
+    input: Option<PathBuf>,
+    /// Which simulator
+    #[arg(long, value_enum, default_value_t = Engine::Fast)]
+    engine: Engine,
+    /// Lists every tensor (all are compared in any case)
+    #[arg(long)]
+    layers: bool,
+    /// Fails on any cycle count that differs from this earlier report
+    #[arg(long, value_name = "report.json")]
+    baseline: Option<PathBuf>,
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
+    args.report_args.prepare()?;
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
+    let mut progress = console.progress(BUILD_STEPS + 2);
+    let mut built = build(&args.model, &args.model_args, true, &mut progress)?;
+    let seed = args.model_args.seed.seed;
+    let ports = pipeline::ports(&built.quantised.graph, &built.quantised.inputs);
+    let (inputs, _) = pipeline::input_bytes(&ports, args.input.as_deref(), seed)?;
+    progress.step("simulating");
+    let table_order = in_table_order(&built, &ports, &inputs);
+    let (program, machine) = (&built.compiled.program, &built.machine.machine);
+    let (timing, memories) =
+        timed(&mut built.seconds.data, || pipeline::run(program, machine, &table_order, args.engine))?;
+    halted(&timing, program)?;
+    progress.step("running the reference");
+    let golden = timed(&mut built.seconds.golden, || golden_values(&built.quantised, &ports, inputs, seed))?;
+    drop(progress);
+    let (verification, tensors) = compare(&built.quantised, &built.compiled, &golden, &memories.dram);
+    let subject = Subject {
+        program,
+        machine,
+        timing: &timing,
+        model_source: &args.model,
+        hardware_source: &built.machine.source,
+        seed,
+    };
+    let report = report(&subject, Some(verification.clone()), built.seconds);
+    args.report_args.write(&report)?;
+    args.report_args.print(&report, console)?;
+    if args.layers && args.report_args.format == Format::Text {
+        console.print(&tensor_table(&tensors, &verification))?;
+    }
+    let mut problems = mismatch(&verification);
+    if let (Some(old), Some(path)) = (&baseline, &args.baseline) {
+        problems.extend(baseline_problems(old, path, &report)?);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::Check(problems)) }
+}
+
+/// The inputs in the order of the program's tensor table, which need not be the graph's.
+fn in_table_order(built: &Built, ports: &[Port], inputs: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let by_name: BTreeMap<&str, &Vec<u8>> = ports.iter().map(|port| port.name.as_str()).zip(inputs).collect();
+    let entries = built.compiled.program.tensors.iter();
+    let entries = entries.filter(|entry| entry.role == systole_machine::program::Role::Input);
+    entries.map(|entry| by_name.get(entry.name.as_str()).map_or(vec![], |bytes| (*bytes).clone())).collect()
+}
+
+/// All activations by golden, inputs included.
+fn golden_values(
+    quantised: &Quantised,
+    ports: &[Port],
+    inputs: Vec<Vec<u8>>,
+    seed: u64,
+) -> Result<BTreeMap<TensorId, Value>, Failure> {
+    let graph = &quantised.graph;
+    let boundaries = quantised.inputs.iter().zip(ports);
+    let values: BTreeMap<TensorId, Value> =
+        boundaries.zip(inputs).map(|((boundary, port), bytes)| (boundary.tensor, value(bytes, port.element))).collect();
+    let run =
+        systole_golden::run(graph, &values, Options { seed, keep: Keep::All }).map_err(pipeline::golden_failure)?;
+    let mut all = run.tensors;
+    all.extend(values);
+    Ok(all)
+}
+
+fn mismatch(verification: &Verification) -> Vec<Problem> {
+    if verification.bit_exact {
+        return vec![];
+    }
+    let problem = Problem::new(format!(
+        "{} of {} elements differ from the CPU reference",
+        grouped(verification.mismatches),
+        grouped(verification.elements)
+    ));
+    vec![match &verification.first_mismatch {
+        None => problem,
+        Some(first) => problem
+            .at(format!("layer `{}`, tensor `{}`, index {:?}", first.layer, first.tensor, first.index))
+            .because(format!("the first in order of execution: expected {}, got {}", first.expected, first.got)),
+    }]
+}
+
+fn read_baseline(path: &Path) -> Result<serde_json::Value, Failure> {
+    serde_json::from_str(&files::read_text(path)?).map_err(|error| bad_baseline(path, &error.to_string()))
+}
+
+fn bad_baseline(path: &Path, cause: &str) -> Failure {
+    Problem::new("this is not a report to compare with")
+        .at(path.display().to_string())
+        .because(cause)
+        .help("give a `report.json` that `systole verify --out` or `systole estimate --out` wrote")
+        .into()
+}
+
+fn baseline_problems(old: &serde_json::Value, path: &Path, report: &Report) -> Result<Vec<Problem>, Failure> {
+    let changes = against_baseline(old, report).map_err(|cause| bad_baseline(path, &cause))?;
+    let place = path.display().to_string();
+    Ok(changes.into_iter().map(|change| Problem::new(format!("cycles changed: {change}")).at(&place)).collect())
+}
+
+fn tensor_table(tensors: &[TensorResult], verification: &Verification) -> String {
+    let mut out = format!("\n\x1b[1m{:<34} {:<34} {:>14} {:>14}\x1b[0m\n", "layer", "tensor", "elements", "differ");
+    for tensor in tensors {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{:<34} {:<34} {:>14} {:>14}",
+            tensor.layer,
+            tensor.tensor,
+            grouped(tensor.elements),
+            grouped(tensor.mismatches)
+        );
+    }
+    for tensor in &verification.tensors_unobservable {
+        let _ = writeln!(out, "{}: not compared, {}", tensor.name, tensor.reason);
+    }
+    out
+}

@@ -1,0 +1,80 @@
+//! `systole zoo`: the built-in networks.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use systole_network::zoo::entries;
+
+use super::common::Format;
+use super::console::Console;
+use crate::problem::{Failure, Problem, not_available};
+use crate::report::text::grouped;
+use crate::source::unknown_network;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// What is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Float ONNX of a network (not available in this version)
+    Export {
+        /// Its name
+        name: String,
+        /// The file
+        #[arg(short, long, value_name = "F")]
+        output: PathBuf,
+    },
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
+    if let Some(Action::Export { name, output }) = &args.action {
+        if !entries().iter().any(|entry| entry.name == name) {
+            return Err(unknown_network(name));
+        }
+        return Err(not_available(&format!("`zoo export` to `{}`", output.display())));
+    }
+    match args.format {
+        Format::Text => console.print(&table()),
+        Format::Json => console.print(&json()?),
+    }
+}
+
+fn table() -> String {
+    let mut out = format!("\x1b[1m{:<16} {:>14} {:>12}  {}\x1b[0m\n", "network", "MACs", "parameters", "variant");
+    for entry in entries() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{:<16} {:>14} {:>12}  {}",
+            entry.name,
+            grouped(entry.macs),
+            grouped(entry.parameters),
+            entry.variant
+        );
+    }
+    out
+}
+
+fn json() -> Result<String, Failure> {
+    let list: Vec<serde_json::Value> = entries()
+        .iter()
+        .map(|entry| {
+            serde_json::json!({
+                "name": entry.name, "paper": entry.paper, "variant": entry.variant, "input": entry.input,
+                "macs": entry.macs, "parameters": entry.parameters
+            })
+        })
+        .collect();
+    serde_json::to_string_pretty(&list)
+        .map(|text| text + "\n")
+        .map_err(|error| Problem::new("the list cannot be written as JSON").because(error.to_string()).into())
+}

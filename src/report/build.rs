@@ -1,0 +1,335 @@
+//! From program and timing to a [`Report`]. Numbers only; what they look like is the business of the other files.
+
+use std::collections::BTreeMap;
+
+use systole_machine::isa::Unit;
+use systole_machine::program::{LayerEntry, Program, Role};
+use systole_machine::spec::{Dram, Energy, Machine};
+use systole_simulator::contract::{Stall, Timing};
+
+use super::traffic::{Memory, Moved, Traffic, union};
+use super::waits::{Stretch, cycles_within, stretches};
+use super::{DramTraffic, Hardware, Host, Layer, Model, Report, Roofline, SCHEMA, Sram, Total, UnitCycles};
+use crate::compare::Verification;
+use crate::pipeline::Seconds;
+
+/// Cycles of a window of the peak DRAM bandwidth.
+pub const WINDOW_CYCLES: u64 = 4096;
+
+/// What a report is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// Its machine.
+    pub machine: &'a Machine,
+    /// A run of it that halted.
+    pub timing: &'a Timing,
+    /// The argument that named the model.
+    pub model_source: &'a str,
+    /// The argument that named the machine.
+    pub hardware_source: &'a str,
+    /// Of weights and inputs that no file gave.
+    pub seed: u64,
+}
+
+/// Sums over the instructions of one layer.
+#[derive(Clone, Debug, Default)]
+struct LayerSums {
+    span: Option<(u64, u64)>,
+    runs: [u64; 4],
+    moved: Moved,
+}
+
+impl LayerSums {
+    fn add(&mut self, moved: Moved) {
+        self.moved.dram_read += moved.dram_read;
+        self.moved.dram_write += moved.dram_write;
+        self.moved.vector_elements += moved.vector_elements;
+        for memory in 0..3 {
+            self.moved.read[memory] += moved.read[memory];
+            self.moved.written[memory] += moved.written[memory];
+        }
+        self.moved.touched.extend(moved.touched);
+    }
+
+    /// The unit whose work the layer is about.
+    fn main_unit(&self) -> Unit {
+        let works = |unit: &Unit| self.runs[*unit as usize] > 0;
+        [Unit::Array, Unit::Vector, Unit::Load].into_iter().find(works).unwrap_or(Unit::Store)
+    }
+}
+
+/// Builds the report of a run.
+pub fn report(subject: &Subject<'_>, verify: Option<Verification>, seconds: Seconds) -> Report {
+    let Subject { program, machine, timing, .. } = *subject;
+    let sums = layer_sums(subject);
+    let layers = layers(subject, &sums);
+    Report {
+        schema: SCHEMA,
+        systole: env!("CARGO_PKG_VERSION").to_owned(),
+        model: Model {
+            name: program.model.name.clone(),
+            source: subject.model_source.to_owned(),
+            macs: program.model.macs,
+            parameters: program.model.parameters,
+            weight_bytes: program.model.weight_bytes,
+            batch: program.model.batch,
+            seed: subject.seed,
+        },
+        hardware: hardware(machine, subject.hardware_source),
+        total: total(subject, &sums, &layers, timing),
+        layers,
+        verify,
+        host: Host {
+            import_s: seconds.import,
+            compile_s: seconds.compile,
+            timing_s: seconds.timing,
+            data_s: seconds.data,
+            golden_s: seconds.golden,
+            threads: rayon::current_num_threads(),
+        },
+    }
+}
+
+fn hardware(machine: &Machine, source: &str) -> Hardware {
+    let derived = systole_machine::config::derived(machine);
+    Hardware {
+        name: machine.name.clone(),
+        source: source.to_owned(),
+        clock_mhz: machine.clock_hz as f64 / 1e6,
+        peak_macs_per_cycle: derived.peak_macs_per_cycle,
+        peak_tops: derived.peak_tops,
+        dram_gb_s: bandwidth(machine).map(|bandwidth| bandwidth as f64 / 1e9),
+    }
+}
+
+/// Bytes a second; `None` where infinite.
+fn bandwidth(machine: &Machine) -> Option<u64> {
+    match machine.dram {
+        Dram::Ideal { .. } => None,
+        Dram::Simple { bandwidth_bytes_per_s, .. } => Some(bandwidth_bytes_per_s),
+    }
+}
+
+fn layer_sums(subject: &Subject<'_>) -> Vec<LayerSums> {
+    let Subject { program, machine, timing, .. } = *subject;
+    let mut sums = vec![LayerSums::default(); program.layers.len()];
+    let mut traffic = Traffic::new(machine);
+    for ((instruction, &layer), span) in program.instructions.iter().zip(&program.source).zip(&timing.spans) {
+        let moved = traffic.next(instruction);
+        let Some(sum) = sums.get_mut(layer as usize) else { continue };
+        let configures = moved == Moved::default();
+        sum.runs[instruction.unit() as usize] += u64::from(!configures);
+        if let Some(span) = span {
+            let (start, end) = sum.span.unwrap_or((span.start, span.end));
+            sum.span = Some((start.min(span.start), end.max(span.end)));
+        }
+        sum.add(moved);
+    }
+    sums
+}
+
+fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
+    let Subject { program, machine, timing, .. } = *subject;
+    let waits = [Unit::Array, Unit::Vector].map(|unit| stretches(&program.instructions, &timing.spans, unit));
+    let mut previous_end = 0;
+    let mut layers = vec![];
+    for (entry, sum) in program.layers.iter().zip(sums) {
+        let (start_cycle, end_cycle) = sum.span.unwrap_or((previous_end, previous_end));
+        let until = previous_end.max(end_cycle);
+        let interval = (previous_end, until);
+        previous_end = until;
+        let cycles = interval.1 - interval.0;
+        let (bound_by, stalls) = bound(sum, &waits, interval);
+        layers.push(Layer {
+            name: entry.name.clone(),
+            nodes: entry.nodes.clone(),
+            op: entry.op.clone(),
+            macs: entry.macs,
+            start_cycle,
+            end_cycle,
+            cycles,
+            utilization: ratio(entry.macs as f64, cycles as f64 * machine.peak_macs_per_cycle() as f64),
+            bound_by,
+            dram_read_bytes: sum.moved.dram_read,
+            dram_write_bytes: sum.moved.dram_write,
+            stall_cycles: by_name(stalls),
+            energy_uj: machine.energy.as_ref().map(|energy| energy_uj(energy, entry, &sum.moved)),
+            mapping: entry.mapping.clone(),
+        });
+    }
+    layers
+}
+
+/// What the cycles of a layer went to, and the stalls of its main unit within them.
+fn bound(sum: &LayerSums, waits: &[Vec<Stretch>; 2], (from, to): (u64, u64)) -> (&'static str, [u64; 6]) {
+    let (stretches, work) = match sum.main_unit() {
+        Unit::Array => (&waits[0], "compute"),
+        Unit::Vector => (&waits[1], "vector"),
+        Unit::Load => return ("dram", [0; 6]),
+        Unit::Store => return ("store", [0; 6]),
+    };
+    let (busy, stalls) = cycles_within(stretches, from, to);
+    if 2 * busy >= to - from {
+        return (work, stalls);
+    }
+    let idle = (to - from) - busy - stalls.iter().sum::<u64>();
+    // Ties go to the first in order.
+    let (mut word, mut most) = ("fetch", idle);
+    for (stall, cycles) in Stall::ALL.into_iter().zip(stalls) {
+        if cycles > most {
+            (word, most) = (waited_for(stall), cycles);
+        }
+    }
+    (word, stalls)
+}
+
+/// The unit behind a token, as a word: what is loaded comes from DRAM.
+fn waited_for(stall: Stall) -> &'static str {
+    match stall {
+        Stall::TokenLoad | Stall::Dram => "dram",
+        Stall::TokenArray => "array",
+        Stall::TokenVector => "vector",
+        Stall::TokenStore => "store",
+        Stall::Port => "port",
+    }
+}
+
+fn by_name(stalls: [u64; 6]) -> BTreeMap<&'static str, u64> {
+    Stall::ALL.into_iter().map(Stall::name).zip(stalls).collect()
+}
+
+fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &Timing) -> Total {
+    let Subject { program, machine, .. } = *subject;
+    let cycles = timing.total_cycles;
+    let seconds = cycles as f64 / machine.clock_hz as f64;
+    let macs: u64 = layers.iter().map(|layer| layer.macs).sum();
+    let mut stalls = [0; 6];
+    for unit in &timing.units {
+        stalls.iter_mut().zip(unit.stalls).for_each(|(sum, cycles)| *sum += cycles);
+    }
+    let units = Unit::ALL.into_iter().zip(timing.units).map(|(unit, counted)| {
+        let cycles = UnitCycles { busy: counted.busy, idle: counted.idle, stall_cycles: by_name(counted.stalls) };
+        (unit.name(), cycles)
+    });
+    let count =
+        |unit: Unit| program.instructions.iter().filter(|instruction| instruction.unit() == unit).count() as u64;
+    Total {
+        cycles,
+        latency_ms: seconds * 1e3,
+        inferences_per_s: ratio(program.model.batch as f64, seconds),
+        array_utilization: ratio(macs as f64, cycles as f64 * machine.peak_macs_per_cycle() as f64),
+        roofline: roofline(program, machine, cycles),
+        dram: dram(subject, seconds),
+        sram: sram(machine, sums, seconds),
+        idle_cycles: cycles - layers.iter().map(|layer| layer.cycles).sum::<u64>(),
+        stall_cycles: by_name(stalls),
+        units: units.collect(),
+        energy_uj: machine.energy.is_some().then(|| layers.iter().filter_map(|layer| layer.energy_uj).sum()),
+        instructions: Unit::ALL.into_iter().map(|unit| (unit.name(), count(unit))).collect(),
+    }
+}
+
+/// 0 where there is nothing to divide by.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+/// Weights as stored, network inputs and outputs, each once.
+fn compulsory_bytes(program: &Program) -> u64 {
+    let edge = program.tensors.iter().filter(|entry| entry.role != Role::Intermediate);
+    program.model.weight_bytes + edge.map(|entry| entry.dims.iter().product::<u64>()).sum::<u64>()
+}
+
+/// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end.
+fn roofline(program: &Program, machine: &Machine, cycles: u64) -> Roofline {
+    let peak = u128::from(machine.peak_macs_per_cycle().max(1));
+    let macs: u64 = program.layers.iter().map(|layer| layer.macs).sum();
+    let clock = u128::from(machine.clock_hz);
+    let narrow = |cycles: u128| u64::try_from(cycles).unwrap_or(u64::MAX);
+    let compute_cycles = narrow(u128::from(macs).div_ceil(peak));
+    let (dram_cycles, layer_cycles) = match bandwidth(machine).map(u128::from) {
+        None => (0, compute_cycles),
+        Some(bandwidth) => {
+            let larger = |layer: &LayerEntry| {
+                (u128::from(layer.macs) * bandwidth).max(u128::from(layer.compulsory_bytes) * clock * peak)
+            };
+            let sum: u128 = program.layers.iter().map(larger).fold(0, u128::saturating_add);
+            let dram = (u128::from(compulsory_bytes(program)) * clock).div_ceil(bandwidth);
+            (narrow(dram), narrow(sum.div_ceil(peak * bandwidth)))
+        }
+    };
+    Roofline { compute_cycles, dram_cycles, layer_cycles, attained: ratio(layer_cycles as f64, cycles as f64) }
+}
+
+fn dram(subject: &Subject<'_>, seconds: f64) -> DramTraffic {
+    let [read_bytes, write_bytes] = subject.timing.dram_bus_bytes;
+    DramTraffic {
+        read_bytes,
+        write_bytes,
+        compulsory_bytes: compulsory_bytes(subject.program),
+        average_gb_s: ratio((read_bytes + write_bytes) as f64 / 1e9, seconds),
+        peak_gb_s: peak_gb_s(subject),
+        row_hit_rate: None,
+    }
+}
+
+/// See [`DramTraffic::peak_gb_s`].
+fn peak_gb_s(subject: &Subject<'_>) -> f64 {
+    let Subject { program, machine, timing, .. } = *subject;
+    let cycles = timing.total_cycles;
+    let mut windows = vec![0.0; cycles.div_ceil(WINDOW_CYCLES) as usize];
+    let mut traffic = Traffic::new(machine);
+    for (instruction, span) in program.instructions.iter().zip(&timing.spans) {
+        let moved = traffic.next(instruction);
+        let bytes = (moved.dram_read + moved.dram_write) as f64;
+        let Some(span) = span.filter(|span| bytes > 0.0 && span.end > span.start) else { continue };
+        for window in span.start / WINDOW_CYCLES..span.end.div_ceil(WINDOW_CYCLES) {
+            let first = span.start.max(window * WINDOW_CYCLES);
+            let end = span.end.min((window + 1) * WINDOW_CYCLES);
+            if let Some(sum) = windows.get_mut(window as usize) {
+                *sum += bytes * (end - first) as f64 / (span.end - span.start) as f64;
+            }
+        }
+    }
+    let most = windows.into_iter().fold(0.0, f64::max);
+    let width = WINDOW_CYCLES.min(cycles) as f64;
+    let peak = ratio(most * machine.clock_hz as f64, width);
+    bandwidth(machine).map_or(peak, |limit| peak.min(limit as f64)) / 1e9
+}
+
+fn sram(machine: &Machine, sums: &[LayerSums], seconds: f64) -> Vec<Sram> {
+    let capacities = [machine.activation, machine.weight, machine.accumulator].map(|buffer| buffer.capacity_bytes);
+    Memory::ALL
+        .into_iter()
+        .zip(capacities)
+        .map(|(memory, capacity_bytes)| {
+            let touched = |sum: &LayerSums| {
+                let ranges = sum.moved.touched.iter().filter(|(of, ..)| *of == memory);
+                union(ranges.map(|&(_, first, end)| (first, end)).collect())
+            };
+            let read_bytes = sums.iter().map(|sum| sum.moved.read[memory as usize]).sum();
+            let write_bytes = sums.iter().map(|sum| sum.moved.written[memory as usize]).sum();
+            Sram {
+                memory: memory.name().to_owned(),
+                capacity_bytes,
+                peak_bytes: sums.iter().map(touched).max().unwrap_or(0),
+                read_bytes,
+                write_bytes,
+                average_gb_s: ratio((read_bytes + write_bytes) as f64 / 1e9, seconds),
+            }
+        })
+        .collect()
+}
+
+/// Picojoules of every action of the layer, as microjoules.
+fn energy_uj(energy: &Energy, entry: &LayerEntry, moved: &Moved) -> f64 {
+    let on_chip = [energy.activation_byte_pj, energy.weight_byte_pj, energy.accumulator_byte_pj];
+    let bytes = moved.read.iter().zip(moved.written).map(|(&read, written)| (read + written) as f64);
+    let picojoules = entry.macs as f64 * energy.mac_pj
+        + moved.vector_elements as f64 * energy.vector_op_pj
+        + (moved.dram_read + moved.dram_write) as f64 * energy.dram_byte_pj
+        + on_chip.iter().zip(bytes).map(|(each, bytes)| each * bytes).sum::<f64>();
+    picojoules / 1e6
+}
