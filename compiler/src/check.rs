@@ -6,7 +6,7 @@
 //! - **C-3** every byte read on chip was written before, by the layer that reads it, and in one piece without gaps;
 //! - **C-4** every byte of DRAM read is a constant, an input, or was stored before.
 //!
-//! Not proved: that the values are right (golden does that) and that traps of M-10 do not occur (the engines do that).
+//! Not proved: which tile of the layer a byte read on chip belongs to, that the values are right (golden shows both) and that traps of M-10 do not occur (the engines do that).
 
 use std::collections::VecDeque;
 

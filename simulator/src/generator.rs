@@ -29,7 +29,7 @@ pub enum Style {
     Synchronised,
     /// The same, but one token is missing: a race, a deadlock, or nothing.
     TokenDropped,
-    /// The same with tokens that nobody takes or gives.
+    /// The same with tokens that nobody takes or gives, or that come from later in the program.
     TokensDisturbed,
     /// The same with a few faults of single instructions.
     Faulty,
@@ -42,9 +42,9 @@ pub enum Style {
 }
 
 const STYLES: [(u64, Style); 7] = [
-    (34, Style::Synchronised),
+    (30, Style::Synchronised),
     (10, Style::TokenDropped),
-    (8, Style::TokensDisturbed),
+    (12, Style::TokensDisturbed),
     (14, Style::Faulty),
     (20, Style::Unconnected),
     (12, Style::LongTransfers),
@@ -129,6 +129,7 @@ fn finish(
     };
     match style {
         Style::TokenDropped => faults::drop_token(draw, steps),
+        Style::TokensDisturbed if draw.chance(50) => faults::token_backwards(draw, steps),
         Style::TokensDisturbed => faults::disturb_tokens(draw, steps),
         Style::Faulty => {
             for _ in 0..draw.small(1, 3) {

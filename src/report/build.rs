@@ -38,6 +38,8 @@ pub struct Subject<'a> {
 struct LayerSums {
     span: Option<(u64, u64)>,
     runs: [u64; 4],
+    /// End of the last array or vector run.
+    work_end: u64,
     moved: Moved,
 }
 
@@ -124,6 +126,9 @@ fn layer_sums(subject: &Subject<'_>) -> Vec<LayerSums> {
         if let Some(span) = span {
             let (start, end) = sum.span.unwrap_or((span.start, span.end));
             sum.span = Some((start.min(span.start), end.max(span.end)));
+            if !configures && matches!(instruction.unit(), Unit::Array | Unit::Vector) {
+                sum.work_end = sum.work_end.max(span.end);
+            }
         }
         sum.add(moved);
     }
@@ -141,7 +146,7 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
         let interval = (previous_end, until);
         previous_end = until;
         let cycles = interval.1 - interval.0;
-        let (bound_by, stalls) = bound(sum, &waits, interval);
+        let (bound_by, stalls) = bound(machine, sum, &waits, interval);
         layers.push(Layer {
             name: entry.name.clone(),
             nodes: entry.nodes.clone(),
@@ -163,7 +168,12 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
 }
 
 /// What the cycles of a layer went to, and the stalls of its main unit within them.
-fn bound(sum: &LayerSums, waits: &[Vec<Stretch>; 2], (from, to): (u64, u64)) -> (&'static str, [u64; 6]) {
+fn bound(
+    machine: &Machine,
+    sum: &LayerSums,
+    waits: &[Vec<Stretch>; 2],
+    (from, to): (u64, u64),
+) -> (&'static str, [u64; 6]) {
     let (stretches, work) = match sum.main_unit() {
         Unit::Array => (&waits[0], "compute"),
         Unit::Vector => (&waits[1], "vector"),
@@ -172,17 +182,28 @@ fn bound(sum: &LayerSums, waits: &[Vec<Stretch>; 2], (from, to): (u64, u64)) -> 
     };
     let (busy, stalls) = cycles_within(stretches, from, to);
     if 2 * busy >= to - from {
-        return (work, stalls);
+        return (if fills_bus(machine, sum, to - from) { "dram" } else { work }, stalls);
     }
+    // Idle cycles after the unit's last work for the layer are the store's.
+    let work_end = sum.work_end.clamp(from, to);
+    let (tail_busy, tail_stalls) = cycles_within(stretches, work_end, to);
+    let drain = (to - work_end) - tail_busy - tail_stalls.iter().sum::<u64>();
     let idle = (to - from) - busy - stalls.iter().sum::<u64>();
-    // Ties go to the first in order.
-    let (mut word, mut most) = ("fetch", idle);
+    let mut causes = [("fetch", idle - drain), ("dram", 0), ("array", 0), ("vector", 0), ("store", drain), ("port", 0)];
     for (stall, cycles) in Stall::ALL.into_iter().zip(stalls) {
-        if cycles > most {
-            (word, most) = (waited_for(stall), cycles);
-        }
+        causes.iter_mut().filter(|(word, _)| *word == waited_for(stall)).for_each(|(_, sum)| *sum += cycles);
     }
+    // Ties go to the last in order.
+    let word = causes.into_iter().max_by_key(|(_, cycles)| *cycles).map_or("fetch", |(word, _)| word);
     (word, stalls)
+}
+
+/// Whether the layer's bursts alone take nine tenths of its cycles: then a unit that seems busy is fed no faster than the bus allows.
+fn fills_bus(machine: &Machine, sum: &LayerSums, cycles: u64) -> bool {
+    let bytes = u128::from(sum.moved.dram_read + sum.moved.dram_write);
+    bandwidth(machine).is_some_and(|bandwidth| {
+        10 * bytes * u128::from(machine.clock_hz) >= 9 * u128::from(cycles) * u128::from(bandwidth)
+    })
 }
 
 /// The unit behind a token, as a word: what is loaded comes from DRAM.
@@ -332,4 +353,70 @@ fn energy_uj(energy: &Energy, entry: &LayerEntry, moved: &Moved) -> f64 {
         + (moved.dram_read + moved.dram_write) as f64 * energy.dram_byte_pj
         + on_chip.iter().zip(bytes).map(|(each, bytes)| each * bytes).sum::<f64>();
     picojoules / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{self, Engine, ModelOptions};
+    use crate::source;
+
+    fn timed_program(model: &str) -> (Program, Machine, Timing) {
+        let machine = source::machine("edge-16x16").expect("a preset").machine;
+        let options = ModelOptions::default();
+        let imported = pipeline::import(model, &options).expect("in the zoo");
+        let quantised = pipeline::quantise(&imported, &machine, &options, false).expect("legal");
+        let program = pipeline::compile_model(&imported, &quantised, &machine, false).expect("fits").program;
+        let timing = pipeline::time(&program, &machine, Engine::Fast).expect("runs");
+        (program, machine, timing)
+    }
+
+    /// What reports derive from spans and instructions is what the engine counted cycle by cycle and burst by burst.
+    #[test]
+    fn derived_waits_and_bursts_are_the_engines() {
+        for model in ["zoo:lenet-5", "zoo:squeezenet-1.1", "zoo:resnet-18"] {
+            let (program, machine, timing) = timed_program(model);
+            for unit in [Unit::Array, Unit::Vector] {
+                let found = stretches(&program.instructions, &timing.spans, unit);
+                let counted = timing.units[unit as usize];
+                assert_eq!(
+                    cycles_within(&found, 0, timing.total_cycles),
+                    (counted.busy, counted.stalls),
+                    "{model}, {unit:?}"
+                );
+            }
+            let mut traffic = Traffic::new(&machine);
+            let moved: Vec<Moved> = program.instructions.iter().map(|instruction| traffic.next(instruction)).collect();
+            let bus = [moved.iter().map(|m| m.dram_read).sum::<u64>(), moved.iter().map(|m| m.dram_write).sum()];
+            assert_eq!(bus, timing.dram_bus_bytes, "{model}");
+        }
+    }
+
+    #[test]
+    fn layers_share_out_the_time_and_bounds_hold() {
+        let (program, machine, timing) = timed_program("zoo:lenet-5");
+        let subject = Subject {
+            program: &program,
+            machine: &machine,
+            timing: &timing,
+            model_source: "zoo:lenet-5",
+            hardware_source: "edge-16x16",
+            seed: 0,
+        };
+        let report = report(&subject, None, Seconds::default());
+        let total = &report.total;
+        assert_eq!(report.layers.iter().map(|layer| layer.cycles).sum::<u64>() + total.idle_cycles, total.cycles);
+        assert!(total.roofline.compute_cycles.max(total.roofline.dram_cycles) <= total.cycles);
+        assert_eq!(report.layers.iter().map(|layer| layer.macs).sum::<u64>(), report.model.macs);
+        assert_eq!(report.layers.iter().map(|layer| layer.dram_read_bytes).sum::<u64>(), total.dram.read_bytes);
+        for sram in &total.sram {
+            assert!(sram.peak_bytes > 0 && sram.peak_bytes <= sram.capacity_bytes, "{sram:?}");
+        }
+        // A fully connected layer reads each weight once: nothing but DRAM can limit it on this machine.
+        let ip1 = report.layers.iter().find(|layer| layer.name == "ip1").expect("LeNet has it");
+        assert_eq!(ip1.bound_by, "dram");
+        let wide = crate::report::text::render(&report, true);
+        let plain = anstream::adapter::strip_str(&wide).to_string();
+        assert!(plain.lines().all(|line| line.chars().count() <= 100), "{plain}");
+    }
 }

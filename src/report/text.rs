@@ -43,7 +43,7 @@ pub fn headline(report: &Report) -> String {
 /// What most cycles of layers went to, in words, and their share in percent.
 fn main_cause(layers: &[Layer]) -> Option<(&'static str, f64)> {
     const CAUSES: [(&str, &str); 7] = [
-        ("compute", "goes to layers that the array limits"),
+        ("compute", "goes to layers that keep the array busy"),
         ("dram", "goes to layers that wait for DRAM"),
         ("vector", "goes to layers that the vector unit limits"),
         ("array", "goes to layers that wait for the array"),
@@ -71,7 +71,7 @@ fn totals(report: &Report) -> String {
     let (model, total) = (&report.model, &report.total);
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
-        let _ = writeln!(out, "  {name:<10} {text}");
+        let _ = writeln!(out, "  {name:<10} {}", wrap(&text, 86).replace('\n', "\n             "));
     };
     line(
         "model",
@@ -139,7 +139,7 @@ fn totals(report: &Report) -> String {
 
 fn layer_table(report: &Report, all: bool) -> String {
     let mut out = format!(
-        "\n\x1b[1m{:<NAME_COLUMNS$} {:<12} {:>13} {:>6} {:>6}  {:<8} {:>9} {:>9}\x1b[0m\n",
+        "\n\x1b[1m{:<NAME_COLUMNS$} {:<14} {:>11} {:>6} {:>6}  {:<8} {:>9} {:>9}\x1b[0m\n",
         "layer", "op", "cycles", "time", "used", "bound by", "read", "written"
     );
     let whole = report.total.cycles.max(1) as f64;
@@ -151,9 +151,9 @@ fn layer_table(report: &Report, all: bool) -> String {
     for layer in &layers {
         let _ = writeln!(
             out,
-            "{:<NAME_COLUMNS$} {:<12} {:>13} {:>5.1}% {:>5.1}%  {:<8} {:>9} {:>9}",
+            "{:<NAME_COLUMNS$} {:<14} {:>11} {:>5.1}% {:>5.1}%  {:<8} {:>9} {:>9}",
             shorten(&layer.name, NAME_COLUMNS),
-            shorten(&layer.op, 12),
+            shorten(&layer.op, 14),
             grouped(layer.cycles),
             100.0 * layer.cycles as f64 / whole,
             100.0 * layer.utilization,

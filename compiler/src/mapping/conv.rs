@@ -286,7 +286,7 @@ impl Problem<'_> {
         overlapped
             + first
             + last
-            + items * tiles * drain
+            + items * tiles * ITEM_CYCLES
             + if single_weights { bus_cycles(machine, weight_loads) } else { 0 }
     }
 

@@ -34,6 +34,17 @@ pub(super) fn drop_token(draw: &mut Draw, steps: &mut [Step]) {
     }
 }
 
+/// Adds a token that an instruction gives to one some places before it in the program: it comes to that only where fetch gets so far.
+pub(super) fn token_backwards(draw: &mut Draw, steps: &mut [Step]) {
+    let taker = draw.range(0, steps.len() as u64 - 1) as usize;
+    let giver = (taker + draw.small(1, 12) as usize).min(steps.len() - 1);
+    let (to, from) = (steps[taker].instruction.unit(), steps[giver].instruction.unit());
+    if to != from {
+        steps[taker].instruction.wait = steps[taker].instruction.wait.with(from);
+        steps[giver].instruction.signal = steps[giver].instruction.signal.with(to);
+    }
+}
+
 /// Adds a wait or a signal that nothing answers, or takes one away.
 pub(super) fn disturb_tokens(draw: &mut Draw, steps: &mut [Step]) {
     for _ in 0..draw.small(1, 4) {

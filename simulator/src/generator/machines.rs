@@ -18,7 +18,7 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
         weight: weight(draw, &array),
         accumulator: accumulator(draw, &array),
         vector: vector(draw),
-        outstanding_bursts: draw.small(low, high) as u32,
+        outstanding_bursts: if draw.chance(25) { 1 } else { draw.range(low, high) as u32 },
         dram: dram(draw, clock_hz, long),
         control: control(draw),
         array,
@@ -80,7 +80,7 @@ fn vector(draw: &mut Draw) -> Vector {
     Vector {
         lanes: draw.range(1, 12) as u32,
         requantise_per_cycle: draw.range(1, 12) as u32,
-        latency_cycles: if draw.chance(30) { 0 } else { draw.small(0, 30) as u32 },
+        latency_cycles: if draw.chance(20) { 0 } else { draw.small(1, 30) as u32 },
         float32: draw.chance(90),
         depthwise: false,
         requantisation: Requantisation::Float32,
@@ -102,7 +102,12 @@ fn dram(draw: &mut Draw, clock_hz: u64, long: bool) -> Dram {
 }
 
 fn control(draw: &mut Draw) -> Control {
-    let deep = draw.chance(30);
-    let queue_depth = std::array::from_fn(|_| if deep { 8 } else { draw.small(1, 8) as u32 });
+    let deep = draw.chance(20);
+    let shallow = draw.chance(25);
+    let queue_depth = std::array::from_fn(|_| match () {
+        () if deep => 8,
+        () if shallow => 1,
+        () => draw.range(1, 8) as u32,
+    });
     Control { queue_depth, issue_interval_cycles: draw.small(1, 3) as u32, token_max: draw.small(1, 64) as u32 }
 }

@@ -137,13 +137,14 @@ impl Counted {
     }
 
     fn together(&mut self, case: &Case, spans: &[(usize, Span)]) {
-        let (mut same_cycle, mut contention, mut four) = (false, false, false);
+        let (mut same_cycle, mut backwards, mut contention, mut four) = (false, false, false, false);
         let of = |index: usize| &case.instructions[index];
         let simple = matches!(case.machine.dram, Dram::Simple { .. });
         for &(index, span) in spans {
             for &(other, ended) in spans {
                 let signals = of(other).signal.contains(of(index).unit()) && of(index).wait.contains(of(other).unit());
                 same_cycle |= signals && ended.end == span.start;
+                backwards |= signals && other > index && ended.end <= span.start;
                 let both = (of(index).operation.mnemonic(), of(other).operation.mnemonic()) == ("ld.run", "st.run");
                 contention |= simple && both && span.start < ended.end && ended.start < span.end;
             }
@@ -153,6 +154,7 @@ impl Counted {
             four |= units == 15;
         }
         self.when("token given and taken in one cycle", same_cycle);
+        self.when("token from later in the program", backwards);
         self.when("load and store on the bus together", contention);
         self.when("all four units at work", four);
     }
@@ -246,7 +248,12 @@ const OFTEN: &[&str] = &[
     "load of planes of rows",
 ];
 
-const RARELY: &[&str] = &["machine: over 16 rows or columns", "deadlock of several units", "all four units at work"];
+const RARELY: &[&str] = &[
+    "token from later in the program",
+    "machine: over 16 rows or columns",
+    "deadlock of several units",
+    "all four units at work",
+];
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
