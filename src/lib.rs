@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod compare;
+pub mod export;
 pub mod files;
 pub mod pipeline;
 pub mod problem;

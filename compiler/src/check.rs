@@ -39,12 +39,8 @@ struct Checker<'a> {
 /// # Errors
 /// The first violation, as a defect of the compiler.
 pub fn check(program: &Program, machine: &Machine) -> Result<(), CompileError> {
-    let mut checker = Checker {
-        program,
-        memories: Default::default(),
-        known: Default::default(),
-        tokens: Default::default(),
-    };
+    let mut checker =
+        Checker { program, memories: Default::default(), known: Default::default(), tokens: Default::default() };
     checker.seed_dram();
     let mut registers = Registers::new(machine);
     for (index, instruction) in program.instructions.iter().enumerate() {
@@ -96,7 +92,9 @@ impl Checker<'_> {
                 continue;
             }
             let Some((giver, knew)) = self.tokens[from as usize][unit as usize].pop_front() else {
-                return Err(self.fail(index, format!("waits for a token of the {} unit that nothing gave (C-1)", from.name())));
+                return Err(
+                    self.fail(index, format!("waits for a token of the {} unit that nothing gave (C-1)", from.name()))
+                );
             };
             let mine = &mut self.known[unit as usize];
             mine[from as usize] = mine[from as usize].max(giver + 1);
@@ -127,7 +125,9 @@ impl Checker<'_> {
             let text = match conflict {
                 Conflict::Unordered(other) => format!("{place} and instruction {other} are not ordered (C-2)"),
                 Conflict::Unwritten(at) => format!("{place} reads {at:#x}, which nothing wrote (C-3, C-4)"),
-                Conflict::OtherLayer(other) => format!("{place} reads what instruction {other} of another layer wrote (C-3)"),
+                Conflict::OtherLayer(other) => {
+                    format!("{place} reads what instruction {other} of another layer wrote (C-3)")
+                }
             };
             self.fail(index, text)
         })
@@ -137,7 +137,9 @@ impl Checker<'_> {
         for from in Unit::ALL {
             for to in Unit::ALL {
                 if let Some(&(giver, _)) = self.tokens[from as usize][to as usize].front() {
-                    return Err(self.fail(giver, format!("gives a token to the {} unit that nothing takes (C-1)", to.name())));
+                    return Err(
+                        self.fail(giver, format!("gives a token to the {} unit that nothing takes (C-1)", to.name()))
+                    );
                 }
             }
         }

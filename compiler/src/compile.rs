@@ -273,7 +273,7 @@ impl Context<'_> {
         let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
         let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
         let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}",
+            "{}x{} pixels x {} chunks of {} channels{}{}{}{}",
             mapping.tile[0],
             mapping.tile[1],
             mapping.chunks.len(),
@@ -281,6 +281,7 @@ impl Context<'_> {
             if mapping.packed { ", taps packed" } else { "" },
             if mapping.resident { ", weights resident" } else { ", weights streamed" },
             if mapping.shared { "" } else { ", input channels sliced" },
+            if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
         );
         let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
         Ok(Lowered { items: lowering.items()?, image, entry })

@@ -97,7 +97,7 @@ fn fill_part(
     [rows, columns]: [usize; 2],
     out: &mut [u8],
 ) {
-    let [kh, kw] = source.kernel;
+    let kw = source.kernel[1];
     let channels = if chunk.block_step > 0 { chunk.run_channels } else { part.channels.1 };
     let (runs, run) = if packed { (1, kw * channels) } else { (kw, channels) };
     let mut tiles = out.chunks_exact_mut(rows * columns);
@@ -105,7 +105,7 @@ fn fill_part(
         let first_output = chunk.outputs.0 + block * chunk.block_channels;
         let outputs = chunk.block_channels.min(chunk.outputs.0 + chunk.outputs.1 - first_output);
         let first_input = part.channels.0 + block * chunk.block_step;
-        for ky in 0..kh {
+        for ky in part.kernel_rows.0..part.kernel_rows.0 + part.kernel_rows.1 {
             for tap in 0..runs {
                 for start in (0..run).step_by(rows) {
                     let Some(tile) = tiles.next() else { return };

@@ -8,9 +8,7 @@ use systole_compiler::compile::{Constants, Header, compile};
 use systole_compiler::passes::{Values, legalise};
 use systole_machine::isa::{Instruction, Operation, UnitMask, Unsigned};
 use systole_machine::program::{ModelEntry, Program};
-use systole_machine::spec::{
-    Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector,
-};
+use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
 use systole_network::policy::NumericPolicy;
 
 fn machine() -> Machine {

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use systole_machine::isa::{Instruction, Operation, Unit, arbitrary};
 use systole_machine::spec::Machine;
 
-use self::builder::{Builder, Step};
+use self::builder::{Builder, Limits, Step};
 use self::draw::Draw;
 use self::footprint::{Memory, Room};
 
@@ -29,7 +29,7 @@ pub enum Style {
     Synchronised,
     /// The same, but one token is missing: a race, a deadlock, or nothing.
     TokenDropped,
-    /// The same with tokens that nobody takes or gives, or that come from later in the program.
+    /// The same with tokens that nobody takes or gives.
     TokensDisturbed,
     /// The same with a few faults of single instructions.
     Faulty,
@@ -37,17 +37,23 @@ pub enum Style {
     Unconnected,
     /// Synchronised, with long transfers and few bursts in flight.
     LongTransfers,
+    /// Synchronised, then with the units' instructions in another order between units: no trap, but a queue may fill before the token that it waits for.
+    Reordered,
+    /// A few large runs on a larger machine: what the fast engine divides among threads and cache blocks.
+    Large,
     /// Words drawn from the instruction table without sense.
     Noise,
 }
 
-const STYLES: [(u64, Style); 7] = [
-    (30, Style::Synchronised),
+const STYLES: [(u64, Style); 9] = [
+    (26, Style::Synchronised),
     (10, Style::TokenDropped),
-    (12, Style::TokensDisturbed),
-    (14, Style::Faulty),
+    (8, Style::TokensDisturbed),
+    (16, Style::Faulty),
     (20, Style::Unconnected),
     (12, Style::LongTransfers),
+    (10, Style::Reordered),
+    (1, Style::Large),
     (2, Style::Noise),
 ];
 
@@ -78,7 +84,7 @@ impl Case {
 
     /// Whether the generator promises that the program halts.
     pub fn must_halt(&self) -> bool {
-        matches!(self.style, Style::Synchronised | Style::Unconnected | Style::LongTransfers)
+        matches!(self.style, Style::Synchronised | Style::Unconnected | Style::LongTransfers | Style::Large)
             && !self.notes.contains("token_max too small")
     }
 }
@@ -88,14 +94,16 @@ pub fn case(seed: u64) -> Case {
     let mut draw = Draw::new(seed);
     let style = draw.weighted(&STYLES);
     let mut machine = machines::machine(&mut draw, style);
-    let dram_bytes = draw.range(64, 6000);
+    let dram_bytes = if style == Style::Large { draw.range(30_000, 200_000) } else { draw.range(64, 6000) };
     let mut dram = dram_contents(&mut draw, dram_bytes);
     let mut builder = Builder::new(&mut draw, &machine, [whole(&machine, dram_bytes); 4]);
     builder.rooms = rooms(&mut builder, style, dram_bytes);
     builder.tables = tables(&mut builder, &mut dram);
-    if style == Style::LongTransfers {
-        builder.longest_row = 400;
-    }
+    builder.limits = match style {
+        Style::LongTransfers => Limits { row: 400, ..Limits::default() },
+        Style::Large => Limits::large(),
+        _ => Limits::default(),
+    };
     fill(&mut builder, style);
     let (mut steps, mut notes) = (builder.steps, builder.notes);
     finish(&mut draw, style, &mut machine, &mut steps, dram_bytes, &mut notes);
@@ -127,17 +135,24 @@ fn finish(
         1..5 => pressure,
         _ => machine.control.token_max.max(pressure),
     };
+    let tidy = matches!(style, Style::Synchronised | Style::Unconnected | Style::LongTransfers | Style::Large);
+    if style == Style::Reordered || (!tidy && draw.chance(30)) {
+        faults::reorder(draw, steps);
+    }
     match style {
         Style::TokenDropped => faults::drop_token(draw, steps),
-        Style::TokensDisturbed if draw.chance(50) => faults::token_backwards(draw, steps),
         Style::TokensDisturbed => faults::disturb_tokens(draw, steps),
         Style::Faulty => {
             for _ in 0..draw.small(1, 3) {
-                match draw.range(0, 9) {
+                match draw.range(0, 11) {
                     0 | 1 => faults::bad_mask(draw, steps),
-                    2..=5 => faults::jitter(draw, steps),
+                    2..=4 => faults::jitter(draw, steps),
+                    5..=8 => faults::bad_shape(draw, steps, machine.array.columns),
                     _ => faults::push_out(draw, steps, machine, dram_bytes),
                 }
+            }
+            if draw.chance(25) {
+                faults::disturb_tokens(draw, steps);
             }
         }
         _ => {}
@@ -230,7 +245,7 @@ enum Content {
 
 /// Instructions until there are enough.
 fn fill(b: &mut Builder, style: Style) {
-    let most = b.draw.pick(&[12, 30, 60, 120]);
+    let most = if style == Style::Large { 40 } else { b.draw.pick(&[12, 30, 60, 120]) };
     let count = b.draw.range(5, most) as usize;
     if style == Style::Noise {
         while b.steps.len() < count {
@@ -281,7 +296,7 @@ fn prologue(b: &mut Builder) {
         (systole_machine::isa::Space::Weight, Memory::Weight),
     ] {
         let room = b.rooms[Unit::Load as usize];
-        let bytes = room.length(memory).min(room.length(Memory::Dram)).min(1500);
+        let bytes = room.length(memory).min(room.length(Memory::Dram)).min(30 * b.limits.row);
         if bytes > 0
             && let (Some(dram), Some(buffer)) =
                 (b.place(Unit::Load, Memory::Dram, bytes), b.place(Unit::Load, memory, bytes))

@@ -146,7 +146,7 @@ fn figures(machine: &Machine, derived: &Derived) -> String {
         line(buffer.name, text);
     }
     line("FPGA, about", format!("{} DSP, {} BRAM36", derived.fpga.dsp, derived.fpga.bram36));
-    line("", format!("({})", derived.fpga.assumption));
+    derived.fpga.assumption.split("; ").for_each(|each| line("", each.to_owned()));
     out
 }
 

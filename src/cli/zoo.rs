@@ -3,13 +3,14 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use systole_network::zoo::entries;
+use systole_network::zoo::{build, entries};
 
-use super::common::Format;
+use super::common::{Format, SeedArg};
 use super::console::Console;
-use crate::problem::{Failure, Problem, not_available};
+use crate::problem::{Failure, Problem};
 use crate::report::text::grouped;
 use crate::source::unknown_network;
+use crate::{export, files};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -24,23 +25,26 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Float ONNX of a network (not available in this version)
+    /// Float ONNX of a network
     Export {
         /// Its name
         name: String,
         /// The file
-        #[arg(short, long, value_name = "F")]
+        #[arg(short, long, value_name = "F.onnx")]
         output: PathBuf,
+        #[command(flatten)]
+        seed: SeedArg,
     },
 }
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
-    if let Some(Action::Export { name, output }) = &args.action {
-        if !entries().iter().any(|entry| entry.name == name) {
-            return Err(unknown_network(name));
-        }
-        return Err(not_available(&format!("`zoo export` to `{}`", output.display())));
+    if let Some(Action::Export { name, output, seed }) = &args.action {
+        let graph = build(name).ok_or_else(|| unknown_network(name))?;
+        let bytes = export::onnx(&graph, seed.seed).map_err(|error| Failure::from(Problem::new(error.to_string())))?;
+        files::write(output, &bytes)?;
+        console.note(&format!("{} bytes written to {}; seed {}", bytes.len(), output.display(), seed.seed));
+        return Ok(());
     }
     match args.format {
         Format::Text => console.print(&table()),

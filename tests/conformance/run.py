@@ -6,11 +6,12 @@
 
 1. `systole verify` on every machine: simulator = golden, no tensor unobservable.
 2. Golden = ONNX Runtime, teacher-forced: each operator is given golden's own inputs, so that one difference does not spread.
-   Equal bit for bit, but for the operators in `node_cases.INEXACT`: at most 1 apart, as often as expected.json says.
+   Equal bit for bit, but for the operators in `node_cases.INEXACT`: at most 1 apart, exactly as often as expected.json says.
 
 Exit code 1 on any violation, and when nothing was compared. Not checked: accuracy of the networks (their weights are random).
 """
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -27,6 +28,8 @@ from node_cases import FUSED, INEXACT, Network, ask, fused_operators
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXPECTED = os.path.join(HERE, "expected.json")
+# Share of the elements that may differ where expected.json's counts do not apply: other calibration, other kernels.
+BOUNDS = {"AveragePool": 0.15, "Add": 1e-4, "BatchNormalization": 1e-4, "Softmax": 0.01}
 
 
 @dataclass
@@ -53,7 +56,8 @@ def arguments():
     parser.add_argument("--modes", nargs="+", default=["u8s8_pc", "s8s8_pc"])
     parser.add_argument("--machines", nargs="*", default=["edge-16x16", "gemmini-16x16", "tpu-v1"])
     parser.add_argument("--systole", default=os.path.join(HERE, "../../target/release/systole"))
-    parser.add_argument("--at-most", action="store_true", help="counts may be below expected.json (other processor, other kernels)")
+    parser.add_argument("--bounds", action="store_true",
+                        help="on another processor: loose bounds, not expected.json's counts (so too for models with another hash)")
     parser.add_argument("--record", action="store_true", help="writes expected.json instead of comparing with it")
     return parser.parse_args()
 
@@ -122,16 +126,22 @@ def compare(network, tensors, work):
     return tallies, problems
 
 
-def check_counts(key, tallies, expected, at_most):
-    """Differences from the recorded counts of the operators without an exact oracle."""
+def digest(path):
+    """Quantised scales come from float kernels, so another processor may make other models."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def check_counts(key, tallies, counts):
+    """Differences from the recorded counts of the operators without an exact oracle; loose bounds where `counts` is None."""
     for op, tally in tallies.items():
         if op not in INEXACT:
             continue
-        allowed = expected.get(f"{key} {op}")
-        if allowed is None:
-            yield f"{op}: {tally.differing} differ, expected.json has no count"
-        elif tally.differing > allowed or (tally.differing < allowed and not at_most):
-            yield f"{op}: {tally.differing} differ, expected {allowed}"
+        if counts is None:
+            if tally.differing > max(1, BOUNDS[op] * tally.elements):
+                yield f"{op}: {tally.differing} of {tally.elements} differ"
+        elif tally.differing != counts.get(f"{key} {op}"):
+            yield f"{op}: {tally.differing} differ, expected {counts.get(f'{key} {op}')}"
 
 
 def main():
@@ -159,7 +169,11 @@ def main():
             tallies, wrong = compare(network, tensors, args.work)
             if args.record:
                 recorded["differing"].update({f"{key} {op}": t.differing for op, t in tallies.items() if op in INEXACT})
-            wrong += check_counts(key, tallies, recorded["differing"], args.at_most)
+                recorded["models"][key] = digest(model)
+            known = not args.bounds and digest(model) == recorded["models"].get(key)
+            if not known:
+                print(f"note: {key} is not the recorded model, or --bounds: loose bounds instead of counts")
+            wrong += check_counts(key, tallies, recorded["differing"] if known else None)
             problems += [f"{key}: {text}" for text in wrong]
             for op, t in sorted(tallies.items()):
                 print(line.format(name, mode, op, t.tensors, t.elements, t.differing, t.largest), flush=True)

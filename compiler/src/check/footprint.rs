@@ -68,11 +68,18 @@ impl Registers {
                 (self.load.row_bytes, self.load.rows, self.load.planes) = (row_bytes.get(), rows.get(), planes.get());
             }
             Operation::StoreShape { row_bytes, rows, planes } => {
-                (self.store.row_bytes, self.store.rows, self.store.planes) = (row_bytes.get(), rows.get(), planes.get());
+                (self.store.row_bytes, self.store.rows, self.store.planes) =
+                    (row_bytes.get(), rows.get(), planes.get());
             }
-            Operation::LoadDramPitch { row_pitch, plane_pitch } => self.load.dram = [row_pitch.get(), plane_pitch.get()],
-            Operation::StoreDramPitch { row_pitch, plane_pitch } => self.store.dram = [row_pitch.get(), plane_pitch.get()],
-            Operation::LoadBufferPitch { row_pitch, plane_pitch } => self.load.buffer = [row_pitch.get(), plane_pitch.get()],
+            Operation::LoadDramPitch { row_pitch, plane_pitch } => {
+                self.load.dram = [row_pitch.get(), plane_pitch.get()]
+            }
+            Operation::StoreDramPitch { row_pitch, plane_pitch } => {
+                self.store.dram = [row_pitch.get(), plane_pitch.get()]
+            }
+            Operation::LoadBufferPitch { row_pitch, plane_pitch } => {
+                self.load.buffer = [row_pitch.get(), plane_pitch.get()]
+            }
             Operation::StoreBufferPitch { row_pitch, plane_pitch } => {
                 self.store.buffer = [row_pitch.get(), plane_pitch.get()];
             }

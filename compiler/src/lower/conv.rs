@@ -84,28 +84,19 @@ impl Conv<'_> {
         let mapping = self.mapping;
         let shared_input = if mapping.shared { Some(state.input.take()) } else { None };
         let whole_output = if mapping.whole_output { Some(state.output.take()) } else { None };
-        let cut_input = |channels| Cut { image, first: tile.input, size: tile.in_size, channels };
         for (chunk_index, chunk) in mapping.chunks.iter().enumerate() {
             let accumulator = state.accumulator.take();
             let params = state.params.take();
             for (part_index, part) in chunk.parts.iter().enumerate() {
+                let last = part_index + 1 == chunk.parts.len();
                 let mut item = Item::default();
-                let weight = self.load_weights(part, state, &mut item)?;
-                let (buffer, pitch, offset) = match shared_input {
-                    Some(buffer) => (buffer, self.input.dims[3], part.channels.0),
-                    None => (state.input.take(), part.channels.1, 0),
-                };
-                if let Some(buffer) = shared_input.filter(|_| chunk_index == 0 && part_index == 0) {
-                    let cut = cut_input((0, self.input.dims[3]));
-                    item.loads.push(load_cut(self.layer, self.name, &self.input, &cut, buffer)?);
-                } else if shared_input.is_none() {
-                    let cut = cut_input(part.channels);
-                    item.loads.push(load_cut(self.layer, self.name, &self.input, &cut, buffer)?);
+                // Kernel rows that see nothing but padding below the tile add nothing; the first part's never do.
+                if part.rows_under(self.window, tile).0 < tile.in_size[0] {
+                    let work = PartWork { chunk, part, accumulate: part_index > 0, accumulator };
+                    let load_shared = chunk_index == 0 && part_index == 0;
+                    self.part(image, tile, &work, shared_input, load_shared, state, &mut item)?;
                 }
-                let run =
-                    ArrayStep { chunk, part, accumulate: part_index > 0, buffer, pitch, offset, weight, accumulator };
-                item.work.push(self.array_step(tile, &run)?);
-                if part_index + 1 == chunk.parts.len() {
+                if last {
                     let first = self.params + 8 * chunk.outputs.0 as u64;
                     let bytes = 8 * chunk.outputs.1 as u64;
                     item.loads.push(load_bytes(self.layer, self.name, first, params, Space::Activation, bytes)?);
@@ -123,6 +114,33 @@ impl Conv<'_> {
         Ok(())
     }
 
+    /// Loads and array run of one part. `shared_input` is the region of an input tile that serves all parts.
+    #[allow(clippy::too_many_arguments, reason = "the state of one part, used once")]
+    fn part(
+        &self,
+        image: usize,
+        tile: &SpatialTile,
+        work: &PartWork<'_>,
+        shared_input: Option<u64>,
+        load_shared: bool,
+        state: &mut State,
+        item: &mut Item,
+    ) -> Result<(), CompileError> {
+        let channels = work.part.channels;
+        let weight = self.load_weights(work.part, state, item)?;
+        let (buffer, pitch, offset) = match shared_input {
+            Some(buffer) => (buffer, self.input.dims[3], channels.0),
+            None => (state.input.take(), channels.1, 0),
+        };
+        if load_shared || shared_input.is_none() {
+            let channels = if shared_input.is_some() { (0, self.input.dims[3]) } else { channels };
+            let cut = Cut { image, first: tile.input, size: tile.in_size, channels };
+            item.loads.push(load_cut(self.layer, self.name, &self.input, &cut, buffer)?);
+        }
+        item.work.push(self.array_step(tile, work, InputRegion { buffer, pitch, offset }, weight)?);
+        Ok(())
+    }
+
     fn load_weights(&self, part: &Part, state: &mut State, item: &mut Item) -> Result<u64, CompileError> {
         let buffer = if self.mapping.resident { part.weight_offset } else { state.weight.take() };
         if !self.mapping.resident || state.loaded.insert(part.weight_offset) {
@@ -132,28 +150,35 @@ impl Conv<'_> {
         Ok(buffer)
     }
 
-    fn array_step(&self, tile: &SpatialTile, run: &ArrayStep<'_>) -> Result<Step, CompileError> {
+    fn array_step(
+        &self,
+        tile: &SpatialTile,
+        run: &PartWork<'_>,
+        input: InputRegion,
+        weight: u64,
+    ) -> Result<Step, CompileError> {
         let (name, window) = (self.name, self.window);
         let run_channels = if run.chunk.block_step > 0 { run.chunk.run_channels } else { run.part.channels.1 };
-        let row_pitch = (tile.in_size[1] * run.pitch) as u64;
-        let pad = tile.pad.map(|pad| pad as u64);
+        let row_pitch = (tile.in_size[1] * input.pitch) as u64;
+        let (skipped, pad_top) = run.part.rows_under(window, tile);
+        let height = tile.in_size[0] - skipped;
         let signed = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
         let setup = vec![
             Operation::ArrayInput {
-                height: field(tile.in_size[0] as u64, name)?,
+                height: field(height as u64, name)?,
                 width: field(tile.in_size[1] as u64, name)?,
                 row_pitch: field(row_pitch, name)?,
-                pixel_pitch: field(run.pitch as u64, name)?,
+                pixel_pitch: field(input.pitch as u64, name)?,
             },
             Operation::ArrayWindow {
-                kernel_h: field(window.kernel[0] as u64, name)?,
+                kernel_h: field(run.part.kernel_rows.1 as u64, name)?,
                 kernel_w: field(window.kernel[1] as u64, name)?,
                 stride_h: field(window.stride[0] as u64, name)?,
                 stride_w: field(window.stride[1] as u64, name)?,
                 dilation_h: field(window.dilation[0] as u64, name)?,
                 dilation_w: field(window.dilation[1] as u64, name)?,
-                pad_top: field(pad[0], name)?,
-                pad_left: field(pad[1], name)?,
+                pad_top: field(pad_top as u64, name)?,
+                pad_left: field(tile.pad[1] as u64, name)?,
                 packed: Flag(self.mapping.packed),
             },
             Operation::ArrayOutput {
@@ -169,21 +194,21 @@ impl Conv<'_> {
                 signed_weight: Flag(true),
             },
         ];
-        let activation = run.buffer + run.offset as u64;
+        let activation = input.buffer + input.offset as u64 + skipped as u64 * row_pitch;
         let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
         let operation = Operation::ArrayRun {
             activation: field(activation, name)?,
-            weight: field(run.weight, name)?,
+            weight: field(weight, name)?,
             accumulator: field(run.accumulator, name)?,
             blocks: field(run.chunk.blocks as u64, name)?,
             accumulate: Flag(run.accumulate),
         };
-        let input_bytes = (tile.in_size[0] * tile.in_size[1] * run.pitch) as u64;
+        let input_bytes = (tile.in_size[0] * tile.in_size[1] * input.pitch) as u64;
         let read = |memory, first, bytes| Access { memory, first, end: first + bytes, write: false };
         let sums = run.chunk.blocks as u64 * pixels;
         let accesses = vec![
-            read(Memory::Activation, run.buffer, input_bytes),
-            read(Memory::Weight, run.weight, run.part.weight_bytes),
+            read(Memory::Activation, input.buffer, input_bytes),
+            read(Memory::Weight, weight, run.part.weight_bytes),
             Access { memory: Memory::Accumulator, first: run.accumulator, end: run.accumulator + sums, write: true },
         ];
         Ok(Step::new(self.layer, setup, operation, accesses))
@@ -238,15 +263,20 @@ impl Conv<'_> {
     }
 }
 
-struct ArrayStep<'a> {
+/// What one array run adds up.
+struct PartWork<'a> {
     chunk: &'a Chunk,
     part: &'a Part,
     accumulate: bool,
+    accumulator: u64,
+}
+
+/// Where a part's input lies: region, bytes from pixel to pixel, first channel's offset.
+#[derive(Clone, Copy)]
+struct InputRegion {
     buffer: u64,
     pitch: usize,
     offset: usize,
-    weight: u64,
-    accumulator: u64,
 }
 
 pub(crate) fn shape(

@@ -1,25 +1,35 @@
 //! The tiling of a convolution on a weight-stationary array: output tiles × chunks of output channels (× parts of input channels).
 //!
 //! A *chunk* is the output channels whose sums lie in one half of the accumulators; its weights are loaded together. A *part* is the input channels of
-//! a chunk that are on chip at once: all of them (`shared` input) or a slice loaded for the chunk alone. Groups narrower than the array are merged
+//! a chunk that are on chip at once, and the kernel rows whose weights are: all of them (`shared` input) or a slice loaded for the chunk alone. Groups narrower than the array are merged
 //! into block-diagonal tiles; wider ones are convolutions of their own.
 
 use systole_machine::spec::Machine;
 
 use crate::layers::{Dims, Window};
-use crate::mapping::{ITEM_CYCLES, bursts, bus_cycles, edges, input_extent, place_regions};
+use crate::mapping::{ITEM_CYCLES, SpatialTile, bursts, bus_cycles, edges, input_extent, place_regions};
 
 /// Input channels of a chunk that are on chip at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// First input channel and how many.
     pub channels: (usize, usize),
+    /// First kernel row and how many.
+    pub kernel_rows: (usize, usize),
     /// Folds per block (M-5).
     pub folds: usize,
     /// Bytes of its weight tiles.
     pub weight_bytes: u64,
     /// Where they start, from the layer's first weight byte in DRAM.
     pub weight_offset: u64,
+}
+
+impl Part {
+    /// Input rows of the tile above the first that this part's kernel rows can see, and the padding rows above that one.
+    pub fn rows_under(&self, window: &Window, tile: &SpatialTile) -> (usize, usize) {
+        let first = self.kernel_rows.0 * window.dilation[0];
+        (first.saturating_sub(tile.pad[0]), tile.pad[0].saturating_sub(first))
+    }
 }
 
 /// Output channels computed together.
@@ -68,6 +78,15 @@ pub struct ConvMapping {
     pub cycles: u64,
 }
 
+/// How much of the reduction a part holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slicing {
+    /// Input channels at most; `None` keeps all channels of the image on chip, for all chunks.
+    channels: Option<usize>,
+    /// Kernel rows at most.
+    kernel_rows: usize,
+}
+
 /// What the search is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Problem<'a> {
@@ -102,13 +121,13 @@ impl Problem<'_> {
         (1..=limit).rev().find(|factor| self.groups.is_multiple_of(*factor)).unwrap_or(1)
     }
 
-    fn folds(&self, packed: bool, channels: usize) -> usize {
-        let [kh, kw] = self.window.kernel;
-        kh * if packed { (kw * channels).div_ceil(self.rows()) } else { kw * channels.div_ceil(self.rows()) }
+    fn folds(&self, packed: bool, channels: usize, kernel_rows: usize) -> usize {
+        let kw = self.window.kernel[1];
+        kernel_rows * if packed { (kw * channels).div_ceil(self.rows()) } else { kw * channels.div_ceil(self.rows()) }
     }
 
-    /// The chunks for this many accumulator blocks each; `slice` limits the input channels of a part.
-    fn chunks(&self, blocks: usize, slice: Option<usize>, packed: bool) -> Vec<Chunk> {
+    /// The chunks for this many accumulator blocks each.
+    fn chunks(&self, blocks: usize, slicing: Slicing, packed: bool) -> Vec<Chunk> {
         let merged = self.merged_groups();
         let (inputs, outputs) = (self.input[3] / self.groups, self.output[3] / self.groups);
         let mut chunks = vec![];
@@ -122,7 +141,7 @@ impl Problem<'_> {
                     block_channels: outputs,
                     block_step: inputs,
                     run_channels: inputs,
-                    parts: vec![self.part((first * inputs, blocks * inputs), inputs, blocks, packed)],
+                    parts: self.parts((first * inputs, blocks * inputs), Some(inputs), blocks, slicing, packed),
                 });
             }
         } else {
@@ -130,14 +149,7 @@ impl Problem<'_> {
                 for first in (0..outputs).step_by(blocks * self.columns()) {
                     let count = (blocks * self.columns()).min(outputs - first);
                     let blocks = count.div_ceil(self.columns());
-                    let slice = slice.unwrap_or(inputs);
-                    let parts = (0..inputs)
-                        .step_by(slice)
-                        .map(|channel| {
-                            let channels = slice.min(inputs - channel);
-                            self.part((group * inputs + channel, channels), channels, blocks, packed)
-                        })
-                        .collect();
+                    let parts = self.parts((group * inputs, inputs), None, blocks, slicing, packed);
                     chunks.push(Chunk {
                         outputs: (group * outputs + first, count),
                         blocks,
@@ -157,16 +169,40 @@ impl Problem<'_> {
         chunks
     }
 
-    fn part(&self, channels: (usize, usize), run_channels: usize, blocks: usize, packed: bool) -> Part {
-        let folds = self.folds(packed, run_channels);
-        let weight_bytes = (blocks * folds * self.rows() * self.columns()) as u64;
-        Part { channels, folds, weight_bytes, weight_offset: 0 }
+    /// The parts of a chunk that reads these input channels; `run_channels` where a block reads only some of them (merged groups, never sliced).
+    fn parts(
+        &self,
+        channels: (usize, usize),
+        run_channels: Option<usize>,
+        blocks: usize,
+        slicing: Slicing,
+        packed: bool,
+    ) -> Vec<Part> {
+        let slice = if run_channels.is_some() { channels.1 } else { slicing.channels.unwrap_or(channels.1) };
+        let kernel_h = self.window.kernel[0];
+        let mut parts = vec![];
+        for first in (0..channels.1).step_by(slice) {
+            let count = slice.min(channels.1 - first);
+            for row in (0..kernel_h).step_by(slicing.kernel_rows) {
+                let kernel_rows = (row, slicing.kernel_rows.min(kernel_h - row));
+                let folds = self.folds(packed, run_channels.unwrap_or(count), kernel_rows.1);
+                let weight_bytes = (blocks * folds * self.rows() * self.columns()) as u64;
+                parts.push(Part {
+                    channels: (channels.0 + first, count),
+                    kernel_rows,
+                    folds,
+                    weight_bytes,
+                    weight_offset: 0,
+                });
+            }
+        }
+        parts
     }
 
     /// Places a candidate; `None` when it does not fit.
-    fn place(&self, tile: [usize; 2], blocks: usize, slice: Option<usize>, whole_output: bool) -> Option<ConvMapping> {
+    fn place(&self, tile: [usize; 2], blocks: usize, slicing: Slicing, whole_output: bool) -> Option<ConvMapping> {
         let machine = self.machine;
-        let shared = slice.is_none();
+        let shared = slicing.channels.is_none();
         let dense = self.groups == 1 || self.merged_groups() == self.groups;
         let own_slice = !shared && self.merged_groups() == 0;
         let packed = self.window.dilation[1] == 1 && ((shared && dense) || own_slice);
@@ -185,7 +221,7 @@ impl Problem<'_> {
         } else {
             return None;
         };
-        let chunks = self.chunks(blocks, slice, packed);
+        let chunks = self.chunks(blocks, slicing, packed);
         if pixels > 0xffff || blocks > 0xfff || chunks.is_empty() {
             return None;
         }
@@ -290,45 +326,69 @@ impl Problem<'_> {
             + if single_weights { bus_cycles(machine, weight_loads) } else { 0 }
     }
 
-    /// The best tiling found.
+    /// The best tiling found, by how much of the reduction is on chip: all of it; all channels and some kernel rows; slices of both.
     ///
-    /// Returns `None` when not even one pixel × one block × one slice of R channels fits.
+    /// Returns `None` when not even one pixel × one block × one fold fits.
     pub fn search(&self) -> Option<ConvMapping> {
-        let mut best: Option<ConvMapping> = None;
-        let merged = self.merged_groups();
-        let total_blocks = match merged {
-            0 => (self.output[3] / self.groups).div_ceil(self.columns()),
-            factor => self.groups / factor,
-        };
-        let mut block_counts = edges(total_blocks);
-        block_counts.extend((0..12).map(|k| 1 << k).filter(|count| *count < total_blocks));
-        block_counts.sort_unstable();
-        block_counts.dedup();
-        let mut tiles: Vec<[usize; 2]> = edges(self.output[1]).into_iter().map(|rows| [rows, self.output[2]]).collect();
-        tiles.extend(edges(self.output[2]).into_iter().map(|columns| [1, columns]));
-        for tile in tiles {
-            for &blocks in &block_counts {
-                for whole_output in [false, true] {
-                    keep_better(&mut best, self.place(tile, blocks, None, whole_output));
+        let whole_kernel = self.window.kernel[0];
+        let mut best = None;
+        for tile in self.tiles() {
+            for whole_output in [false, true] {
+                let slicing = Slicing { channels: None, kernel_rows: whole_kernel };
+                self.try_blocks(&mut best, tile, slicing, whole_output);
+            }
+        }
+        for kernel_rows in edges(whole_kernel).into_iter().filter(|&rows| rows < whole_kernel) {
+            if best.is_none() {
+                for tile in self.tiles() {
+                    self.try_blocks(&mut best, tile, Slicing { channels: None, kernel_rows }, false);
                 }
             }
         }
-        if best.is_some() {
-            return best;
-        }
-        let inputs = self.input[3] / self.groups;
-        let mut slices: Vec<usize> = (0..16).map(|k| self.rows() << k).take_while(|slice| *slice < inputs).collect();
-        slices.push(inputs);
-        for columns in edges(self.output[2]) {
-            for rows in if columns == self.output[2] { edges(self.output[1]) } else { vec![1] } {
-                for &blocks in &block_counts {
-                    for &slice in &slices {
-                        keep_better(&mut best, self.place([rows, columns], blocks, Some(slice), false));
+        if best.is_none() {
+            for kernel_rows in [whole_kernel, 1] {
+                for channels in self.slices() {
+                    for tile in self.tiles() {
+                        self.try_blocks(&mut best, tile, Slicing { channels: Some(channels), kernel_rows }, false);
                     }
                 }
             }
         }
         best
+    }
+
+    /// Output tiles to try: whole rows, then parts of one row.
+    fn tiles(&self) -> Vec<[usize; 2]> {
+        let [_, height, width, _] = self.output;
+        let mut tiles: Vec<[usize; 2]> = edges(height).into_iter().map(|rows| [rows, width]).collect();
+        tiles.extend(edges(width).into_iter().map(|columns| [1, columns]));
+        tiles
+    }
+
+    /// Numbers of input channels of a slice to try: multiples of R by powers of two, what fills R with packed taps, and less.
+    fn slices(&self) -> Vec<usize> {
+        let inputs = self.input[3] / self.groups;
+        let mut slices: Vec<usize> = (0..16).map(|k| self.rows() << k).collect();
+        slices.extend((0..12).map(|k| (self.rows() / self.window.kernel[1]) >> k));
+        slices.push(inputs);
+        slices.retain(|&slice| slice > 0 && slice <= inputs);
+        slices.sort_unstable_by(|a, b| b.cmp(a));
+        slices.dedup();
+        slices
+    }
+
+    fn try_blocks(&self, best: &mut Option<ConvMapping>, tile: [usize; 2], slicing: Slicing, whole_output: bool) {
+        let total = match self.merged_groups() {
+            0 => (self.output[3] / self.groups).div_ceil(self.columns()),
+            factor => self.groups / factor,
+        };
+        let mut counts = edges(total);
+        counts.extend((0..12).map(|k| 1 << k).filter(|count| *count < total));
+        counts.sort_unstable();
+        counts.dedup();
+        for blocks in counts {
+            keep_better(best, self.place(tile, blocks, slicing, whole_output));
+        }
     }
 }
 

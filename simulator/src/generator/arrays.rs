@@ -3,13 +3,8 @@
 use systole_machine::isa::{Flag, Operation, Unit};
 use systole_machine::spec::Machine;
 
-use super::builder::{Builder, Piece, Tensor, i, u};
+use super::builder::{Builder, Limits, Piece, Tensor, i, u};
 use super::footprint::{Access, Memory};
-
-/// Cycles that one instruction may take, about.
-const LONGEST: u64 = 1200;
-/// PE steps that one instruction may take, about: the reference engine does each.
-const MOST_STEPS: u64 = 150_000;
 
 /// A convolution without its addresses.
 #[derive(Clone)]
@@ -42,7 +37,7 @@ impl Shape {
         self.output.0 * self.output.1
     }
 
-    fn affordable(&self, machine: &Machine) -> bool {
+    fn affordable(&self, machine: &Machine, limits: &Limits) -> bool {
         let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
         let tile = rows * columns.div_ceil(machine.weight.port_bytes.into());
         let vector = rows
@@ -50,7 +45,7 @@ impl Shape {
             .max(4 * columns / u64::from(machine.accumulator.port_bytes));
         let fold = tile + self.pixels() * vector.max(1) + rows + columns;
         let folds = self.folds(rows);
-        folds * fold <= LONGEST && folds * self.pixels() * rows * columns <= MOST_STEPS
+        folds * fold <= limits.cycles && folds * self.pixels() * rows * columns <= limits.steps
     }
 }
 
@@ -64,7 +59,7 @@ pub(super) fn array(b: &mut Builder) -> Option<Piece> {
     }
     for attempt in 0..10 {
         let shape = shape(b, attempt);
-        if !shape.affordable(b.machine) {
+        if !shape.affordable(b.machine, &b.limits) {
             continue;
         }
         let configuration = configuration(b, &shape);
@@ -79,16 +74,17 @@ pub(super) fn array(b: &mut Builder) -> Option<Piece> {
 fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let less = |most: u64| (most.saturating_sub(attempt / 2)).max(1);
     let rows = u64::from(b.machine.array.rows);
+    let limits = b.limits;
     let d = &mut b.draw;
     let kernel = (d.small(1, less(4)), d.small(1, less(4)));
     let stride = (d.small(1, 3), d.small(1, 3));
     let packed = d.chance(35);
     let dilation = (d.small(1, 3), if packed { 1 } else { d.small(1, 3) });
     let pad = if d.chance(50) { (0, 0) } else { (d.small(0, 3), d.small(0, 3)) };
-    let most_channels = if attempt < 6 { (2 * rows + 3).min(24) } else { rows };
+    let most_channels = if attempt < 6 { (2 * rows + 3).max(limits.channels / 2).min(limits.channels) } else { rows };
     let channels = d.range(1, most_channels);
-    let input = (d.range(1, less(6)), d.range(1, less(6)));
-    let output = (d.range(1, less(5)), d.range(1, less(5)));
+    let input = (d.range(1, less(limits.side)), d.range(1, less(limits.side)));
+    let output = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let blocks = d.small(1, less(4));
     let block_step = if d.chance(40) { 0 } else { d.small(0, 40) };
     let mut tensor = b.tensor(input.0, input.1, channels);

@@ -56,14 +56,44 @@ pub(super) struct Last {
     pub(super) vector: Option<(vectors::Shape, [Tensor; 3], Vec<Operation>)>,
 }
 
+/// How large instructions may be, about.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes of a transfer's row.
+    pub(super) row: u64,
+    /// Height and width of a tensor.
+    pub(super) side: u64,
+    /// Channels.
+    pub(super) channels: u64,
+    /// Cycles of an instruction.
+    pub(super) cycles: u64,
+    /// Steps of PEs of an instruction: the reference engine does each.
+    pub(super) steps: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { row: 40, side: 6, channels: 24, cycles: 1200, steps: 150_000 }
+    }
+}
+
+impl Limits {
+    /// For a few runs that take long.
+    pub(super) fn large() -> Self {
+        Limits { row: 3000, side: 50, channels: 300, cycles: 60_000, steps: 6_000_000 }
+    }
+}
+
 /// The program so far.
 pub(super) struct Builder<'a> {
     pub(super) draw: &'a mut Draw,
     pub(super) machine: &'a Machine,
     /// By unit.
     pub(super) rooms: [Room; 4],
-    /// Longest row of a transfer.
-    pub(super) longest_row: u64,
+    /// How large instructions may be.
+    pub(super) limits: Limits,
+    /// Ranges of late instructions, next to which new ones are put.
+    recent: Vec<Access>,
     /// Where DRAM holds parameters, eight bytes each: first address, number. Those of `ve.requant` (i32, f32), then those of two floats, then of one integer.
     pub(super) tables: [(u64, u64); 3],
     pub(super) last: Last,
@@ -80,7 +110,8 @@ impl<'a> Builder<'a> {
             draw,
             machine,
             rooms,
-            longest_row: 40,
+            limits: Limits::default(),
+            recent: Vec::new(),
             tables: [(0, 0); 3],
             last: Last::default(),
             steps: Vec::new(),
@@ -96,13 +127,24 @@ impl<'a> Builder<'a> {
             return None;
         }
         let last = end - length;
-        // The two ends are where mistakes are.
-        Some(if self.draw.chance(12) {
-            last
-        } else if self.draw.chance(12) {
-            first
-        } else {
-            self.draw.range(first, last)
+        // The two ends are where mistakes are, and next to what others touch.
+        Some(match self.draw.range(0, 9) {
+            0 => last,
+            1 => first,
+            2..=4 => self.beside(memory, length).unwrap_or(first).clamp(first, last),
+            _ => self.draw.range(first, last),
+        })
+    }
+
+    /// An address right before or after a late access, or the same.
+    fn beside(&mut self, memory: Memory, length: u64) -> Option<u64> {
+        let near: Vec<Access> =
+            self.recent.iter().rev().filter(|access| access.memory == memory).take(8).copied().collect();
+        let access = near.get(self.draw.range(0, 7) as usize)?;
+        Some(match self.draw.range(0, 4) {
+            0 | 1 => access.end,
+            2 | 3 => access.first.saturating_sub(length),
+            _ => access.first,
         })
     }
 
@@ -129,6 +171,7 @@ impl<'a> Builder<'a> {
         for operation in piece.configuration {
             self.configure(operation);
         }
+        self.recent.extend(&piece.accesses);
         self.steps.push(Step { instruction: Instruction::new(piece.run), accesses: piece.accesses });
     }
 

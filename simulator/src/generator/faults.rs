@@ -34,17 +34,6 @@ pub(super) fn drop_token(draw: &mut Draw, steps: &mut [Step]) {
     }
 }
 
-/// Adds a token that an instruction gives to one some places before it in the program: it comes to that only where fetch gets so far.
-pub(super) fn token_backwards(draw: &mut Draw, steps: &mut [Step]) {
-    let taker = draw.range(0, steps.len() as u64 - 1) as usize;
-    let giver = (taker + draw.small(1, 12) as usize).min(steps.len() - 1);
-    let (to, from) = (steps[taker].instruction.unit(), steps[giver].instruction.unit());
-    if to != from {
-        steps[taker].instruction.wait = steps[taker].instruction.wait.with(from);
-        steps[giver].instruction.signal = steps[giver].instruction.signal.with(to);
-    }
-}
-
 /// Adds a wait or a signal that nothing answers, or takes one away.
 pub(super) fn disturb_tokens(draw: &mut Draw, steps: &mut [Step]) {
     for _ in 0..draw.small(1, 4) {
@@ -85,6 +74,100 @@ pub(super) fn jitter(draw: &mut Draw, steps: &mut [Step]) {
         3 => most,
         _ => random & most,
     });
+}
+
+/// What to do to a field.
+#[derive(Clone, Copy)]
+enum Change {
+    Zero,
+    Less,
+    More,
+    /// The array's columns and one more.
+    OverColumns,
+    Most,
+}
+
+/// Rules of M-10, 3 by the field that breaks them, where pitches are tight.
+const BAD_SHAPES: &[(&str, &str, Change)] = &[
+    ("ld.shape", "row_bytes", Change::Zero),
+    ("ld.shape", "rows", Change::Zero),
+    ("ld.shape", "planes", Change::Zero),
+    ("ld.buffer", "row_pitch", Change::Less),
+    ("ld.buffer", "plane_pitch", Change::Less),
+    ("st.shape", "row_bytes", Change::Zero),
+    ("st.shape", "rows", Change::Zero),
+    ("st.shape", "planes", Change::Zero),
+    ("st.buffer", "row_pitch", Change::Less),
+    ("st.buffer", "plane_pitch", Change::Less),
+    ("st.dram", "row_pitch", Change::Less),
+    ("st.dram", "plane_pitch", Change::Less),
+    ("ar.input", "height", Change::Zero),
+    ("ar.input", "width", Change::Zero),
+    ("ar.input", "row_pitch", Change::Less),
+    ("ar.input", "pixel_pitch", Change::Less),
+    ("ar.window", "kernel_h", Change::Zero),
+    ("ar.window", "kernel_w", Change::Zero),
+    ("ar.window", "stride_h", Change::Zero),
+    ("ar.window", "stride_w", Change::Zero),
+    ("ar.window", "dilation_h", Change::Zero),
+    ("ar.window", "dilation_w", Change::Zero),
+    ("ar.window", "dilation_w", Change::More),
+    ("ar.window", "packed", Change::Most),
+    ("ar.output", "height", Change::Zero),
+    ("ar.output", "width", Change::Zero),
+    ("ar.output", "channels", Change::Zero),
+    ("ar.output", "channels", Change::Less),
+    ("ar.run", "blocks", Change::Zero),
+    ("ve.shape", "height", Change::Zero),
+    ("ve.shape", "width", Change::Zero),
+    ("ve.shape", "channels", Change::Zero),
+    ("ve.shape", "channels", Change::More),
+    ("ve.shape", "block_channels", Change::Zero),
+    ("ve.shape", "block_channels", Change::OverColumns),
+    ("ve.shape", "block_channels", Change::OverColumns),
+    ("ve.pitch", "row_pitch", Change::Less),
+    ("ve.pitch", "row_pitch", Change::Less),
+    ("ve.pitch", "pixel_pitch", Change::Less),
+    ("ve.quant", "high", Change::Less),
+    ("ve.window", "kernel_h", Change::Zero),
+    ("ve.window", "kernel_w", Change::Zero),
+    ("ve.window", "stride_h", Change::Zero),
+    ("ve.window", "stride_w", Change::Zero),
+    ("ve.window", "in_height", Change::Zero),
+    ("ve.window", "in_width", Change::Zero),
+];
+
+/// Breaks a rule of M-10, 3, or comes as near to that as one step.
+pub(super) fn bad_shape(draw: &mut Draw, steps: &mut [Step], columns: u32) {
+    let (mnemonic, name, change) = draw.pick(BAD_SHAPES);
+    let is_it = |step: &Step| step.instruction.operation.mnemonic() == mnemonic;
+    let candidates: Vec<usize> = (0..steps.len()).filter(|&k| is_it(&steps[k])).collect();
+    let Some(row) = format::by_mnemonic(mnemonic).map(|format| &format.row) else { return };
+    let (false, Some(field)) = (candidates.is_empty(), row.fields.iter().position(|field| field.name == name)) else {
+        return;
+    };
+    alter(&mut steps[draw.pick(&candidates)].instruction.operation, field, |bits, most| match change {
+        Change::Zero => 0,
+        Change::Less => bits.wrapping_sub(1) & most,
+        Change::More => bits.wrapping_add(1) & most,
+        Change::OverColumns => u64::from(columns) + 1,
+        Change::Most => most,
+    });
+}
+
+/// Changes the order of instructions of different units. Tokens pair as before, since each unit keeps its order; whether fetch gets to the giver before a
+/// queue is full of takers is another matter.
+pub(super) fn reorder(draw: &mut Draw, steps: &mut [Step]) {
+    let distance = draw.small(1, 12) as usize;
+    for _ in 0..draw.range(1, 2 * steps.len() as u64) {
+        let mut at = draw.range(0, steps.len() as u64 - 1) as usize;
+        for _ in 0..distance {
+            if at + 1 < steps.len() && steps[at].instruction.unit() != steps[at + 1].instruction.unit() {
+                steps.swap(at, at + 1);
+                at += 1;
+            }
+        }
+    }
 }
 
 /// Moves an operand to the end of its memory, or a little beyond.

@@ -11,7 +11,7 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
     let clock_hz = draw.pick(&[1, 3, 800_000_000, 1_000_000_000, 999_999_937, 650_000_001]);
     let long = style == Style::LongTransfers;
     let (low, high) = if long { (1, 2) } else { (1, 8) };
-    Machine {
+    let mut machine = Machine {
         name: "generated".into(),
         clock_hz,
         activation: activation(draw),
@@ -23,7 +23,25 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
         control: control(draw),
         array,
         energy: None,
+    };
+    if style == Style::Large {
+        enlarge(draw, &mut machine);
     }
+    machine
+}
+
+/// The same kind of machine with more of everything.
+fn enlarge(draw: &mut Draw, machine: &mut Machine) {
+    (machine.array.rows, machine.array.columns) = (draw.range(6, 40) as u32, draw.range(6, 40) as u32);
+    let tile = u64::from(machine.array.rows) * u64::from(machine.array.columns);
+    let mut large = |buffer: &mut Buffer, bytes: u64| {
+        buffer.port_bytes = 4 * draw.range(4, 32) as u32;
+        buffer.capacity_bytes = u64::from(buffer.banks) * bytes;
+    };
+    large(&mut machine.activation, 16_000);
+    large(&mut machine.weight, tile * 20);
+    large(&mut machine.accumulator, 60_000);
+    (machine.vector.lanes, machine.vector.float32) = (32, true);
 }
 
 fn array(draw: &mut Draw) -> Array {

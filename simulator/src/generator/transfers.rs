@@ -128,7 +128,7 @@ fn placed_store(b: &mut Builder, shape: &Shape, (dram_side, buffer_side): (Side,
 }
 
 fn shape(b: &mut Builder, unit: Unit, memory: Memory, attempt: u64) -> Shape {
-    let most = b.longest_row.min(b.rooms[unit as usize].length(memory)) >> attempt;
+    let most = b.limits.row.min(b.rooms[unit as usize].length(memory)) >> attempt;
     let (rows, planes) = if b.draw.chance(40) { (1, 1) } else { (b.draw.range(1, 4), b.draw.small(1, 4)) };
     let row_bytes = if b.draw.chance(50) { b.draw.range(1, most) } else { b.draw.small(1, most) };
     Shape { row_bytes, rows, planes }

@@ -6,9 +6,6 @@ use super::builder::{Builder, Piece, Tensor, i, u};
 use super::footprint::{Access, Memory};
 use super::transfers;
 
-/// Cycles that one instruction may take, about.
-const LONGEST: u64 = 800;
-
 /// Operations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -82,7 +79,7 @@ impl Shape {
     fn affordable(&self, b: &Builder) -> bool {
         let taps = if self.kind.pools() { self.window.kernel.0 * self.window.kernel.1 } else { 1 };
         let rate = b.machine.vector.lanes.min(b.machine.activation.port_bytes).max(1);
-        self.height * self.width * self.channels * taps / u64::from(rate) <= LONGEST
+        self.height * self.width * self.channels * taps / u64::from(rate) <= b.limits.cycles
     }
 }
 
@@ -114,22 +111,23 @@ pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piec
 fn shape(b: &mut Builder, kind: Kind, attempt: u64) -> Shape {
     let less = |most: u64| (most.saturating_sub(attempt / 2)).max(1);
     let columns = u64::from(b.machine.array.columns);
+    let limits = b.limits;
     let d = &mut b.draw;
     let pooled = if kind.pools() { 3 } else { 1 };
     let window = Window {
         kernel: (d.range(1, less(pooled)), d.range(1, less(pooled + 1))),
         stride: (d.small(1, 3), d.small(1, 3)),
         pad: if d.chance(40) { [0; 4] } else { std::array::from_fn(|_| d.small(0, 4)) },
-        input: (d.range(1, less(6)), d.range(1, less(6))),
+        input: (d.range(1, less(limits.side)), d.range(1, less(limits.side))),
     };
-    let most_channels = if kind == Kind::Requant { 2 * columns + 3 } else { 20 };
+    let most_channels = if kind == Kind::Requant { 2 * columns + 3 } else { limits.channels };
     let block_channels = match () {
         () if kind != Kind::Requant => d.range(0, 65535),
         () if d.chance(70) => columns,
         () => d.range(1, columns),
     };
-    let (height, width) = (d.range(1, less(5)), d.range(1, less(5)));
-    let channels = d.range(1, most_channels.min(48) >> (attempt / 4));
+    let (height, width) = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
+    let channels = d.range(1, most_channels >> (attempt / 4));
     Shape { kind, height, width, channels: channels.max(1), block_channels, window }
 }
 

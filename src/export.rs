@@ -1,0 +1,241 @@
+//! A float network as an ONNX file: `zoo export`. Seeded constants are drawn, so that the file stands alone.
+//!
+//! The imported form only, without Quantize and Dequantize; importing the file gives the same network back.
+
+use prost::Message;
+use systole_compiler::frontends::onnx::proto::{
+    AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
+};
+use systole_network::graph::{Graph, Node};
+use systole_network::op::{Conv, Op, Pool};
+use systole_network::seed;
+use systole_network::tensor::{Data, Tensor, TensorId, bytes_of_f32};
+
+/// Version of the standard operators in the file.
+const OPSET: i64 = 13;
+
+/// Version of the file format that goes with it.
+const IR_VERSION: i64 = 8;
+
+/// What a float ONNX file cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// An operator that this writer does not know.
+    #[error("node `{node}`: operator {op} is not exported")]
+    Operator {
+        /// The node.
+        node: String,
+        /// The operator.
+        op: &'static str,
+    },
+    /// A constant without contents.
+    #[error("the values of constant `{0}` are unknown")]
+    Unknown(String),
+    /// A node on a cycle.
+    #[error("node `{0}` depends on its own result")]
+    Cycle(String),
+}
+
+/// Bytes of the ONNX file of `graph`, its seeded constants drawn with `seed`.
+///
+/// # Errors
+/// See [`ExportError`].
+pub fn onnx(graph: &Graph, seed: u64) -> Result<Vec<u8>, ExportError> {
+    let order = graph.topological_order().map_err(|node| ExportError::Cycle(graph.node(node).name.clone()))?;
+    let mut proto = GraphProto { name: graph.name.clone(), ..Default::default() };
+    for id in order {
+        let node = graph.node(id);
+        proto.node.push(node_proto(graph, node)?);
+        proto.initializer.extend(made_constants(graph, node));
+    }
+    for tensor in &graph.tensors {
+        if let Some(data) = &tensor.data {
+            proto.initializer.push(constant(tensor, data, seed)?);
+        }
+    }
+    proto.input = graph.inputs.iter().map(|&id| value_info(graph.tensor(id))).collect();
+    proto.output = graph.outputs.iter().map(|&id| value_info(graph.tensor(id))).collect();
+    let opset = OperatorSetIdProto { domain: String::new(), version: OPSET };
+    let model = ModelProto { ir_version: Some(IR_VERSION), opset_import: vec![opset], graph: Some(proto) };
+    Ok(model.encode_to_vec())
+}
+
+fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
+    let name = |&id: &TensorId| graph.tensor(id).name.clone();
+    let mut input: Vec<String> = node.inputs.iter().map(name).collect();
+    let (op_type, attribute) = match &node.op {
+        Op::Conv(conv) => ("Conv", conv_attributes(conv)),
+        Op::FullyConnected => ("Gemm", vec![integer("transB", 1)]),
+        Op::MaxPool(pool) => ("MaxPool", pool_attributes(pool)),
+        Op::AveragePool(pool) => {
+            let mut attributes = pool_attributes(pool);
+            attributes.push(integer("count_include_pad", i64::from(pool.count_include_pad)));
+            ("AveragePool", attributes)
+        }
+        Op::GlobalAveragePool => ("GlobalAveragePool", vec![]),
+        Op::Add => ("Add", vec![]),
+        Op::Mul => ("Mul", vec![]),
+        Op::BatchNorm { epsilon } => ("BatchNormalization", vec![float("epsilon", *epsilon)]),
+        Op::Relu => ("Relu", vec![]),
+        Op::Concat => ("Concat", vec![integer("axis", 1)]),
+        Op::Softmax => ("Softmax", vec![integer("axis", 1)]),
+        Op::Identity => ("Identity", vec![]),
+        Op::Reshape => {
+            input.push(shape_name(node));
+            ("Reshape", vec![])
+        }
+        Op::Clip { .. } => {
+            input.extend(["min", "max"].map(|bound| bound_name(node, bound)));
+            ("Clip", vec![])
+        }
+        Op::Rescale | Op::Quantize | Op::Dequantize => {
+            return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
+        }
+    };
+    Ok(NodeProto {
+        input,
+        output: node.outputs.iter().map(name).collect(),
+        name: node.name.clone(),
+        op_type: op_type.into(),
+        domain: String::new(),
+        attribute,
+    })
+}
+
+fn conv_attributes(conv: &Conv) -> Vec<AttributeProto> {
+    vec![
+        integers("kernel_shape", &conv.kernel),
+        integers("strides", &conv.stride),
+        integers("dilations", &conv.dilation),
+        integers("pads", &conv.pads),
+        integer("group", conv.groups as i64),
+    ]
+}
+
+fn pool_attributes(pool: &Pool) -> Vec<AttributeProto> {
+    vec![
+        integers("kernel_shape", &pool.kernel),
+        integers("strides", &pool.stride),
+        integers("pads", &pool.pads),
+        integer("ceil_mode", i64::from(pool.ceil_mode)),
+    ]
+}
+
+fn integer(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), kind: attribute_type::INT, i, ..Default::default() }
+}
+
+fn float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto { name: name.into(), kind: attribute_type::FLOAT, f, ..Default::default() }
+}
+
+fn integers(name: &str, values: &[usize]) -> AttributeProto {
+    let ints = values.iter().map(|&value| value as i64).collect();
+    AttributeProto { name: name.into(), kind: attribute_type::INTS, ints, ..Default::default() }
+}
+
+fn dims(shape: &[usize]) -> Vec<i64> {
+    shape.iter().map(|&length| length as i64).collect()
+}
+
+fn constant(tensor: &Tensor, data: &Data, seed: u64) -> Result<TensorProto, ExportError> {
+    let raw = match data {
+        Data::Stored(bytes) => bytes.clone(),
+        Data::Seeded { distribution } => bytes_of_f32(&seed::values(tensor, *distribution, seed)),
+        Data::Unknown => return Err(ExportError::Unknown(tensor.name.clone())),
+    };
+    Ok(TensorProto {
+        dims: dims(&tensor.shape),
+        data_type: data_type::FLOAT,
+        name: tensor.name.clone(),
+        raw_data: Some(raw),
+        ..Default::default()
+    })
+}
+
+/// Constants that an operator has as attributes here and as inputs in the file.
+fn made_constants(graph: &Graph, node: &Node) -> Vec<TensorProto> {
+    match node.op {
+        Op::Reshape => vec![shape_constant(graph, node)],
+        Op::Clip { low, high } => [("min", low), ("max", high)]
+            .map(|(bound, value)| TensorProto {
+                data_type: data_type::FLOAT,
+                name: bound_name(node, bound),
+                raw_data: Some(bytes_of_f32(&[value])),
+                ..Default::default()
+            })
+            .into(),
+        _ => vec![],
+    }
+}
+
+/// Name of the constant with a clip's bound.
+fn bound_name(node: &Node, bound: &str) -> String {
+    format!("{}_{bound}", node.name)
+}
+
+/// Name of the constant with the shape of a reshape's result.
+fn shape_name(node: &Node) -> String {
+    format!("{}_shape", node.name)
+}
+
+fn shape_constant(graph: &Graph, node: &Node) -> TensorProto {
+    let shape = node.outputs.first().map_or(&[][..], |&id| &graph.tensor(id).shape);
+    // The batch is left to the reader: 0 keeps the input's.
+    let mut wanted = dims(shape);
+    if let Some(batch) = wanted.first_mut() {
+        *batch = 0;
+    }
+    TensorProto {
+        dims: vec![wanted.len() as i64],
+        data_type: data_type::INT64,
+        name: shape_name(node),
+        raw_data: Some(wanted.iter().flat_map(|length| length.to_le_bytes()).collect::<Vec<u8>>().into()),
+        ..Default::default()
+    }
+}
+
+fn value_info(tensor: &Tensor) -> ValueInfoProto {
+    let dim = |&length: &usize| DimensionProto { dim_value: Some(length as i64), dim_param: None };
+    let shape = TensorShapeProto { dim: tensor.shape.iter().map(dim).collect() };
+    let tensor_type = TensorTypeProto { elem_type: data_type::FLOAT, shape: Some(shape) };
+    ValueInfoProto { name: tensor.name.clone(), type_: Some(TypeProto { tensor_type: Some(tensor_type) }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use systole_compiler::frontends::onnx::{ImportOptions, import_bytes};
+    use systole_network::zoo;
+
+    /// Exported and read back, a network is what it was: nodes, shapes and every weight.
+    #[test]
+    fn networks_survive_the_file() {
+        for name in zoo::names() {
+            let graph = zoo::build_scaled(name, 8, 64).expect("large enough");
+            let bytes = onnx(&graph, 5).expect("float");
+            let back = import_bytes(bytes.into(), None, name, &ImportOptions::default()).expect("a valid file");
+            let order = graph.topological_order().expect("no cycle");
+            assert_eq!(back.nodes.len(), order.len(), "{name}");
+            for (id, read) in order.iter().zip(&back.nodes) {
+                let node = graph.node(*id);
+                assert_eq!((&read.op, &read.name), (&node.op, &node.name), "{name}");
+                assert_eq!(
+                    back.tensor(read.outputs[0]).shape,
+                    graph.tensor(node.outputs[0]).shape,
+                    "{name}: {}",
+                    node.name
+                );
+                for (&a, &b) in node.inputs.iter().zip(&read.inputs) {
+                    let (before, after) = (graph.tensor(a), back.tensor(b));
+                    assert_eq!(before.name, after.name, "{name}");
+                    if let Some(Data::Seeded { distribution }) = before.data {
+                        let drawn = bytes_of_f32(&seed::values(before, distribution, 5));
+                        assert_eq!(after.data, Some(Data::Stored(drawn)), "{name}: {}", before.name);
+                    }
+                }
+            }
+        }
+    }
+}

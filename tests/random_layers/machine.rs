@@ -1,0 +1,65 @@
+//! Random weight-stationary machines: 1 to 40 rows and columns, buffers down to the smallest that hold a tile.
+
+use systole_machine::spec::*;
+
+use crate::dice::Dice;
+
+/// Any machine that the engines run, often too small for the network.
+pub(crate) fn machine(dice: &mut Dice) -> Machine {
+    let (rows, columns) =
+        if dice.chance(70) { (dice.between(1, 9), dice.between(1, 9)) } else { (dice.between(1, 40), dice.between(1, 40)) };
+    let buffer = |dice: &mut Dice, capacity: usize| {
+        let banks = dice.pick(&[1, 1, 2, 3, 4, 8, 16]);
+        Buffer {
+            capacity_bytes: (capacity.div_ceil(banks) * banks) as u64,
+            banks: banks as u32,
+            port_bytes: dice.pick(&[1, 3, 4, 16, 32]),
+            ports: dice.pick(&[1, 1, 1, 2, 3]),
+        }
+    };
+    let sizes = if dice.chance(50) { [64, 600, 1500] } else { [4000, 20_000, 100_000] };
+    let vectors = dice.between(1, 4) * dice.pick(&[1, 2, 8, 64]);
+    let most = dice.pick(&sizes);
+    let activation_bytes = dice.between(32, most);
+    let tiles = dice.pick(&[2, 9, 30, 200]);
+    let weight_bytes = dice.between(rows * columns, rows * columns * tiles);
+    Machine {
+        name: "random".into(),
+        clock_hz: 800_000_000,
+        array: Array {
+            rows: rows as u32,
+            columns: columns as u32,
+            dataflow: Dataflow::WeightStationary,
+            weight_registers: dice.pick(&[1, 2]),
+            accumulator_bits: 32,
+            overflow: Overflow::Wrap,
+        },
+        activation: buffer(dice, activation_bytes),
+        weight: buffer(dice, weight_bytes),
+        accumulator: buffer(dice, vectors * columns * 4),
+        vector: Vector {
+            lanes: dice.between(1, 40) as u32,
+            requantise_per_cycle: dice.between(1, 20) as u32,
+            latency_cycles: dice.between(0, 6) as u32,
+            float32: true,
+            depthwise: false,
+            requantisation: Requantisation::Float32,
+        },
+        outstanding_bursts: dice.pick(&[1, 2, 8, 32]),
+        dram: if dice.chance(30) {
+            Dram::Ideal { burst_bytes: dice.pick(&[16, 64]) }
+        } else {
+            Dram::Simple {
+                bandwidth_bytes_per_s: dice.pick(&[1_000_000_000, 12_800_000_000, 7_777_777_777, 34_000_000_000]),
+                latency_cycles: dice.between(0, 90) as u64,
+                burst_bytes: dice.pick(&[16, 32, 64]),
+            }
+        },
+        control: Control {
+            queue_depth: [0; 4].map(|_| dice.between(1, 9) as u32),
+            issue_interval_cycles: dice.pick(&[1, 1, 2]),
+            token_max: 255,
+        },
+        energy: None,
+    }
+}

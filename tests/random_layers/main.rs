@@ -1,0 +1,77 @@
+//! Random layers on random weight-stationary machines: golden, fast engine and reference engine agree on every element.
+//!
+//! Machines have 1 to 40 rows and columns and buffers down to the smallest that hold a tile; where one is too small the compiler must refuse by
+//! name. The run counts what it hit and fails where it hit nothing. `SYSTOLE_LAYERS` sets the number of cases, `SYSTOLE_SEED` the first seed.
+
+mod dice;
+mod machine;
+mod network;
+mod run;
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use run::{Verdict, run_case};
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn random_layers_agree() {
+    let (cases, first) = (setting("SYSTOLE_LAYERS", 600), setting("SYSTOLE_SEED", 1));
+    let results: Vec<_> = (first..first + cases)
+        .into_par_iter()
+        .map(|seed| (seed, std::panic::catch_unwind(|| run_case(seed)).unwrap_or_else(|_| Err("panicked".into()))))
+        .collect();
+    let mut hits: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut ran, mut too_small, mut failures) = (0, 0, vec![]);
+    for (seed, result) in results {
+        match result {
+            Ok((Verdict::Ran, seen)) => {
+                ran += 1;
+                for hit in seen {
+                    *hits.entry(hit).or_default() += 1;
+                }
+            }
+            Ok((Verdict::TooSmall, _)) => too_small += 1,
+            Err(message) => failures.push(format!("seed {seed}: {message}")),
+        }
+    }
+    println!("{ran} ran, {too_small} refused as too small; {hits:#?}");
+    assert!(
+        failures.is_empty(),
+        "{} of {cases} failed:\n{}",
+        failures.len(),
+        failures[..failures.len().min(20)].join("\n")
+    );
+    assert!(too_small > 0, "no machine was too small");
+    assert!(ran > cases / 3, "only {ran} of {cases} ran");
+    for expected in [
+        "dense convolution",
+        "depthwise convolution",
+        "grouped convolution",
+        "dilation",
+        "asymmetric padding",
+        "bias near overflow",
+        "fully connected",
+        "average pooling",
+        "max pooling",
+        "global average pooling",
+        "rescale",
+        "batch norm",
+        "constant per channel",
+        "two tensors",
+        "concat",
+        "softmax",
+        "clamp",
+        "packed taps",
+        "streamed weights",
+        "sliced input channels",
+        "one weight register",
+        "two weight registers",
+    ] {
+        assert!(hits.contains_key(expected), "never hit: {expected}");
+    }
+}

@@ -1,0 +1,283 @@
+//! Random quantised networks of one to three layers, with every operator of the quantised form that runs.
+
+use systole_network::graph::{Form, Graph, Node};
+use systole_network::op::{Conv, Op, Pool};
+use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId, bytes_of_f32, bytes_of_i32};
+
+use crate::dice::Dice;
+
+/// A one- to three-layer network and the constants in it.
+pub(crate) struct Network {
+    pub(crate) graph: Graph,
+    pub(crate) dice: Dice,
+    /// What the network holds, for the counts of the run.
+    pub(crate) hits: Vec<&'static str>,
+}
+
+impl Network {
+    fn quant(&mut self, dtype: DType) -> Quant {
+        let (low, high) = dtype.range().expect("an activation type");
+        let zero = if self.dice.chance(30) { low } else { low + self.dice.below((high - low) as usize + 1) as i32 };
+        Quant::per_tensor(self.dice.real(0.003, 0.1), zero)
+    }
+
+    fn activation(&mut self, name: &str, shape: [usize; 4], quant: Option<Quant>, dtype: DType) -> TensorId {
+        let quant = quant.unwrap_or_else(|| self.quant(dtype));
+        self.graph.add_tensor(Tensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            dtype,
+            quant: Some(quant),
+            data: None,
+        })
+    }
+
+    fn constant(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        dtype: DType,
+        quant: Option<Quant>,
+        data: Data,
+    ) -> TensorId {
+        self.graph.add_tensor(Tensor { name, shape, dtype, quant, data: Some(data) })
+    }
+
+    fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
+        let range = self.graph.tensor(output).dtype.range().expect("an activation type");
+        let clampable = !matches!(op, Op::Reshape | Op::Identity | Op::Concat | Op::Softmax);
+        let clamp = (clampable && self.dice.chance(40)).then(|| {
+            self.hits.push("clamp");
+            let low = range.0 + self.dice.below(100) as i32;
+            (low, low + self.dice.below((range.1 - low) as usize + 1) as i32)
+        });
+        self.graph.add_node(Node { name: name.into(), op, inputs, outputs: vec![output], clamp, origins: vec![] });
+    }
+
+    fn dtype(&mut self) -> DType {
+        self.dice.pick(&[DType::I8, DType::U8])
+    }
+
+    fn conv(&mut self, name: &str, input: TensorId) -> TensorId {
+        let shape = self.graph.tensor(input).nchw().expect("rank 4");
+        let [n, c, h, w] = shape;
+        let divisors: Vec<usize> = (1..=c).filter(|g| c.is_multiple_of(*g)).collect();
+        let groups = if self.dice.chance(40) { self.dice.pick(&divisors) } else { 1 };
+        let outputs = groups * self.dice.between(1, if groups > 1 { 3 } else { 30 });
+        let dilation = [self.dice.pick(&[1, 1, 2]), self.dice.pick(&[1, 1, 2])];
+        let mut conv = Conv {
+            kernel: [self.dice.between(1, 4), self.dice.between(1, 4)],
+            stride: [self.dice.between(1, 3), self.dice.between(1, 3)],
+            dilation,
+            pads: [0; 4],
+            groups,
+        };
+        for axis in 0..2 {
+            let size = [h, w][axis];
+            while (conv.kernel[axis] - 1) * conv.dilation[axis] + 1 > size {
+                conv.kernel[axis] -= 1;
+            }
+            let reach = (conv.kernel[axis] - 1) * conv.dilation[axis];
+            conv.pads[axis] = self.dice.between(0, reach);
+            conv.pads[axis + 2] = self.dice.between(0, reach);
+        }
+        let out = [0, 1].map(|axis| {
+            let size = [h, w][axis] + conv.pads[axis] + conv.pads[axis + 2];
+            (size - (conv.kernel[axis] - 1) * conv.dilation[axis] - 1) / conv.stride[axis] + 1
+        });
+        self.hits.push(match groups {
+            1 => "dense convolution",
+            g if g == c => "depthwise convolution",
+            _ => "grouped convolution",
+        });
+        if conv.dilation != [1, 1] {
+            self.hits.push("dilation");
+        }
+        if conv.pads[0] != conv.pads[2] {
+            self.hits.push("asymmetric padding");
+        }
+        let weights = self.weights(name, vec![outputs, c / groups, conv.kernel[0], conv.kernel[1]]);
+        let dtype = self.dtype();
+        let output = self.activation(&format!("{name}_out"), [n, outputs, out[0], out[1]], None, dtype);
+        let inputs = self.with_bias(name, input, weights, outputs);
+        self.node(name, Op::Conv(conv), inputs, output);
+        output
+    }
+
+    fn fully_connected(&mut self, name: &str, input: TensorId) -> TensorId {
+        let [n, c, h, w] = self.graph.tensor(input).nchw().expect("rank 4");
+        let (quant, dtype) = (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype);
+        let flat = self.activation(&format!("{name}_flat"), [n, c * h * w, 1, 1], quant, dtype);
+        self.graph.tensors[flat.0 as usize].shape.truncate(2);
+        self.node(&format!("{name}_flatten"), Op::Reshape, vec![input], flat);
+        let outputs = self.dice.between(1, 40);
+        let weights = self.weights(name, vec![outputs, c * h * w]);
+        let dtype = self.dtype();
+        let output = self.activation(&format!("{name}_out"), [n, outputs, 1, 1], None, dtype);
+        self.graph.tensors[output.0 as usize].shape.truncate(2);
+        let inputs = self.with_bias(name, flat, weights, outputs);
+        self.node(name, Op::FullyConnected, inputs, output);
+        self.hits.push("fully connected");
+        output
+    }
+
+    fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
+        let count: usize = shape.iter().product();
+        let bytes = self.dice.bytes(count);
+        let channels = shape[0];
+        let quant = if self.dice.chance(70) {
+            let scale = (0..channels).map(|_| self.dice.real(0.001, 0.02)).collect();
+            Quant { scale, zero_point: vec![0; channels], axis: Some(0) }
+        } else {
+            Quant::per_tensor(self.dice.real(0.001, 0.02), 0)
+        };
+        self.constant(format!("{name}_weight"), shape, DType::I8, Some(quant), Data::Stored(bytes.into()))
+    }
+
+    fn with_bias(&mut self, name: &str, input: TensorId, weights: TensorId, channels: usize) -> Vec<TensorId> {
+        if self.dice.chance(30) {
+            return vec![input, weights];
+        }
+        let extreme = self.dice.chance(20);
+        let values: Vec<i32> = (0..channels)
+            .map(|_| if extreme { self.dice.word() } else { self.dice.below(20_000) as i32 - 10_000 })
+            .collect();
+        if extreme {
+            self.hits.push("bias near overflow");
+        }
+        let sx = self.graph.tensor(input).quant.as_ref().map_or(1.0, |q| q.scale[0]);
+        let quant = self.graph.tensor(weights).quant.clone().map(|w| Quant {
+            scale: w.scale.iter().map(|s| s * sx).collect(),
+            zero_point: w.zero_point.clone(),
+            axis: w.axis,
+        });
+        let data = Data::Stored(bytes_of_i32(&values));
+        let bias = self.constant(format!("{name}_bias"), vec![channels], DType::I32, quant, data);
+        vec![input, weights, bias]
+    }
+
+    fn pool(&mut self, name: &str, input: TensorId) -> TensorId {
+        let [n, c, h, w] = self.graph.tensor(input).nchw().expect("rank 4");
+        let kernel = [self.dice.between(1, h.min(4)), self.dice.between(1, w.min(4))];
+        let stride = [self.dice.between(1, 3), self.dice.between(1, 3)];
+        let pads = [kernel[0], kernel[1], kernel[0], kernel[1]].map(|k| self.dice.below(k));
+        let pool =
+            Pool { kernel, stride, pads, ceil_mode: self.dice.chance(50), count_include_pad: self.dice.chance(50) };
+        let average = self.dice.chance(50);
+        let (quant, dtype) = if average {
+            (None, self.dtype())
+        } else {
+            (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype)
+        };
+        let op = if average { Op::AveragePool(pool) } else { Op::MaxPool(pool) };
+        let shape =
+            systole_network::shape::infer(&op, &[&[n, c, h, w]]).expect("a pooling with input under each window");
+        let output = self.activation(&format!("{name}_out"), [n, c, shape[0][2], shape[0][3]], quant, dtype);
+        self.hits.push(if average { "average pooling" } else { "max pooling" });
+        self.node(name, op, vec![input], output);
+        output
+    }
+
+    fn global_pool(&mut self, name: &str, input: TensorId) -> TensorId {
+        let [n, c, _, _] = self.graph.tensor(input).nchw().expect("rank 4");
+        let dtype = self.dtype();
+        let output = self.activation(&format!("{name}_out"), [n, c, 1, 1], None, dtype);
+        self.node(name, Op::GlobalAveragePool, vec![input], output);
+        self.hits.push("global average pooling");
+        output
+    }
+
+    fn element_wise(&mut self, name: &str, input: TensorId) -> TensorId {
+        let shape = self.graph.tensor(input).nchw().expect("rank 4");
+        let dtype = self.dtype();
+        let output = self.activation(&format!("{name}_out"), shape, None, dtype);
+        let channels = shape[1];
+        match self.dice.below(4) {
+            0 => {
+                self.hits.push("rescale");
+                self.node(name, Op::Rescale, vec![input], output);
+            }
+            1 => {
+                self.hits.push("batch norm");
+                let [a, b] = ["a", "b"].map(|which| {
+                    let values: Vec<f32> = (0..channels).map(|_| self.dice.real(-2.0, 2.0)).collect();
+                    let data = Data::Stored(bytes_of_f32(&values));
+                    self.constant(format!("{name}_{which}"), vec![channels], DType::F32, None, data)
+                });
+                self.node(name, Op::BatchNorm { epsilon: 0.0 }, vec![input, a, b], output);
+            }
+            kind => {
+                let op = if kind == 2 { Op::Add } else { Op::Mul };
+                let second = if self.dice.chance(50) {
+                    self.hits.push("constant per channel");
+                    let dtype = self.dtype();
+                    let (bytes, quant) = (self.dice.bytes(channels), self.quant(dtype));
+                    self.constant(format!("{name}_c"), vec![channels], dtype, Some(quant), Data::Stored(bytes.into()))
+                } else {
+                    self.hits.push("two tensors");
+                    self.pointwise(&format!("{name}_second"), input, shape)
+                };
+                self.node(name, op, vec![input, second], output);
+            }
+        }
+        output
+    }
+
+    /// Another tensor of the same shape, made from the input.
+    fn pointwise(&mut self, name: &str, input: TensorId, shape: [usize; 4]) -> TensorId {
+        let dtype = self.dtype();
+        let output = self.activation(&format!("{name}_out"), shape, None, dtype);
+        self.node(name, Op::Rescale, vec![input], output);
+        output
+    }
+
+    fn concat(&mut self, name: &str, input: TensorId) -> TensorId {
+        let shape = self.graph.tensor(input).nchw().expect("rank 4");
+        let second = self.pointwise(&format!("{name}_second"), input, shape);
+        let (quant, dtype) = if self.dice.chance(50) {
+            (self.graph.tensor(second).quant.clone(), self.graph.tensor(second).dtype)
+        } else {
+            (None, self.dtype())
+        };
+        let output =
+            self.activation(&format!("{name}_out"), [shape[0], 2 * shape[1], shape[2], shape[3]], quant, dtype);
+        self.node(name, Op::Concat, vec![input, second], output);
+        self.hits.push("concat");
+        output
+    }
+
+    fn softmax(&mut self, name: &str, input: TensorId) -> TensorId {
+        let shape = self.graph.tensor(input).nchw().expect("rank 4");
+        let output = self.activation(&format!("{name}_out"), shape, Some(Quant::per_tensor(1.0 / 256.0, 0)), DType::U8);
+        self.node(name, Op::Softmax, vec![input], output);
+        self.hits.push("softmax");
+        output
+    }
+}
+
+/// One to three layers on a small image, sometimes with a classifier after them.
+pub(crate) fn network(mut dice: Dice) -> Network {
+    let shape = [dice.pick(&[1, 1, 1, 2]), dice.between(1, 20), dice.between(1, 12), dice.between(1, 12)];
+    let graph = Graph::new("random", Form::Quantised);
+    let mut network = Network { graph, dice, hits: vec![] };
+    let dtype = network.dtype();
+    let input = network.activation("input", shape, None, dtype);
+    network.graph.inputs.push(input);
+    let mut tensor = input;
+    for index in 0..network.dice.between(1, 3) {
+        let name = format!("layer{index}");
+        tensor = match network.dice.below(12) {
+            0..=4 => network.conv(&name, tensor),
+            5 | 6 => network.pool(&name, tensor),
+            7 => network.global_pool(&name, tensor),
+            8 | 9 => network.element_wise(&name, tensor),
+            10 => network.concat(&name, tensor),
+            _ => network.softmax(&name, tensor),
+        };
+    }
+    if network.dice.chance(20) {
+        tensor = network.fully_connected("last", tensor);
+    }
+    network.graph.outputs.push(tensor);
+    network
+}
