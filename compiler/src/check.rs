@@ -116,7 +116,7 @@ impl Checker<'_> {
         let on_chip = range.memory != Memory::Dram;
         let memory = &mut self.memories[range.memory as usize];
         let result = if range.write {
-            memory.write(range.first, range.end, index, layer, unit, &ordered)
+            memory.write(range.first, range.end, index, layer, &ordered)
         } else {
             memory.read(range.first, range.end, index, on_chip.then_some(layer), unit, &ordered)
         };

@@ -143,7 +143,7 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
     };
     if let Kind::Conv { weights, groups, .. } = &layer.kind {
         let per_group = graph.tensor(*weights).shape.get(1).copied().unwrap_or(0);
-        if *groups == 0 || input[3] % groups != 0 || output[3] % groups != 0 {
+        if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
             return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
         }
         if graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
@@ -335,10 +335,10 @@ impl Context<'_> {
             clamp: layer.clamp,
         };
         let mut image = vec![];
-        if let (Some(address), Constants::Real) = (params, constants) {
-            if let Some(bytes) = channel_params(self.graph, layer)? {
-                image.push(Segment { address, bytes });
-            }
+        if let (Some(address), Constants::Real) = (params, constants)
+            && let Some(bytes) = channel_params(self.graph, layer)?
+        {
+            image.push(Segment { address, bytes });
         }
         let text = format!(
             "{}x{} pixels x {} channels on the vector unit",

@@ -1,4 +1,7 @@
 //! Steps → instruction words: registers are set only when they change.
+//!
+//! Registers that hold scales and zero points are set once a layer even if the values stay: whether they do depends on calibration,
+//! and the instruction stream of `estimate`, which has none, must be as long as that of `verify`.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +17,23 @@ fn register(operation: &Operation) -> (&'static str, u8) {
     }
 }
 
+/// Whether a register's contents come from calibration.
+fn is_calibrated(operation: &Operation) -> bool {
+    matches!(operation, Operation::ArrayQuant { .. } | Operation::VectorQuant { .. } | Operation::VectorScale { .. })
+}
+
 /// Instructions, and the layer of each.
 pub fn emit(steps: &[Step]) -> (Vec<Instruction>, Vec<u32>) {
-    let mut registers: BTreeMap<(&'static str, u8), Operation> = BTreeMap::new();
+    let mut registers: BTreeMap<(&'static str, u8), (Operation, u32)> = BTreeMap::new();
     let mut instructions = Vec::with_capacity(steps.len() * 2);
     let mut source = Vec::with_capacity(steps.len() * 2);
     for step in steps {
         for &setup in &step.setup {
-            if registers.insert(register(&setup), setup) != Some(setup) {
+            let before = registers.insert(register(&setup), (setup, step.layer));
+            let kept = before.is_some_and(|(operation, layer)| {
+                operation == setup && (layer == step.layer || !is_calibrated(&setup))
+            });
+            if !kept {
                 instructions.push(Instruction::new(setup));
                 source.push(step.layer);
             }

@@ -32,7 +32,7 @@ pub fn place_regions(buffer: &Buffer, sizes: &[u64]) -> Option<Vec<u64>> {
 /// Bursts of `rows` rows of `row_bytes`, about: rows that are no multiple of a burst touch one more.
 pub fn bursts(machine: &Machine, rows: u64, row_bytes: u64) -> u64 {
     let burst = u64::from(machine.dram.burst_bytes());
-    let ragged = u64::from(row_bytes % burst != 0 && rows > 1);
+    let ragged = u64::from(!row_bytes.is_multiple_of(burst) && rows > 1);
     rows * (row_bytes.div_ceil(burst) + ragged)
 }
 

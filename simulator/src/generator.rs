@@ -53,7 +53,7 @@ const STYLES: [(u64, Style); 9] = [
     (20, Style::Unconnected),
     (12, Style::LongTransfers),
     (10, Style::Reordered),
-    (1, Style::Large),
+    (2, Style::Large),
     (2, Style::Noise),
 ];
 

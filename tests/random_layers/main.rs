@@ -14,6 +14,56 @@ use rayon::prelude::*;
 
 use run::{Verdict, run_case};
 
+/// What a run of the default size must have met.
+const EXPECTED_HITS: [&str; 22] = [
+    "dense convolution",
+    "depthwise convolution",
+    "grouped convolution",
+    "dilation",
+    "asymmetric padding",
+    "bias near overflow",
+    "fully connected",
+    "average pooling",
+    "max pooling",
+    "global average pooling",
+    "rescale",
+    "batch norm",
+    "constant per channel",
+    "two tensors",
+    "concat",
+    "softmax",
+    "clamp",
+    "packed taps",
+    "streamed weights",
+    "sliced input channels",
+    "one weight register",
+    "two weight registers",
+];
+
+/// What happened in all cases.
+#[derive(Default)]
+struct Tally {
+    ran: u64,
+    too_small: u64,
+    hits: BTreeMap<&'static str, u64>,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    fn count(&mut self, seed: u64, result: Result<Verdict, String>) {
+        match result {
+            Ok(Verdict::Ran(seen)) => {
+                self.ran += 1;
+                for hit in seen {
+                    *self.hits.entry(hit).or_default() += 1;
+                }
+            }
+            Ok(Verdict::TooSmall) => self.too_small += 1,
+            Err(message) => self.failures.push(format!("seed {seed}: {message}")),
+        }
+    }
+}
+
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -25,20 +75,9 @@ fn random_layers_agree() {
         .into_par_iter()
         .map(|seed| (seed, std::panic::catch_unwind(|| run_case(seed)).unwrap_or_else(|_| Err("panicked".into()))))
         .collect();
-    let mut hits: BTreeMap<&str, u64> = BTreeMap::new();
-    let (mut ran, mut too_small, mut failures) = (0, 0, vec![]);
-    for (seed, result) in results {
-        match result {
-            Ok((Verdict::Ran, seen)) => {
-                ran += 1;
-                for hit in seen {
-                    *hits.entry(hit).or_default() += 1;
-                }
-            }
-            Ok((Verdict::TooSmall, _)) => too_small += 1,
-            Err(message) => failures.push(format!("seed {seed}: {message}")),
-        }
-    }
+    let mut tally = Tally::default();
+    results.into_iter().for_each(|(seed, result)| tally.count(seed, result));
+    let Tally { ran, too_small, hits, failures } = tally;
     println!("{ran} ran, {too_small} refused as too small; {hits:#?}");
     assert!(
         failures.is_empty(),
@@ -48,30 +87,7 @@ fn random_layers_agree() {
     );
     assert!(too_small > 0, "no machine was too small");
     assert!(ran > cases / 3, "only {ran} of {cases} ran");
-    for expected in [
-        "dense convolution",
-        "depthwise convolution",
-        "grouped convolution",
-        "dilation",
-        "asymmetric padding",
-        "bias near overflow",
-        "fully connected",
-        "average pooling",
-        "max pooling",
-        "global average pooling",
-        "rescale",
-        "batch norm",
-        "constant per channel",
-        "two tensors",
-        "concat",
-        "softmax",
-        "clamp",
-        "packed taps",
-        "streamed weights",
-        "sliced input channels",
-        "one weight register",
-        "two weight registers",
-    ] {
+    for expected in EXPECTED_HITS {
         assert!(hits.contains_key(expected), "never hit: {expected}");
     }
 }

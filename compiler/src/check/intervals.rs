@@ -52,12 +52,12 @@ impl Intervals {
 
     /// Splits the interval over `at`, so that one starts there.
     fn cut(&mut self, at: u64) {
-        if let Some((_, interval)) = self.map.range_mut(..at).next_back() {
-            if interval.end > at {
-                let tail = *interval;
-                interval.end = at;
-                self.map.insert(at, tail);
-            }
+        if let Some((_, interval)) = self.map.range_mut(..at).next_back()
+            && interval.end > at
+        {
+            let tail = *interval;
+            interval.end = at;
+            self.map.insert(at, tail);
         }
     }
 
@@ -68,7 +68,6 @@ impl Intervals {
         end: u64,
         index: usize,
         layer: u32,
-        unit: Unit,
         ordered: &impl Fn(usize) -> bool,
     ) -> Result<(), Conflict> {
         self.cut(first);
@@ -85,8 +84,6 @@ impl Intervals {
         for start in covered {
             self.map.remove(&start);
         }
-        // The writer is its own reader of nothing: later writes of its unit follow it in the queue.
-        let _ = unit;
         self.map.insert(first, Interval { end, writer: index, layer, readers: [NOBODY; 4] });
         Ok(())
     }

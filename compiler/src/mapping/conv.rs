@@ -394,9 +394,9 @@ impl Problem<'_> {
 
 /// The first of equals stays, so that the result does not depend on anything but the order of the search.
 fn keep_better(best: &mut Option<ConvMapping>, candidate: Option<ConvMapping>) {
-    if let Some(candidate) = candidate {
-        if best.as_ref().is_none_or(|best| candidate.cycles < best.cycles) {
-            *best = Some(candidate);
-        }
+    if let Some(candidate) = candidate
+        && best.as_ref().is_none_or(|best| candidate.cycles < best.cycles)
+    {
+        *best = Some(candidate);
     }
 }

@@ -106,10 +106,10 @@ impl Problem<'_> {
                 edges(self.output[1]).into_iter().map(|rows| [rows, self.output[2]]).collect();
             tiles.extend(edges(self.output[2]).into_iter().map(|columns| [1, columns]));
             for tile in tiles {
-                if let Some(candidate) = self.place(tile, channels) {
-                    if best.as_ref().is_none_or(|best| candidate.cycles < best.cycles) {
-                        best = Some(candidate);
-                    }
+                if let Some(candidate) = self.place(tile, channels)
+                    && best.as_ref().is_none_or(|best| candidate.cycles < best.cycles)
+                {
+                    best = Some(candidate);
                 }
             }
         }

@@ -177,6 +177,11 @@ fn note(b: &mut Builder, shape: &Shape, accumulate: bool) {
         ("array: several blocks", shape.blocks > 1),
         ("array: several folds", shape.folds(rows) > 1),
         ("array: accumulate", accumulate),
+        (
+            "array: large product",
+            shape.pixels() * shape.folds(rows) * rows * u64::from(b.machine.array.columns) > 1_000_000,
+        ),
+        ("array: long reduction", run * shape.kernel.0 * if shape.packed { 1 } else { shape.kernel.1 } > 600),
     ];
     b.notes.extend(all.iter().filter(|entry| entry.1).map(|entry| entry.0));
 }

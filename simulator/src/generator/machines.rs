@@ -38,10 +38,13 @@ fn enlarge(draw: &mut Draw, machine: &mut Machine) {
         buffer.port_bytes = 4 * draw.range(4, 32) as u32;
         buffer.capacity_bytes = u64::from(buffer.banks) * bytes;
     };
-    large(&mut machine.activation, 16_000);
-    large(&mut machine.weight, tile * 20);
+    large(&mut machine.activation, 40_000);
+    large(&mut machine.weight, tile * 60);
     large(&mut machine.accumulator, 60_000);
     (machine.vector.lanes, machine.vector.float32) = (32, true);
+    machine.outstanding_bursts = 8;
+    let bandwidth_bytes_per_s = machine.clock_hz * draw.range(8, 32);
+    machine.dram = Dram::Simple { bandwidth_bytes_per_s, latency_cycles: draw.range(0, 100), burst_bytes: 64 };
 }
 
 fn array(draw: &mut Draw) -> Array {

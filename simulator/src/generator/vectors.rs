@@ -300,6 +300,7 @@ fn note(builder: &mut Builder, shape: &Shape) {
     let all = [
         ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
         ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
+        ("vector: large output", shape.height * shape.width * shape.channels > 70_000),
         ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
         ("pool: a window outside the input", shape.kind.pools() && outside),
     ];

@@ -19,7 +19,7 @@ impl Counted {
         let mut all = Counted::default();
         all.one(format!("style {:?}", case.style));
         all.machine(case);
-        all.outcome(&timing.outcome);
+        all.outcome(timing);
         all.stalls(timing);
         all.instructions(case, timing);
         all.meetings(case, timing);
@@ -72,10 +72,14 @@ impl Counted {
         self.one(format!("machine: {} DRAM", if ideal { "ideal" } else { "simple" }));
     }
 
-    fn outcome(&mut self, outcome: &Outcome) {
-        match outcome {
+    fn outcome(&mut self, timing: &Timing) {
+        match &timing.outcome {
             Outcome::Halted => self.one("outcome halted".to_owned()),
-            Outcome::Trap { trap, .. } => self.one(format!("trap {trap:?}")),
+            Outcome::Trap { trap, instruction } => {
+                self.one(format!("trap {trap:?}"));
+                let stuck = timing.spans[..*instruction].iter().any(Option::is_none);
+                self.when("trap beyond an instruction that waits for ever", stuck);
+            }
             Outcome::Deadlock { waiting } => {
                 self.one("outcome deadlock".to_owned());
                 self.when("deadlock of several units", waiting.len() > 1);
@@ -249,6 +253,10 @@ const OFTEN: &[&str] = &[
 ];
 
 const RARELY: &[&str] = &[
+    "trap beyond an instruction that waits for ever",
+    "array: large product",
+    "array: long reduction",
+    "vector: large output",
     "token from later in the program",
     "machine: over 16 rows or columns",
     "deadlock of several units",
