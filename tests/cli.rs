@@ -109,12 +109,6 @@ fn verify_is_bit_exact_on_both_engines_with_the_cycles_of_estimate() {
         assert!(verify["verify"]["elements"].as_u64() > Some(20_000));
         assert_eq!(verify["total"], estimate["total"], "{engine}");
         assert_eq!(verify["layers"], estimate["layers"], "{engine}");
-        assert_eq!(verify["total"]["dram"], estimate["total"]["dram"], "{engine}");
-        let cycles = |report: &Value| -> Vec<Value> {
-            let layers = report["layers"].as_array().expect("a list");
-            layers.iter().map(|layer| serde_json::json!([layer["name"], layer["cycles"]])).collect()
-        };
-        assert_eq!(cycles(&verify), cycles(&estimate), "{engine}");
     }
     let shown = succeeds(&["verify", MODEL, "--layers", "--seed", "7", "--batch", "2"]);
     assert!(shown.contains("bit-exact") && shown.contains("flatten") && shown.contains("seed 7"), "{shown}");

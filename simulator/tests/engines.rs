@@ -1,6 +1,6 @@
 //! The two engines agree on every program: outcome, trap, start and end of every instruction, cycles of every cause, bytes on the bus, memories.
 //!
-//! `SYSTOLE_PROGRAMS` random programs (2000 without it) from the seed `SYSTOLE_SEED` (1) on. What the programs reach is counted, and a run that misses a
+//! `SYSTOLE_PROGRAMS` random programs (10 000 without it) from the seed `SYSTOLE_SEED` (1) on. What the programs reach is counted, and a run that misses a
 //! kind of event fails too: agreement on what never happened proves nothing.
 
 #[path = "engines/counted.rs"]
@@ -28,7 +28,7 @@ const SHOWN: usize = 3;
 
 #[test]
 fn engines_agree_on_every_program() {
-    let programs: u64 = environment("SYSTOLE_PROGRAMS", 2000);
+    let programs: u64 = environment("SYSTOLE_PROGRAMS", 10_000);
     let first: u64 = environment("SYSTOLE_SEED", 1) * 1_000_000;
     let results: Vec<(u64, Result<Counted, String>)> =
         (first..first + programs).into_par_iter().map(|seed| (seed, program(seed))).collect();

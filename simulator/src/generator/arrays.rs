@@ -74,15 +74,24 @@ pub(super) fn array(b: &mut Builder) -> Option<Piece> {
 fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let less = |most: u64| (most.saturating_sub(attempt / 2)).max(1);
     let rows = u64::from(b.machine.array.rows);
-    let limits = b.limits;
+    let mut limits = b.limits;
     let d = &mut b.draw;
-    let kernel = (d.small(1, less(4)), d.small(1, less(4)));
+    // Deep and narrow, or wide and shallow.
+    let deep = limits.channels > 100 && d.chance(50);
+    if deep {
+        limits.side = 4;
+    }
+    let kernel = if deep { (d.range(1, 3), d.range(1, 3)) } else { (d.small(1, less(4)), d.small(1, less(4))) };
     let stride = (d.small(1, 3), d.small(1, 3));
     let packed = d.chance(35);
     let dilation = (d.small(1, 3), if packed { 1 } else { d.small(1, 3) });
     let pad = if d.chance(50) { (0, 0) } else { (d.small(0, 3), d.small(0, 3)) };
-    let most_channels = if attempt < 6 { (2 * rows + 3).max(limits.channels / 2).min(limits.channels) } else { rows };
-    let channels = d.range(1, most_channels);
+    let most_channels = match attempt {
+        _ if deep => limits.channels,
+        0..6 => (2 * rows + 3).min(limits.channels),
+        _ => rows,
+    };
+    let channels = d.range(if deep { 100 } else { 1 }, most_channels);
     let input = (d.range(1, less(limits.side)), d.range(1, less(limits.side)));
     let output = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let blocks = d.small(1, less(4));
