@@ -1,6 +1,6 @@
 //! Files as verbs write and read them: beside their place and renamed, so that nothing half-written is ever left behind.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::problem::{Failure, Problem};
@@ -13,17 +13,43 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| cannot("read", path, &error))
 }
 
+/// Fails now if there is no readable file at `path`, for those that open it themselves and say less.
+///
+/// # Errors
+/// As [`read`].
+pub fn check_readable(path: &Path) -> Result<(), Failure> {
+    match std::fs::File::open(path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_dir() => {
+            Err(Problem::new(format!("cannot read `{}`", path.display())).because("it is a directory").into())
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(cannot("read", path, &error)),
+    }
+}
+
 /// Reads a whole text file.
 ///
 /// # Errors
 /// As [`read`], also for bytes that are not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(read(path)?).map_err(|error| {
+    text(read(path)?, &path.display().to_string())
+}
+
+/// Reads all of standard input as text.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_standard_input() -> Result<String, Failure> {
+    const NAME: &str = "standard input";
+    let mut bytes = vec![];
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|error| cannot("read", Path::new(NAME), &error))?;
+    text(bytes, NAME)
+}
+
+fn text(bytes: Vec<u8>, name: &str) -> Result<String, Failure> {
+    String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
-        Problem::new("this file is not text")
-            .at(path.display().to_string())
-            .because(format!("byte {place} is not UTF-8"))
-            .into()
+        Problem::new("this file is not text").at(name).because(format!("byte {place} is not UTF-8")).into()
     })
 }
 
@@ -64,6 +90,20 @@ pub fn check_writable(path: &Path) -> Result<(), Failure> {
     temporary(path).map(drop).map_err(|error| cannot("write", path, &error))
 }
 
+/// As [`check_writable`], for an archive of tensors: a name that promises one bare array would mislead those who read it.
+///
+/// # Errors
+/// As [`check_writable`]; a name that ends in `.npy`.
+pub fn check_archive(path: &Path) -> Result<(), Failure> {
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy")) {
+        return Err(Problem::new(format!("cannot write `{}` as a `.npy` file", path.display()))
+            .because("tensors are written with their names, as an `.npz` archive")
+            .help("let the name end in `.npz`")
+            .into());
+    }
+    check_writable(path)
+}
+
 /// Makes a directory for results and fails now if files cannot be written there later.
 ///
 /// # Errors
@@ -72,7 +112,7 @@ pub fn prepare_directory(path: &Path) -> Result<(), Failure> {
     let probed = std::fs::create_dir_all(path).and_then(|()| tempfile::NamedTempFile::new_in(path).map(drop));
     probed.map_err(|error| {
         Problem::new(format!("cannot write into the directory `{}`", path.display()))
-            .because(error.to_string())
+            .because(cause(&error))
             .help("choose another directory with `--out`")
             .into()
     })
@@ -90,12 +130,20 @@ fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 }
 
 fn cannot(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
-    // The temporary file's name is in the error's text, and nobody's business.
-    let cause = match error.raw_os_error() {
-        Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
-        None => error.to_string(),
-    };
-    Problem::new(format!("cannot {verb} `{}`", path.display())).because(cause).into()
+    let problem = Problem::new(format!("cannot {verb} `{}`", path.display())).because(cause(error));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    match folder {
+        Some(folder) if verb == "write" => {
+            problem.help(format!("there is no directory `{}`: make it first", folder.display())).into()
+        }
+        _ => problem.into(),
+    }
+}
+
+/// The system's words alone: the name of a temporary file is nobody's business.
+fn cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" at path ").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -125,5 +173,16 @@ mod tests {
         assert!(check_writable(&file.join("below")).is_err());
         assert!(check_writable(folder.path()).is_err());
         assert!(check_writable(&folder.path().join("new")).is_ok());
+    }
+
+    #[test]
+    fn messages_name_the_file_that_was_asked_for_and_no_other() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let nowhere = folder.path().join("nowhere");
+        let told = write(&nowhere.join("file"), b"").expect_err("no such directory").render();
+        assert!(told.contains("nowhere/file`") && told.contains("make it first"), "{told}");
+        assert!(!told.contains(".systole-") && !told.contains("at path"), "{told}");
+        assert!(check_readable(folder.path()).expect_err("a directory").render().contains("it is a directory"));
+        assert!(check_readable(&nowhere).expect_err("nothing").render().contains("nowhere`"));
     }
 }

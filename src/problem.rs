@@ -123,16 +123,26 @@ pub fn not_available(what: &str) -> Failure {
         .into()
 }
 
-/// The candidate that `word` was probably meant to be, for a help line: "did you mean `x`?", else the whole list.
+/// The candidate that `word` was probably meant to be, for a help line: "did you mean `x`?", else the list, cut where it is long.
 pub fn did_you_mean(word: &str, candidates: &[&str]) -> String {
     /// Below this Jaro-Winkler similarity names have little in common.
     const NEAR: f64 = 0.8;
     let similarity = |candidate: &&str| strsim::jaro_winkler(word, candidate);
-    let mut near: Vec<&str> = candidates.iter().copied().filter(|candidate| similarity(candidate) >= NEAR).collect();
+    /// Names listed at most: beyond that a list is no help.
+    const LISTED: usize = 12;
+    let mut names: Vec<&str> = vec![];
+    candidates.iter().for_each(|name| {
+        if !names.contains(name) {
+            names.push(name)
+        }
+    });
+    let mut near: Vec<&str> = names.iter().copied().filter(|candidate| similarity(candidate) >= NEAR).collect();
     near.sort_by(|a, b| similarity(b).total_cmp(&similarity(a)));
     let quoted = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if near.is_empty() {
-        return format!("known names: {}", quoted(candidates));
+        let rest = names.len().saturating_sub(LISTED);
+        let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+        return format!("known names: {}{more}", quoted(&names[..names.len() - rest]));
     }
     near.truncate(3);
     format!("did you mean {}?", quoted(&near).replace(", ", " or "))
@@ -147,6 +157,10 @@ mod tests {
         let names = ["resnet-18", "resnet-50", "vgg-d"];
         assert_eq!(did_you_mean("resnet50", &names), "did you mean `resnet-50` or `resnet-18`?");
         assert_eq!(did_you_mean("qqq", &names), "known names: `resnet-18`, `resnet-50`, `vgg-d`");
+        assert_eq!(did_you_mean("qqq", &["x", "x"]), "known names: `x`");
+        let many: Vec<String> = (0..14).map(|k| format!("n{k}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(did_you_mean("qqq", &many).ends_with("`n10`, `n11` and 2 more"));
     }
 
     #[test]

@@ -178,7 +178,8 @@ pub struct Layer {
     pub start_cycle: u64,
     /// Its last instruction's end.
     pub end_cycle: u64,
-    /// From the end of the layers before it to its own.
+    /// From where the layers before it stop to its own end, or to where a later layer takes over the array (or the vector unit): the cycles
+    /// that the array was given to it. Its DMA may also run in its neighbours' cycles.
     pub cycles: u64,
     /// Multiply-accumulates / (cycles · peak).
     pub utilization: f64,

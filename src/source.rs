@@ -39,8 +39,11 @@ pub fn model(source: &str, options: &ImportOptions) -> Result<Graph, Failure> {
     }
     let path = Path::new(source);
     match path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("onnx") => onnx::import_file(path, options)
-            .map_err(|errors| Failure::Input(errors.iter().map(|error| import_problem(error, source)).collect())),
+        Some("onnx") => {
+            files::check_readable(path)?;
+            onnx::import_file(path, options)
+                .map_err(|errors| Failure::Input(errors.iter().map(|error| import_problem(error, source)).collect()))
+        }
         Some(format @ ("tflite" | "prototxt" | "csv")) => Err(not_available(&format!("reading `.{format}` models"))),
         _ => Err(unknown_format(source)),
     }
@@ -63,11 +66,9 @@ fn unknown_format(source: &str) -> Failure {
 }
 
 fn import_problem(error: &ImportError, source: &str) -> Problem {
-    let place = if error.place.is_empty() || error.place.contains(source) {
-        source.to_owned()
-    } else {
-        format!("{source}: {}", error.place)
-    };
+    let whole = error.place.is_empty() || error.place == "the file";
+    let place =
+        if whole || error.place.contains(source) { source.to_owned() } else { format!("{source}: {}", error.place) };
     Problem::new(&error.message).at(place).help(error.remedy.clone().unwrap_or_default())
 }
 
@@ -95,6 +96,13 @@ pub fn machine_text(source: &str) -> Result<(String, String), Failure> {
         let names: Vec<&str> = config::presets().iter().map(|(name, _)| *name).collect();
         return Err(Problem::new(format!("there is no machine `{source}`: neither a preset nor a file"))
             .help(did_you_mean(source, &names))
+            .into());
+    }
+    if !path.exists() {
+        return Err(Problem::new(format!("there is no file `{source}`"))
+            .help(format!(
+                "`systole hw init -o {source}` writes one to start from; `systole hw list` names the presets"
+            ))
             .into());
     }
     Ok((files::read_text(&path)?, source.to_owned()))

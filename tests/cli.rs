@@ -314,3 +314,58 @@ fn programs_that_fail_end_with_code_3_and_say_where() {
     let trap = run("ld.shape row_bytes=64, rows=1, planes=1\nld.run dram=0x2000, buffer=0, space=act\n");
     assert!(trap.contains("OutOfBounds") && trap.contains("instruction 1: ld.run"), "{trap}");
 }
+
+#[test]
+fn what_people_read_fits_100_columns() {
+    let folder = folder();
+    let tall = path(&folder, "tall.yaml");
+    let yaml =
+        succeeds(&["hw", "init"]).replace("capacity: 2 MiB", "capacity: 1 GiB").replace("banks: 16 ", "banks: 4096 ");
+    std::fs::write(&tall, yaml).expect("writable");
+    for arguments in [
+        &["hw", "list"][..],
+        &["hw", "show", "edge-16x16"],
+        &["hw", "show", "tpu-v1"],
+        &["hw", "show", &tall],
+        &["zoo"],
+        &["compile", "--list-passes"],
+        &["estimate", "zoo:resnet-50", "-v"],
+        &["estimate", MODEL, "--explain", "ip1_relu"],
+    ] {
+        let shown = succeeds(arguments);
+        let wide: Vec<&str> = shown.lines().filter(|line| line.chars().count() > 100).collect();
+        assert!(shown.lines().count() > 2 && wide.is_empty(), "{arguments:?}: {wide:?}");
+    }
+}
+
+#[test]
+fn quiet_and_baseline_runs_say_what_was_found() {
+    let folder = folder();
+    let out = path(&folder, "out");
+    assert!(succeeds(&["verify", MODEL, "--out", &out, "-q"]).contains("\nbit-exact: 20 504 elements"));
+    let report = format!("{out}/report.json");
+    let agreed = systole(&["verify", MODEL, "--baseline", &report]);
+    assert!(text(&agreed.stderr).contains("every cycle count is as in"), "{agreed:?}");
+    let stderr = fails(1, &["verify", MODEL, "--batch", "2", "--baseline", &report]);
+    assert!(
+        stderr.contains("is of lenet-5 on edge-16x16, batch 1; this run is of lenet-5 on edge-16x16, batch 2"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn mistakes_of_first_users_are_told_with_a_remedy() {
+    let folder = folder();
+    let [nowhere, yaml, bare, empty, source] =
+        ["no/p.sysb", "none.yaml", "t.npy", "empty.sysb", "empty.s"].map(|name| path(&folder, name));
+    let stderr = fails(2, &["compile", MODEL, "-o", &nowhere]);
+    assert!(stderr.contains("make it first") && !stderr.contains(".systole-"), "{stderr}");
+    assert!(fails(2, &["estimate", MODEL, "--hw", &yaml]).contains("hw init -o"));
+    assert!(fails(2, &["golden", MODEL, "--output", &bare]).contains(".npz"));
+    assert!(fails(2, &["estimate", "nope.onnx"]).contains("cannot read `nope.onnx`"));
+    assert!(fails(2, &["estimate", MODEL, "--batch", "-1"]).contains("--batch"));
+    std::fs::write(&source, "").expect("writable");
+    succeeds(&["asm", &source, "-o", &empty]);
+    assert!(fails(2, &["simulate", &empty]).contains("states no machine"));
+    assert_eq!(files(folder.path()), ["empty.s", "empty.sysb"]);
+}

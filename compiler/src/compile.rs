@@ -11,7 +11,7 @@ use systole_network::tensor::{DType, TensorId};
 use crate::check::check;
 use crate::emit::emit;
 use crate::error::CompileError;
-use crate::image::{channel_params, requant_params, weight_tiles};
+use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
@@ -152,7 +152,10 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
             return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
         }
         let problem = conv::Problem { machine, window: &window, groups: *groups, input, output };
-        return problem.search().map(Mapping::Conv).ok_or_else(too_small);
+        let mapping = problem.search().ok_or_else(too_small)?;
+        let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
+        check_pieces(layer, output, mapping.tile, parts)?;
+        return Ok(Mapping::Conv(mapping));
     }
     let work = match &layer.kind {
         Kind::MaxPool(window) | Kind::AveragePool { window, .. } => (window.kernel[0] * window.kernel[1]) as u64,
@@ -172,7 +175,26 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         all_channels: layer.kind == Kind::Softmax,
         work,
     };
-    problem.search().map(Mapping::Vector).ok_or_else(too_small)
+    let mapping = problem.search().ok_or_else(too_small)?;
+    check_pieces(layer, output, mapping.tile, output[3].div_ceil(mapping.channels))?;
+    Ok(Mapping::Vector(mapping))
+}
+
+/// Pieces of work of one layer at most: far beyond any network, and a bound on the compiler's own memory.
+const MAX_PIECES: usize = 1 << 20;
+
+fn check_pieces(layer: &Layer, output: Dims, tile: [usize; 2], pieces_of_a_tile: usize) -> Result<(), CompileError> {
+    let tiles = output[1].div_ceil(tile[0]).saturating_mul(output[2].div_ceil(tile[1])).saturating_mul(output[0]);
+    let pieces = tiles.saturating_mul(pieces_of_a_tile);
+    if pieces > MAX_PIECES {
+        return Err(CompileError::unsupported(
+            &layer.name,
+            format!(
+                "falls into {pieces} pieces on this machine, more than {MAX_PIECES}; enlarge the buffers or shrink the image"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn window_of(layer: &Layer) -> Window {
@@ -246,6 +268,10 @@ impl Context<'_> {
         let weights = dram.allocate(mapping.weight_bytes);
         let params = dram.allocate(8 * channels as u64);
         let (x, y) = (self.operand(layer.input), self.operand(layer.output));
+        let Kind::Conv { weights: tensor, groups, .. } = &layer.kind else {
+            return Err(CompileError::internal(&layer.name, "a convolution's mapping on another layer"));
+        };
+        let zero_weight = weight_zero_point(self.graph, *tensor, &layer.name)?;
         let lowering = Conv {
             layer: index,
             name: &layer.name,
@@ -256,6 +282,7 @@ impl Context<'_> {
             weights,
             params,
             input_type: (x.dtype, x.zero_point),
+            weight_type: (self.graph.tensor(*tensor).dtype, zero_weight),
             output_type: (y.dtype, y.zero_point),
             clamp: layer.clamp,
         };
@@ -266,9 +293,6 @@ impl Context<'_> {
             image.push(Segment { address: weights, bytes: tiles });
             image.push(Segment { address: params, bytes: requant_params(self.graph, layer, channels)? });
         }
-        let Kind::Conv { weights: tensor, groups, .. } = &layer.kind else {
-            return Err(CompileError::internal(&layer.name, "a convolution's mapping on another layer"));
-        };
         let pixels = output.dims[..3].iter().product::<usize>() as u64;
         let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
         let weight_bytes = self.graph.tensor(*tensor).elements() as u64;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use systole_network::graph::Graph;
-use systole_network::tensor::{DType, Data, Tensor, TensorId, f32_of_bytes, i32_of_bytes};
+use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId, f32_of_bytes, i32_of_bytes};
 
 use crate::error::CompileError;
 use crate::layers::{Kind, Layer, Second};
@@ -32,23 +32,38 @@ struct Weights<'a> {
     outputs_per_group: usize,
     inputs_per_group: usize,
     kernel: [usize; 2],
+    /// The byte of real zero: the zero point.
+    zero: u8,
 }
 
 impl Weights<'_> {
-    /// The byte for output channel `n` and input channel `c` (of the whole input); 0 where they are of different groups.
+    /// The byte for output channel `n` and input channel `c` (of the whole input); real zero where they are of different groups.
     fn at(&self, n: usize, c: usize, ky: usize, kx: usize) -> u8 {
         if c / self.inputs_per_group != n / self.outputs_per_group {
-            return 0;
+            return self.zero;
         }
         let [kh, kw] = self.kernel;
         self.bytes[((n * self.inputs_per_group + c % self.inputs_per_group) * kh + ky) * kw + kx]
     }
 }
 
+/// The one zero point of a layer's weights (`zw` of rule N-1): the array subtracts the same from all (`ar.quant`).
+///
+/// # Errors
+/// Zero points that differ between channels.
+pub fn weight_zero_point(graph: &Graph, weights: TensorId, layer: &str) -> Result<i32, CompileError> {
+    let tensor = graph.tensor(weights);
+    tensor
+        .quant
+        .as_ref()
+        .map_or(Some(0), Quant::one_zero_point)
+        .ok_or_else(|| CompileError::unsupported(layer, format!("weights `{}` have several zero points", tensor.name)))
+}
+
 /// All weight tiles of a convolution, part after part (M-5's order within a part).
 ///
 /// # Errors
-/// Weights without values, or not i8 with zero point 0.
+/// Weights without values, or with several zero points.
 pub fn weight_tiles(
     graph: &Graph,
     layer: &Layer,
@@ -61,19 +76,15 @@ pub fn weight_tiles(
         return Err(CompileError::internal(&layer.name, "asked for the weights of a layer that has none"));
     };
     let tensor = graph.tensor(*weights);
-    if tensor.dtype != DType::I8 || tensor.quant.as_ref().is_none_or(|q| q.zero_point.iter().any(|&z| z != 0)) {
-        return Err(CompileError::unsupported(
-            &layer.name,
-            format!("weights `{}` must be i8 with zero point 0", tensor.name),
-        ));
-    }
     let source = Weights {
         bytes: stored(graph, *weights, &layer.name)?,
         outputs_per_group: tensor.shape[0] / groups,
         inputs_per_group: inputs / groups,
         kernel: window.kernel,
+        // Two's complement for i8.
+        zero: weight_zero_point(graph, *weights, &layer.name)? as u8,
     };
-    let mut bytes = vec![0u8; mapping.weight_bytes as usize];
+    let mut bytes = vec![source.zero; mapping.weight_bytes as usize];
     let mut pieces: Vec<(&Chunk, &Part, &mut [u8])> = vec![];
     let mut rest = bytes.as_mut_slice();
     for chunk in &mapping.chunks {

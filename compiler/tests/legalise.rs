@@ -114,12 +114,30 @@ fn biases_of_every_kind() {
 }
 
 #[test]
-fn what_has_no_integer_form_is_named() {
+fn weights_keep_their_type_and_zero_point() {
     let unsigned = changed(|g| {
         g.initializer.retain(|t| !["w", "zw"].contains(&t.name.as_str()));
-        g.initializer.extend([u8s("w", &[2, 3, 3, 3], &[1; 54]), u8s("zw", &[2], &[0, 0])]);
+        g.initializer.extend([u8s("w", &[2, 3, 3, 3], &[1; 54]), u8s("zw", &[2], &[120, 120])]);
     });
-    assert_eq!(refusal(&unsigned, &FILE), "node `n_c` (Conv): its weights `w` are u8; only i8 is supported");
+    let quantised = legal(&unsigned, &FILE);
+    let weights = tensor(&quantised.graph, "w");
+    assert_eq!(weights.dtype, DType::U8);
+    assert_eq!(weights.quant.as_ref().and_then(Quant::one_zero_point), Some(120));
+    assert_eq!(tensor(&quantised.graph, "b").quant.as_ref().map(|q| q.zero_point.clone()), Some(vec![0, 0]));
+}
+
+#[test]
+fn what_has_no_integer_form_is_named() {
+    let several = changed(|g| {
+        g.initializer.retain(|t| t.name != "zw");
+        g.initializer.push(i8s("zw", &[2], &[0, 1]));
+    });
+    assert_eq!(refusal(&several, &FILE), "node `n_c` (Conv): its weights `w` have several zero points");
+    let wide = changed(|g| {
+        g.initializer.retain(|t| !["w", "zw"].contains(&t.name.as_str()));
+        g.initializer.extend([i32s("w", &[2, 3, 3, 3], &[1; 54]), i32s("zw", &[2], &[0, 0])]);
+    });
+    assert_eq!(refusal(&wide, &FILE), "node `n_c` (Conv): its weights `w` are i32; i8 and u8 are supported");
     let unquantised = changed(|g| g.node[4].input[0] = "x".into());
     assert!(refusal(&unquantised, &FILE).starts_with("node `n_c` (Conv): its input `x` is not quantised (help: "));
     let float_result = changed(|g| g.output[0].name = "c".into());

@@ -177,7 +177,7 @@ impl Machine {
         u64::from(self.array.columns) * u64::from(self.array.accumulator_bits.div_ceil(8))
     }
 
-    /// Accumulator vectors that fit into the whole buffer; each bank holds `accumulator_vectors() / banks`, rounded down.
+    /// Accumulator vectors that fit into one bank; vector v lies in bank `v / accumulator_vectors_per_bank()`.
     pub fn accumulator_vectors_per_bank(&self) -> u64 {
         self.accumulator.bank_bytes() / self.accumulator_vector_bytes()
     }

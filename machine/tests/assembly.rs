@@ -89,7 +89,7 @@ fn the_example_of_the_documentation_assembles() {
     let program = assembled(example);
     assert_eq!(program.instructions.len(), 3);
     assert_eq!(program.source, [0, 0, 0]);
-    assert_eq!(program.machine_yaml, "name: tiny\nclock_mhz: 500");
+    assert_eq!(program.machine_yaml, "name: tiny\nclocks: { core: 500 MHz }");
     assert!(Program::from_bytes(&program.to_bytes()) == Ok(program));
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Graph, NodeId};
 use crate::op::Op;
-use crate::tensor::TensorId;
+use crate::tensor::{Data, Distribution, Tensor, TensorId};
 
 /// Multiply-accumulates of the whole network.
 pub fn macs(graph: &Graph) -> u64 {
@@ -28,7 +28,7 @@ pub fn node_macs(graph: &Graph, node: NodeId) -> u64 {
 }
 
 /// Learnable parameters: weights and biases, batch norm scale and shift, constant operands of element-wise operators; without running
-/// means and variances. A constant that several nodes share counts once; one behind a Dequantize counts too.
+/// means and variances, and without a product's factors that are all the same (a scaled residual's belongs to the definition). A constant that several nodes share counts once; one behind a Dequantize counts too.
 pub fn parameters(graph: &Graph) -> u64 {
     let producers = graph.producers();
     let mut learnable = BTreeSet::new();
@@ -36,6 +36,7 @@ pub fn parameters(graph: &Graph) -> u64 {
         let operands: &[TensorId] = match node.op {
             Op::Conv(_) | Op::FullyConnected => node.inputs.get(1..).unwrap_or_default(),
             Op::BatchNorm { .. } => node.inputs.get(1..node.inputs.len().min(3)).unwrap_or_default(),
+            Op::Mul if node.inputs.iter().any(|&operand| is_one_value(graph.tensor(operand))) => &[],
             Op::Add | Op::Mul => &node.inputs,
             _ => &[],
         };
@@ -67,6 +68,18 @@ fn constant_behind(graph: &Graph, producers: &BTreeMap<TensorId, NodeId>, operan
         }
     }
     None
+}
+
+/// A constant vector of one repeated value.
+fn is_one_value(tensor: &Tensor) -> bool {
+    match &tensor.data {
+        Some(Data::Seeded { distribution: Distribution::Uniform { low, high } }) => low == high,
+        Some(Data::Stored(bytes)) => {
+            let elements = bytes.chunks_exact(tensor.dtype.bytes());
+            elements.len() > 1 && elements.clone().all(|element| bytes.starts_with(element))
+        }
+        _ => false,
+    }
 }
 
 fn product(shape: &[usize]) -> u64 {

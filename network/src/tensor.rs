@@ -74,6 +74,12 @@ impl Quant {
         if self.scale.len() == 1 { self.scale[0] } else { self.scale[c] }
     }
 
+    /// The zero point of all channels; `None` when they differ.
+    pub fn one_zero_point(&self) -> Option<i32> {
+        let (first, others) = self.zero_point.split_first()?;
+        others.iter().all(|other| other == first).then_some(*first)
+    }
+
     /// The zero point of channel `c`.
     pub fn zero_point_of(&self, c: usize) -> i32 {
         if self.zero_point.len() == 1 { self.zero_point[0] } else { self.zero_point[c] }

@@ -1,18 +1,31 @@
 //! The built-in networks: float, in the imported form, with seeded constants (their values are drawn on demand by [`crate::seed`]).
 //!
-//! One file a family, each a plain reading of its paper's table by the small `builder`; where variants exist the file says which. Weights are
+//! One file a family, each a plain reading of its paper's table by the small `builder`; where variants exist the file says which. Its
+//! entries state what the published definition amounts to. Weights are
 //! He-normal, batch norm statistics are drawn near those of trained networks, so that activations keep a sensible range
 //! from input to output; nothing here has been trained.
+
+use std::sync::LazyLock;
 
 use crate::graph::Graph;
 use crate::shape::ShapeError;
 
+mod alexnet;
 mod builder;
+mod densenet;
+mod inception;
+mod inception_resnet;
+mod inception_v2;
+mod inception_v3;
+mod inception_v4;
 mod lenet;
 mod mobilenet;
+mod nin;
 mod resnet;
+mod resnet_v2;
 mod squeezenet;
 mod vgg;
+mod xception;
 
 /// Square input images, and how much narrower than published the layers are.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +52,8 @@ pub struct Entry {
     pub variant: &'static str,
     /// `[c, h, w]` of the input.
     pub input: [usize; 3],
+    /// Side of a small square input with which [`build_scaled`] works, for tests.
+    pub small_input: usize,
     /// Multiply-accumulates of convolutions and fully connected layers, batch 1.
     pub macs: u64,
     /// Learnable parameters.
@@ -46,67 +61,30 @@ pub struct Entry {
     family: fn(&str, Scale) -> Result<Graph, ShapeError>,
 }
 
-/// All networks, in the order in which `systole zoo` lists them.
-const ENTRIES: &[Entry] = &[
-    Entry {
-        name: "lenet-5",
-        paper: "LeCun 1998, Gradient-Based Learning Applied to Document Recognition",
-        variant: "Caffe's: convolutions of 20 and 50 channels, max pooling, one ReLU",
-        input: [1, 28, 28],
-        macs: 2_293_000,
-        parameters: 431_080,
-        family: lenet::build,
-    },
-    Entry {
-        name: "vgg-d",
-        paper: "Simonyan 2014, Very Deep Convolutional Networks for Large-Scale Image Recognition",
-        variant: "column D (VGG-16)",
-        input: [3, 224, 224],
-        macs: 15_470_264_320,
-        parameters: 138_357_544,
-        family: vgg::build,
-    },
-    Entry {
-        name: "resnet-18",
-        paper: "He 2015, Deep Residual Learning for Image Recognition",
-        variant: "v1, projection shortcuts where the shape changes",
-        input: [3, 224, 224],
-        macs: 1_814_073_344,
-        parameters: 11_689_512,
-        family: resnet::build,
-    },
-    Entry {
-        name: "resnet-50",
-        paper: "He 2015, Deep Residual Learning for Image Recognition",
-        variant: "v1, stride in the first 1×1 of a bottleneck",
-        input: [3, 224, 224],
-        macs: 3_857_973_248,
-        parameters: 25_557_032,
-        family: resnet::build,
-    },
-    Entry {
-        name: "squeezenet-1.1",
-        paper: "Iandola 2016, SqueezeNet: AlexNet-level accuracy with 50x fewer parameters",
-        variant: "1.1, torchvision's form (first 3×3 unpadded, ceil-mode pooling)",
-        input: [3, 224, 224],
-        macs: 349_151_936,
-        parameters: 1_235_496,
-        family: squeezenet::build,
-    },
-    Entry {
-        name: "mobilenet-v1",
-        paper: "Howard 2017, MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
-        variant: "width 1.0, ReLU6",
-        input: [3, 224, 224],
-        macs: 568_740_352,
-        parameters: 4_231_976,
-        family: mobilenet::build,
-    },
-];
+/// All networks, family by family, in the order in which `systole zoo` lists them.
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    [
+        lenet::ENTRIES,
+        alexnet::ENTRIES,
+        nin::ENTRIES,
+        vgg::ENTRIES,
+        inception_v2::ENTRIES,
+        inception_v3::ENTRIES,
+        inception_v4::ENTRIES,
+        inception_resnet::ENTRIES,
+        xception::ENTRIES,
+        resnet::ENTRIES,
+        resnet_v2::ENTRIES,
+        densenet::ENTRIES,
+        squeezenet::ENTRIES,
+        mobilenet::ENTRIES,
+    ]
+    .concat()
+});
 
 /// Every network of the zoo.
 pub fn entries() -> &'static [Entry] {
-    ENTRIES
+    &ENTRIES
 }
 
 /// Their names.

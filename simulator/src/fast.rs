@@ -12,6 +12,7 @@ mod elementwise;
 mod footprint;
 mod gemm;
 mod hazard;
+pub mod mutant;
 mod pool;
 mod ports;
 mod simd;

@@ -11,7 +11,7 @@ use crate::problem::{Failure, Problem};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The text
+    /// Assembly (docs/assembly.md); `-` is standard input
     source: PathBuf,
     /// The program
     #[arg(short, long, value_name = "P.sysb")]
@@ -20,8 +20,10 @@ pub(super) struct Args {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
-    let text = files::read_text(&args.source)?;
-    let path = args.source.display().to_string();
+    let (text, path) = match args.source.to_str() {
+        Some("-") => (files::read_standard_input()?, "standard input".to_owned()),
+        _ => (files::read_text(&args.source)?, args.source.display().to_string()),
+    };
     let program = assemble(&text).map_err(|errors| {
         Failure::Input(errors.iter().map(|error| Problem::Rendered(error.render(&text, &path))).collect())
     })?;

@@ -20,7 +20,7 @@ pub(super) struct ModelArgs {
     #[arg(long, default_value = DEFAULT_MACHINE)]
     pub(super) hw: String,
     /// Images per run
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     batch: Option<usize>,
     /// Shape of an input, for example `data=1x3x299x299`
     #[arg(long = "shape", value_name = "NAME=DIMS", value_parser = parse_shape)]
@@ -28,7 +28,7 @@ pub(super) struct ModelArgs {
     /// Images to calibrate a float model with (default: 8 seeded ones)
     #[arg(long, value_name = "F.npz")]
     calibration: Option<PathBuf>,
-    /// Operators without an integer rule
+    /// What becomes of operators without an integer rule
     #[arg(long, value_enum, default_value_t = FloatIslands::Run, value_name = "HOW")]
     float_islands: FloatIslands,
     #[command(flatten)]
@@ -38,8 +38,8 @@ pub(super) struct ModelArgs {
 /// The seed.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct SeedArg {
-    /// Of weights and inputs that no file gives
-    #[arg(long, default_value_t = 0, value_name = "S")]
+    /// Seed of weights and inputs that no file gives
+    #[arg(long, default_value_t = 0, value_name = "S", allow_negative_numbers = true)]
     pub(super) seed: u64,
 }
 
@@ -90,7 +90,7 @@ pub(super) struct ReportArgs {
     /// Writes report.json and layers.csv there
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// What is printed
+    /// What is printed; `json` is report.json
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 }
@@ -100,7 +100,7 @@ pub(super) struct ReportArgs {
 pub(super) enum Format {
     /// For people
     Text,
-    /// report.json
+    /// For programs
     Json,
 }
 

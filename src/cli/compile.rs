@@ -21,7 +21,7 @@ const PROGRAM: &str = "program.sysb";
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// `zoo:NAME`, or a path
+    /// `zoo:NAME` (`systole zoo` lists them), or the path of an `.onnx` file
     #[arg(required_unless_present = "list_passes")]
     model: Option<String>,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// The program; with `--emit asm` the assembly, unless it ends in `.sysb`
     #[arg(short, long, value_name = "P.sysb")]
     output: Option<PathBuf>,
-    /// Prints a stage
+    /// Prints a stage of the compilation
     #[arg(long, value_enum, value_name = "STAGE")]
     emit: Option<Stage>,
     /// Prints the graph after this pass and ends
@@ -83,8 +83,24 @@ fn check_usage(args: &Args) -> Result<(), Failure> {
 }
 
 fn list_passes() -> String {
-    let lines = PASSES.iter().map(|pass| format!("{:<18} {}\n", pass.name, pass.doc));
-    lines.collect()
+    /// Columns of the names, and of the text beside them.
+    const COLUMNS: [usize; 2] = [18, 80];
+    let mut out = String::new();
+    for pass in PASSES {
+        let mut line = format!("{:<width$}", pass.name, width = COLUMNS[0]);
+        for word in pass.doc.split_whitespace() {
+            if line.chars().count() + 1 + word.chars().count() > COLUMNS[0] + 1 + COLUMNS[1] {
+                out += line.trim_end();
+                out.push('\n');
+                line = " ".repeat(COLUMNS[0]);
+            }
+            line.push(' ');
+            line += word;
+        }
+        out += &line;
+        out.push('\n');
+    }
+    out
 }
 
 fn stop_after(args: &Args, model: &str, pass: &str, console: &Console) -> Result<(), Failure> {

@@ -6,20 +6,23 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::problem::{Failure, Problem};
 
+/// Where help shows the flags of every verb: after the verb's own.
+const COMMON: &str = "Options of every command";
+
 /// Flags of every verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Ui {
     /// Threads of this computer to use (default: all)
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", help_heading = COMMON, allow_negative_numbers = true)]
     pub(super) threads: Option<usize>,
     /// No notes, no progress, no tables
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = COMMON, conflicts_with = "verbose")]
     quiet: bool,
-    /// Everything: all layers
-    #[arg(short, long, global = true)]
+    /// Everything: all layers, the whole machine
+    #[arg(short, long, global = true, help_heading = COMMON)]
     verbose: bool,
-    /// Colours
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    /// When to use colours
+    #[arg(long, global = true, help_heading = COMMON, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
 }
 

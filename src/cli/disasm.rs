@@ -12,7 +12,7 @@ use crate::problem::Failure;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The program
+    /// The program: what `systole compile` or `systole asm` wrote
     program: PathBuf,
     /// The text (default: standard output)
     #[arg(short, long, value_name = "F.s")]

@@ -1,7 +1,5 @@
 //! `systole estimate`: compile and time, no tensors.
 
-use std::collections::BTreeSet;
-
 use super::common::{BUILD_STEPS, Format, ModelArgs, ReportArgs, build};
 use super::console::Console;
 use super::outcome::halted;
@@ -13,13 +11,13 @@ use crate::report::{Report, text};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// `zoo:NAME`, or a path
+    /// `zoo:NAME` (`systole zoo` lists them), or the path of an `.onnx` file
     model: String,
     #[command(flatten)]
     model_args: ModelArgs,
     #[command(flatten)]
     report_args: ReportArgs,
-    /// Says why a layer is mapped as it is and what limits it
+    /// Says why a layer is mapped as it is and what limits it; a layer's name, or a node's
     #[arg(long, value_name = "LAYER")]
     explain: Option<String>,
 }
@@ -63,8 +61,9 @@ fn explain(report: &Report, name: &str, console: &Console) -> Result<(), Failure
         found = report.layers.iter().filter(|layer| layer.nodes.iter().any(|node| node == name)).collect();
     }
     if found.is_empty() {
-        let names: BTreeSet<&str> = report.layers.iter().map(|layer| layer.name.as_str()).collect();
-        let names: Vec<&str> = names.into_iter().collect();
+        let layers = report.layers.iter().map(|layer| layer.name.as_str());
+        let nodes = report.layers.iter().flat_map(|layer| layer.nodes.iter().map(String::as_str));
+        let names: Vec<&str> = layers.chain(nodes).collect();
         return Err(Problem::new(format!("there is no layer `{name}`")).help(did_you_mean(name, &names)).into());
     }
     found.into_iter().try_for_each(|layer| console.print(&text::explain(report, layer)))

@@ -18,20 +18,20 @@ use crate::{files, source};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// `zoo:NAME`, or a path
+    /// `zoo:NAME` (`systole zoo` lists them), or the path of an `.onnx` file
     model: String,
     #[command(flatten)]
     model_args: ModelArgs,
     /// Inputs: `.npz` by tensor name, or `.npy` for a single input (default: seeded)
     #[arg(long, value_name = "F")]
     input: Option<PathBuf>,
-    /// Writes the tensors
+    /// Where the tensors go
     #[arg(long, value_name = "F.npz")]
     output: PathBuf,
-    /// All tensors, not the outputs alone
+    /// Writes all tensors, not the outputs alone
     #[arg(long)]
     layers: bool,
-    /// The float network
+    /// Runs the float network, before quantisation
     #[arg(long)]
     float: bool,
 }
@@ -39,7 +39,7 @@ pub(super) struct Args {
 /// Runs the verb.
 pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
     let options = args.model_args.options()?;
-    files::check_writable(&args.output)?;
+    files::check_archive(&args.output)?;
     let arrays = if args.float { float(args, &options)? } else { integer(args, &options, console)? };
     tensors::write(&args.output, &arrays)?;
     console.note(&format!("{} tensors written to {}; seed {}", arrays.len(), args.output.display(), options.seed));

@@ -119,7 +119,7 @@ fn figures(machine: &Machine, derived: &Derived) -> String {
     line(
         "peak",
         format!(
-            "{:.3} TOPS, {} MACs a cycle at {} MHz",
+            "{:.3} TOPS (a MAC is two operations), {} MACs a cycle at {} MHz",
             derived.peak_tops,
             derived.peak_macs_per_cycle,
             machine.clock_hz as f64 / 1e6
@@ -134,16 +134,14 @@ fn figures(machine: &Machine, derived: &Derived) -> String {
     );
     for buffer in &derived.buffers {
         let text = format!(
-            "{} bytes = {} banks of {}, {} bytes a cycle, {} {} of {} bytes",
+            "{} bytes = {} banks of {}, {} bytes a cycle",
             grouped(buffer.capacity_bytes),
             buffer.banks,
             grouped(buffer.bank_bytes),
-            buffer.bytes_per_cycle,
-            grouped(buffer.units),
-            buffer.unit,
-            buffer.unit_bytes
+            grouped(buffer.bytes_per_cycle)
         );
         line(buffer.name, text);
+        line("", format!("{} {} of {} bytes", grouped(buffer.units), buffer.unit, grouped(buffer.unit_bytes)));
     }
     line("FPGA, about", format!("{} DSP, {} BRAM36", derived.fpga.dsp, derived.fpga.bram36));
     derived.fpga.assumption.split("; ").for_each(|each| line("", each.to_owned()));

@@ -19,7 +19,7 @@ use crate::{files, source};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The program
+    /// The program: what `systole compile` or `systole asm` wrote
     program: PathBuf,
     /// Inputs: `.npz` by tensor name, or `.npy` for a single input (default: seeded)
     #[arg(long, value_name = "F", conflicts_with = "timing_only")]
@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Writes the outputs
     #[arg(long, value_name = "F.npz", conflicts_with = "timing_only")]
     output: Option<PathBuf>,
-    /// No data
+    /// Time alone: no tensor is computed
     #[arg(long)]
     timing_only: bool,
     /// Which simulator
@@ -48,9 +48,15 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
         return Err(not_available("`--fst`"));
     }
     args.report_args.prepare()?;
-    args.output.as_deref().map_or(Ok(()), files::check_writable)?;
+    args.output.as_deref().map_or(Ok(()), files::check_archive)?;
     let place = args.program.display().to_string();
     let program = read_program(&args.program)?;
+    if program.machine_yaml.trim().is_empty() {
+        return Err(Problem::new("this program states no machine to run on")
+            .at(place)
+            .help("in assembly, the machine's YAML stands below `.machine` (docs/assembly.md)")
+            .into());
+    }
     let machine = source::parse_machine(&program.machine_yaml, &format!("{place} (its machine)"))?;
     let mut seconds = Seconds::default();
     let mut progress = console.progress(1);

@@ -23,7 +23,7 @@ use crate::tensors::{Port, value};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// `zoo:NAME`, or a path
+    /// `zoo:NAME` (`systole zoo` lists them), or the path of an `.onnx` file
     model: String,
     #[command(flatten)]
     model_args: ModelArgs,
@@ -73,6 +73,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
     let report = report(&subject, Some(verification.clone()), built.seconds);
     args.report_args.write(&report)?;
     args.report_args.print(&report, console)?;
+    if console.quiet && args.report_args.format == Format::Text {
+        console.print(&verdict(&verification))?;
+    }
     if args.layers && args.report_args.format == Format::Text {
         console.print(&tensor_table(&tensors, &verification))?;
     }
@@ -80,7 +83,20 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
     if let (Some(old), Some(path)) = (&baseline, &args.baseline) {
         problems.extend(baseline_problems(old, path, &report)?);
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::Check(problems)) }
+    if !problems.is_empty() {
+        return Err(Failure::Check(problems));
+    }
+    if let Some(path) = &args.baseline {
+        console.note(&format!("every cycle count is as in {}", path.display()));
+    }
+    Ok(())
+}
+
+/// What a quiet run says of the comparison; the report has its own line.
+fn verdict(verification: &Verification) -> String {
+    let words = if verification.bit_exact { "bit-exact" } else { "not bit-exact" };
+    let (elements, tensors) = (grouped(verification.elements), verification.tensors_compared);
+    format!("{words}: {elements} elements compared, tensors: {tensors}\n")
 }
 
 /// The inputs in the order of the program's tensor table, which need not be the graph's.
@@ -141,7 +157,26 @@ fn bad_baseline(path: &Path, cause: &str) -> Failure {
 fn baseline_problems(old: &serde_json::Value, path: &Path, report: &Report) -> Result<Vec<Problem>, Failure> {
     let changes = against_baseline(old, report).map_err(|cause| bad_baseline(path, &cause))?;
     let place = path.display().to_string();
-    Ok(changes.into_iter().map(|change| Problem::new(format!("cycles changed: {change}")).at(&place)).collect())
+    let cause = other_subject(old, report);
+    Ok(changes
+        .into_iter()
+        .map(|change| Problem::new(format!("cycles changed: {change}")).at(&place).because(&cause))
+        .collect())
+}
+
+/// Says so where the earlier report is of another network, machine or batch; empty otherwise.
+fn other_subject(old: &serde_json::Value, report: &Report) -> String {
+    let text = |pointer: &str| old.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
+    let batch = old.pointer("/model/batch").and_then(serde_json::Value::as_u64);
+    let before = (text("/model/name"), text("/hardware/name"), batch);
+    let now = (report.model.name.clone(), report.hardware.name.clone(), Some(report.model.batch));
+    if before == now {
+        return String::new();
+    }
+    let shown = |(model, machine, batch): (String, String, Option<u64>)| {
+        format!("{model} on {machine}, batch {}", batch.map_or("?".into(), |batch| batch.to_string()))
+    };
+    format!("that report is of {}; this run is of {}", shown(before), shown(now))
 }
 
 fn tensor_table(tensors: &[TensorResult], verification: &Verification) -> String {

@@ -22,7 +22,7 @@ pub fn render(report: &Report, all: bool) -> String {
 pub fn headline(report: &Report) -> String {
     let total = &report.total;
     let mut text = format!(
-        "\x1b[1m{} on {}: {}, {} inf/s\x1b[0m; array {:.1} % used",
+        "\x1b[1m{} on {}: {}, {} inf/s\x1b[0m; array at {:.1} % of its peak",
         report.model.name,
         report.hardware.name,
         duration(total.latency_ms),
@@ -43,7 +43,7 @@ pub fn headline(report: &Report) -> String {
 /// What most cycles of layers went to, in words, and their share in percent.
 fn main_cause(layers: &[Layer]) -> Option<(&'static str, f64)> {
     const CAUSES: [(&str, &str); 7] = [
-        ("compute", "goes to layers that keep the array busy"),
+        ("compute", "goes to layers that the array limits"),
         ("dram", "goes to layers that wait for DRAM"),
         ("vector", "goes to layers that the vector unit limits"),
         ("array", "goes to layers that wait for the array"),
@@ -214,13 +214,13 @@ fn duration(ms: f64) -> String {
     }
 }
 
-/// Three significant digits, without an exponent.
+/// Three significant digits, without an exponent; at most nine after the point.
 fn significant(value: f64) -> String {
     let digits = match value.abs() {
         value if value >= 100.0 => 0,
         value if value >= 10.0 => 1,
         value if value >= 1.0 || value == 0.0 => 2,
-        _ => 4,
+        value => (2.0 - value.log10().floor()).min(9.0) as usize,
     };
     format!("{value:.digits$}")
 }
@@ -290,6 +290,7 @@ mod tests {
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(5 << 20), "5.00 MiB");
         assert_eq!([0.0123, 2.413, 41.55, 415.4].map(significant), ["0.0123", "2.41", "41.5", "415"]);
+        assert_eq!([0.002293, 0.43108, 0.0].map(significant), ["0.00229", "0.431", "0.00"]);
         assert_eq!(duration(0.25), "250 us");
     }
 

@@ -1,8 +1,8 @@
-"""Cuts a quantised (QDQ) network into single operators that ONNX Runtime can be asked about one at a time.
+"""Cuts a quantised (QDQ or QOperator) network into single operators that ONNX Runtime can be asked about one at a time.
 
 Each activation QuantizeLinear of the file gives one case: that QuantizeLinear, the operator before it and the operator's
 DequantizeLinears, with the integer activations as graph inputs and the QuantizeLinear's output as the only output. A second
-output would stop ONNX Runtime's fusion and so test another kernel.
+output would stop ONNX Runtime's fusion and so test another kernel. A QLinear operator, or one on integers, is a case by itself.
 """
 from dataclasses import dataclass, field
 
@@ -22,6 +22,20 @@ FUSED = {
     "Concat": "QLinearConcat",
     "MaxPool": "MaxPool",
 }
+# QOperator nodes that are cases, and what they are called in tables; their output's type is that of the input at this position.
+QLINEAR = {
+    "QLinearConv": ("Conv", 7),
+    "QGemm": ("Gemm", 8),
+    "QLinearMatMul": ("MatMul", 7),
+    "QLinearGlobalAveragePool": ("GlobalAveragePool", 4),
+    "QLinearAveragePool": ("AveragePool", 4),
+    "QLinearAdd": ("Add", 7),
+    "QLinearMul": ("Mul", 7),
+    "QLinearConcat": ("Concat", 1),
+    "QLinearSoftmax": ("Softmax", 4),
+    "MaxPool": ("MaxPool", 0),
+}
+MOVES = ("MaxPool", "Reshape", "Flatten", "Identity")
 # Where ONNX Runtime is no oracle: its two modes disagree (AveragePool), its fused kernel is off (Add), or the operator is
 # computed in float by a library's own order of operations. At most 1 apart, and the count is recorded.
 INEXACT = ("AveragePool", "Add", "BatchNormalization", "Softmax")
@@ -44,7 +58,7 @@ class Case:
 
 
 class Network:
-    """A QDQ file: its cases in order, and its integer inputs."""
+    """A quantised file: its cases in order, and its integer inputs."""
 
     def __init__(self, path):
         self.model = onnx.load(path)
@@ -56,7 +70,22 @@ class Network:
         self.input_name = next(i.name for i in graph.input if i.name not in self.constants)
         quantisers = [n for n in self.sorted_nodes() if n.op_type == "QuantizeLinear"]
         self.input_quantiser = next(q for q in quantisers if q.input[0] == self.input_name)
+        for node in self.sorted_nodes():
+            if node.op_type in QLINEAR:
+                self.type_of(node, QLINEAR[node.op_type][1])
+            elif node.op_type in MOVES:
+                self.type_of(node, 0)
         self.cases = [self.cut(q) for q in quantisers if q.input[0] in self.producers]
+        self.cases += [self.cut_integer(n) for n in self.sorted_nodes()
+                       if n.op_type in QLINEAR and n.output[0] in self.types]
+
+    def type_of(self, node, position):
+        """The element type of a node's output, where it is an integer tensor."""
+        source = node.input[position]
+        if source in self.constants:
+            self.types[node.output[0]] = self.constants[source].data_type
+        elif source in self.types:
+            self.types[node.output[0]] = self.types[source]
 
     def sorted_nodes(self):
         """The file's nodes are sorted already, except that quantisers may stand at the end: sort them anyway."""
@@ -94,6 +123,14 @@ class Network:
         model = self.single([*nodes, node, quantiser], inputs, quantiser.output[0], constants)
         return Case(node.op_type, node.name or node.output[0], inputs, quantiser.output[0], node, model, constants,
                     dequantisers, quantiser)
+
+    def cut_integer(self, node):
+        """The case of a node that takes and makes integers."""
+        inputs = [n for n in dict.fromkeys(node.input) if n and n not in self.constants]
+        constants = {n: self.constants[n] for n in node.input if n in self.constants}
+        model = self.single([node], inputs, node.output[0], constants)
+        op = QLINEAR[node.op_type][0]
+        return Case(op, node.name or node.output[0], inputs, node.output[0], node, model, constants)
 
     def single(self, nodes, inputs, output, constants):
         value = lambda name: helper.make_tensor_value_info(name, self.types[name], None)

@@ -105,7 +105,7 @@ def compare(network, tensors, work):
             problems.append(f"{case.op} {case.name}: golden has no tensor {missing[0]}")
             continue
         optimised = None
-        if case.op in FUSED and case.op not in kernels:
+        if case.op in FUSED and case.op not in kernels:  # a QLinear operator must have stayed one, too
             optimised = os.path.join(work, "optimised.onnx")
         theirs, ours = ask(case, tensors, optimised), tensors[case.output]
         if optimised:

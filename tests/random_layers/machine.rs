@@ -6,8 +6,11 @@ use crate::dice::Dice;
 
 /// Any machine that the engines run, often too small for the network.
 pub(crate) fn machine(dice: &mut Dice) -> Machine {
-    let (rows, columns) =
-        if dice.chance(70) { (dice.between(1, 9), dice.between(1, 9)) } else { (dice.between(1, 40), dice.between(1, 40)) };
+    let (rows, columns) = if dice.chance(70) {
+        (dice.between(1, 9), dice.between(1, 9))
+    } else {
+        (dice.between(1, 40), dice.between(1, 40))
+    };
     let buffer = |dice: &mut Dice, capacity: usize| {
         let banks = dice.pick(&[1, 1, 2, 3, 4, 8, 16]);
         Buffer {

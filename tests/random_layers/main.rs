@@ -15,12 +15,15 @@ use rayon::prelude::*;
 use run::{Verdict, run_case};
 
 /// What a run of the default size must have met.
-const EXPECTED_HITS: [&str; 22] = [
+const EXPECTED_HITS: [&str; 25] = [
     "dense convolution",
     "depthwise convolution",
     "grouped convolution",
     "dilation",
     "asymmetric padding",
+    "weights u8",
+    "weights i8 around 0",
+    "weights i8 with a zero point",
     "bias near overflow",
     "fully connected",
     "average pooling",

@@ -125,13 +125,21 @@ impl Network {
         let count: usize = shape.iter().product();
         let bytes = self.dice.bytes(count);
         let channels = shape[0];
+        let dtype = self.dice.pick(&[DType::I8, DType::I8, DType::U8]);
+        let (low, high) = dtype.range().expect("a weight type");
+        let zero = if self.dice.chance(50) { 0 } else { low + self.dice.below((high - low) as usize + 1) as i32 };
+        self.hits.push(match (dtype, zero) {
+            (DType::U8, _) => "weights u8",
+            (_, 0) => "weights i8 around 0",
+            _ => "weights i8 with a zero point",
+        });
         let quant = if self.dice.chance(70) {
             let scale = (0..channels).map(|_| self.dice.real(0.001, 0.02)).collect();
-            Quant { scale, zero_point: vec![0; channels], axis: Some(0) }
+            Quant { scale, zero_point: vec![zero; channels], axis: Some(0) }
         } else {
-            Quant::per_tensor(self.dice.real(0.001, 0.02), 0)
+            Quant::per_tensor(self.dice.real(0.001, 0.02), zero)
         };
-        self.constant(format!("{name}_weight"), shape, DType::I8, Some(quant), Data::Stored(bytes.into()))
+        self.constant(format!("{name}_weight"), shape, dtype, Some(quant), Data::Stored(bytes.into()))
     }
 
     fn with_bias(&mut self, name: &str, input: TensorId, weights: TensorId, channels: usize) -> Vec<TensorId> {
@@ -148,7 +156,7 @@ impl Network {
         let sx = self.graph.tensor(input).quant.as_ref().map_or(1.0, |q| q.scale[0]);
         let quant = self.graph.tensor(weights).quant.clone().map(|w| Quant {
             scale: w.scale.iter().map(|s| s * sx).collect(),
-            zero_point: w.zero_point.clone(),
+            zero_point: vec![0; w.zero_point.len()],
             axis: w.axis,
         });
         let data = Data::Stored(bytes_of_i32(&values));

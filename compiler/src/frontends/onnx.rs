@@ -1,8 +1,8 @@
-//! ONNX files: QDQ-quantised and float networks of the operators in [`supported_operators`], opsets 7 to 21.
+//! ONNX files: quantised (QDQ or QOperator) and float networks of the operators in [`supported_operators`], opsets 7 to 21.
 //!
 //! The result is the imported form: shapes all known, Q/DQ explicit, per-channel operands as `[c]` constants in second place, weights
 //! as `[n_out, k]`. Whatever is not understood exactly is an error that names it; nothing is guessed. Not modelled: training,
-//! control flow, sequences, QLinear operators, shapes that depend on data.
+//! control flow, sequences, operators that leave their scales to float nodes (ConvInteger), shapes that depend on data.
 
 mod attributes;
 mod constants;

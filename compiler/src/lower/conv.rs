@@ -31,6 +31,8 @@ pub struct Conv<'a> {
     pub params: u64,
     /// Input type and zero point.
     pub input_type: (DType, i32),
+    /// Weight type and zero point.
+    pub weight_type: (DType, i32),
     /// Output type and zero point.
     pub output_type: (DType, i32),
     /// Clamp.
@@ -189,9 +191,9 @@ impl Conv<'_> {
             },
             Operation::ArrayQuant {
                 zero_activation: signed(self.input_type.1)?,
-                zero_weight: signed(0)?,
+                zero_weight: signed(self.weight_type.1)?,
                 signed_activation: Flag(self.input_type.0 == DType::I8),
-                signed_weight: Flag(true),
+                signed_weight: Flag(self.weight_type.0 == DType::I8),
             },
         ];
         let activation = input.buffer + input.offset as u64 + skipped as u64 * row_pitch;

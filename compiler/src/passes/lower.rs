@@ -153,7 +153,7 @@ impl<'a> Lowering<'a> {
         Ok(vec![x, w, out])
     }
 
-    /// i8 weights from i8 behind a Dequantize, or from f32.
+    /// i8 or u8 weights from those behind a Dequantize; i8 from f32.
     fn weights(&mut self, id: TensorId, reader: NodeId) -> Result<TensorId> {
         if let Some(&made) = self.weights.get(&id) {
             return Ok(made);
@@ -162,15 +162,19 @@ impl<'a> Lowering<'a> {
         let stored = constants::behind_dequantize(self.source, &self.producers, id);
         let tensor = self.source.tensor(stored.unwrap_or(id));
         let quant = match stored {
-            Some(_) if tensor.dtype != DType::I8 => {
+            Some(_) if tensor.dtype.range().is_none() => {
                 let message =
-                    format!("its weights `{}` are {}; only i8 is supported", tensor.name, tensor.dtype.name());
+                    format!("its weights `{}` are {}; i8 and u8 are supported", tensor.name, tensor.dtype.name());
                 return Err(unsupported(message));
             }
             Some(_) => {
                 let quant = tensor.quant.clone().unwrap_or_else(|| Quant::per_tensor(1.0, 0));
                 if quant.axis.is_some_and(|axis| axis != 0) {
                     let message = format!("its weights `{}` are not scaled by output channel", tensor.name);
+                    return Err(unsupported(message));
+                }
+                if quant.one_zero_point().is_none() {
+                    let message = format!("its weights `{}` have several zero points", tensor.name);
                     return Err(unsupported(message));
                 }
                 quant
@@ -182,7 +186,8 @@ impl<'a> Lowering<'a> {
         };
         let data = if stored.is_some() { tensor.data.clone() } else { Some(Data::Unknown) };
         let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
-        let out = self.tensor(&name, shape, DType::I8, Some(quant), data);
+        let dtype = if stored.is_some() { tensor.dtype } else { DType::I8 };
+        let out = self.tensor(&name, shape, dtype, Some(quant), data);
         if stored.is_none() {
             self.jobs.push(Job::Weights { source: id, out });
         }

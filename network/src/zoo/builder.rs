@@ -24,16 +24,25 @@ pub(super) type Layer = Result<TensorId, ShapeError>;
 #[derive(Clone, Copy)]
 pub(super) struct ConvLayer {
     channels: usize,
-    kernel: usize,
+    /// `[kh, kw]`.
+    kernel: [usize; 2],
     stride: usize,
-    pad: usize,
+    /// `[above and below, left and right]`.
+    pad: [usize; 2],
     groups: usize,
     bias: bool,
+    /// Of the weights, times their He deviation.
+    gain: f32,
 }
 
 /// A convolution to `channels` channels with a `kernel` × `kernel` window.
 pub(super) fn conv(channels: usize, kernel: usize) -> ConvLayer {
-    ConvLayer { channels, kernel, stride: 1, pad: 0, groups: 1, bias: true }
+    conv_rect(channels, [kernel; 2])
+}
+
+/// A convolution to `channels` channels with a window of `[kh, kw]`.
+pub(super) fn conv_rect(channels: usize, kernel: [usize; 2]) -> ConvLayer {
+    ConvLayer { channels, kernel, stride: 1, pad: [0; 2], groups: 1, bias: true, gain: 1.0 }
 }
 
 impl ConvLayer {
@@ -42,11 +51,20 @@ impl ConvLayer {
     }
 
     pub(super) fn pad(self, pad: usize) -> Self {
-        ConvLayer { pad, ..self }
+        ConvLayer { pad: [pad; 2], ..self }
+    }
+
+    /// Padding that keeps the image's size at stride 1, for odd windows.
+    pub(super) fn same(self) -> Self {
+        ConvLayer { pad: self.kernel.map(|k| k / 2), ..self }
     }
 
     pub(super) fn groups(self, groups: usize) -> Self {
         ConvLayer { groups, ..self }
+    }
+
+    pub(super) fn gain(self, gain: f32) -> Self {
+        ConvLayer { gain, ..self }
     }
 
     pub(super) fn no_bias(self) -> Self {
@@ -54,7 +72,12 @@ impl ConvLayer {
     }
 }
 
-/// A square pooling window, the same pad on all sides.
+/// [`pool`] in ceil mode.
+pub(super) fn ceil_pool(kernel: usize, stride: usize, pad: usize) -> Pool {
+    Pool { ceil_mode: true, ..pool(kernel, stride, pad) }
+}
+
+/// A square pooling window, the same pad on all sides, averages over what is there.
 pub(super) fn pool(kernel: usize, stride: usize, pad: usize) -> Pool {
     Pool { kernel: [kernel; 2], stride: [stride; 2], pads: [pad; 4], ceil_mode: false, count_include_pad: false }
 }
@@ -85,16 +108,41 @@ impl Builder {
     }
 
     pub(super) fn conv(&mut self, name: &str, x: TensorId, layer: ConvLayer) -> Layer {
-        let ConvLayer { channels, kernel, stride, pad, groups, bias } = layer;
-        let weights = vec![channels, self.channels(x) / groups, kernel, kernel];
-        let inputs = self.weighted(name, x, weights, bias);
-        let [kernel, stride] = [[kernel; 2], [stride; 2]];
-        self.node(name, Op::Conv(Conv { kernel, stride, dilation: [1; 2], pads: [pad; 4], groups }), inputs)
+        let ConvLayer { channels, kernel, stride, pad, groups, bias, gain } = layer;
+        let weights = vec![channels, self.channels(x) / groups, kernel[0], kernel[1]];
+        let inputs = self.weighted(name, x, weights, bias, gain);
+        let pads = [pad[0], pad[1], pad[0], pad[1]];
+        self.node(name, Op::Conv(Conv { kernel, stride: [stride; 2], dilation: [1; 2], pads, groups }), inputs)
+    }
+
+    /// Convolution without bias, then batch norm.
+    pub(super) fn conv_bn(&mut self, name: &str, x: TensorId, layer: ConvLayer, gain: f32) -> Layer {
+        let x = self.conv(name, x, layer.no_bias())?;
+        self.batch_norm(name, x, gain)
+    }
+
+    /// Convolution without bias, batch norm, ReLU.
+    pub(super) fn conv_bn_relu(&mut self, name: &str, x: TensorId, layer: ConvLayer, gain: f32) -> Layer {
+        let x = self.conv_bn(name, x, layer, gain)?;
+        self.relu(name, x)
+    }
+
+    /// Convolution with bias, ReLU.
+    pub(super) fn conv_relu(&mut self, name: &str, x: TensorId, layer: ConvLayer) -> Layer {
+        let x = self.conv(name, x, layer)?;
+        self.relu(name, x)
     }
 
     pub(super) fn fully_connected(&mut self, name: &str, x: TensorId, outputs: usize) -> Layer {
-        let inputs = self.weighted(name, x, vec![outputs, self.channels(x)], true);
+        let inputs = self.weighted(name, x, vec![outputs, self.channels(x)], true, 1.0);
         self.node(name, Op::FullyConnected, inputs)
+    }
+
+    /// Fully connected without bias, then batch norm.
+    pub(super) fn fully_connected_bn(&mut self, name: &str, x: TensorId, outputs: usize, gain: f32) -> Layer {
+        let inputs = self.weighted(name, x, vec![outputs, self.channels(x)], false, 1.0);
+        let x = self.node(name, Op::FullyConnected, inputs)?;
+        self.batch_norm(name, x, gain)
     }
 
     /// Batch norm of the layer `of`. `gain` multiplies its scales: below 1 on the last one of a residual branch, so that sums over many
@@ -122,6 +170,10 @@ impl Builder {
         self.node(name, Op::MaxPool(pool), vec![x])
     }
 
+    pub(super) fn average_pool(&mut self, name: &str, x: TensorId, pool: Pool) -> Layer {
+        self.node(name, Op::AveragePool(pool), vec![x])
+    }
+
     pub(super) fn global_average_pool(&mut self, name: &str, x: TensorId) -> Layer {
         self.node(name, Op::GlobalAveragePool, vec![x])
     }
@@ -134,6 +186,13 @@ impl Builder {
         self.node(name, Op::Add, vec![a, b])
     }
 
+    /// All channels times a factor of the definition, which nobody learns.
+    pub(super) fn scale(&mut self, name: &str, x: TensorId, factor: f32) -> Layer {
+        let fixed = Distribution::Uniform { low: factor, high: factor };
+        let factors = self.tensor(&format!("{name}_factor"), vec![self.channels(x)], Some(fixed));
+        self.node(name, Op::Mul, vec![x, factors])
+    }
+
     pub(super) fn concat(&mut self, name: &str, inputs: &[TensorId]) -> Layer {
         self.node(name, Op::Concat, inputs.to_vec())
     }
@@ -142,10 +201,18 @@ impl Builder {
         self.node(name, Op::Softmax, vec![x])
     }
 
-    /// x, He-normal weights of that shape, and a bias.
-    fn weighted(&mut self, name: &str, x: TensorId, shape: Vec<usize>, bias: bool) -> Vec<TensorId> {
+    /// The usual end: global average, one fully connected layer to the classes, softmax.
+    pub(super) fn classify(&mut self, x: TensorId, classes: usize) -> Layer {
+        let x = self.global_average_pool("pool", x)?;
+        let x = self.flatten("flatten", x)?;
+        let x = self.fully_connected("fc", x, classes)?;
+        self.softmax("prob", x)
+    }
+
+    /// x, He-normal weights of that shape times the gain, and a bias.
+    fn weighted(&mut self, name: &str, x: TensorId, shape: Vec<usize>, bias: bool, gain: f32) -> Vec<TensorId> {
         let (channels, fan_in) = (shape[0], shape[1..].iter().product::<usize>());
-        let std = (2.0 / fan_in as f32).sqrt();
+        let std = gain * (2.0 / fan_in as f32).sqrt();
         let weights = self.tensor(&format!("{name}_weight"), shape, Some(Distribution::Normal { std }));
         let mut inputs = vec![x, weights];
         if bias {

@@ -1,11 +1,22 @@
 //! LeNet-5 (LeCun 1998) in the variant of Caffe's MNIST example: no activation after the convolutions, max pooling, one ReLU.
 
-use super::Scale;
 use super::builder::{Builder, conv, pool};
+use super::{Entry, Scale};
 use crate::graph::Graph;
 use crate::shape::ShapeError;
 
-pub(super) fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    name: "lenet-5",
+    paper: "LeCun 1998, Gradient-Based Learning Applied to Document Recognition",
+    variant: "Caffe's: convolutions of 20 and 50 channels, max pooling, one ReLU",
+    input: [1, 28, 28],
+    small_input: 28,
+    macs: 2_293_000,
+    parameters: 431_080,
+    family: build,
+}];
+
+fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
     let (mut b, input) = Builder::new(name, [1, scale.input_size, scale.input_size]);
     let x = b.conv("conv1", input, conv(scale.width(20), 5))?;
     let x = b.max_pool("pool1", x, pool(2, 2, 0))?;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use systole_machine::isa::{Unit, UnitMask};
 
 use super::dma::Channel;
+use super::mutant::{Mutant, on};
 use crate::contract::{Stall, UnitCycles};
 
 #[derive(Clone, Copy, Default)]
@@ -34,7 +35,9 @@ pub(super) struct Account {
 /// over waits for a port.
 fn spread(waits: &mut [u64; 6], from: u64, given: [Option<u64>; 4], to: u64) {
     let mut cursor = from;
-    for (unit, time) in given.iter().enumerate() {
+    for k in 0..4 {
+        let unit = if on(Mutant::StallOrder) { 3 - k } else { k };
+        let time = given[unit];
         let until = time.unwrap_or(0).min(to);
         if until > cursor {
             waits[unit] += until - cursor;
@@ -47,7 +50,9 @@ fn spread(waits: &mut [u64; 6], from: u64, given: [Option<u64>; 4], to: u64) {
 impl Account {
     /// An instruction was fetched.
     pub(super) fn fetched(&mut self, now: u64) {
-        self.total = self.total.max(now + 1);
+        if !on(Mutant::TotalWithoutFetch) {
+            self.total = self.total.max(now + 1);
+        }
     }
 
     /// An instruction starts at `now` that could have done so from `ready` on, as far as fetch is concerned. Only where no earlier
@@ -60,6 +65,9 @@ impl Account {
     /// The end of an instruction is known; in order of the unit. Returns the end after retirement in order.
     pub(super) fn ended(&mut self, unit: Unit, start: u64, own_end: u64) -> u64 {
         let unit = &mut self.units[unit as usize];
+        if on(Mutant::RetireOutOfOrder) {
+            unit.end = unit.end.min(own_end);
+        }
         let end = own_end.max(unit.end);
         unit.under_way += end - start.max(unit.end);
         unit.end = end;
@@ -107,8 +115,9 @@ impl Account {
         let mut busy = counted.under_way;
         if matches!(unit, Unit::Load | Unit::Store) {
             busy = counted.moving;
-            stalls[Stall::Port as usize] += counted.refused;
-            stalls[Stall::Dram as usize] += counted.under_way - counted.moving - counted.refused;
+            let refused = if on(Mutant::RefusalIsMemory) { 0 } else { counted.refused };
+            stalls[Stall::Port as usize] += refused;
+            stalls[Stall::Dram as usize] += counted.under_way - counted.moving - refused;
         }
         UnitCycles { busy, idle: self.total - busy - stalls.iter().sum::<u64>(), stalls }
     }

@@ -5,12 +5,13 @@
 use systole_machine::isa::Unit;
 
 use super::dma::{Bursts, StoreChannel};
+use super::mutant::{Mutant, on};
 use super::timeline::{NEVER, Timeline};
 use super::work::Work;
 
 impl Timeline<'_> {
     fn outstanding_limit(&self) -> usize {
-        self.machine.outstanding_bursts as usize
+        self.machine.outstanding_bursts as usize + usize::from(on(Mutant::OneMoreOutstanding))
     }
 
     /// T-8: the write is decided before the request.
@@ -59,7 +60,7 @@ impl Timeline<'_> {
         load.next_request = now + 1;
         if burst.last {
             load.channel.current = None;
-            self.units[Unit::Load as usize].release = now + 1;
+            self.units[Unit::Load as usize].release = now + 1 + u64::from(on(Mutant::LoadReleaseLate));
         }
     }
 
@@ -184,7 +185,7 @@ impl Timeline<'_> {
         self.ports.hold(burst.banks(), Unit::Store, channel.move_end);
         self.account.moved(Unit::Store, channel, now, burst.cycles);
         if burst.last {
-            self.units[Unit::Store as usize].release = channel.move_end;
+            self.units[Unit::Store as usize].release = channel.move_end + u64::from(on(Mutant::StoreReleaseLate));
             channel.current = None;
         }
     }

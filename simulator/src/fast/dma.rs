@@ -8,6 +8,7 @@ use std::ops::Range;
 use systole_machine::spec::{Dram, Machine};
 
 use super::footprint::Memory;
+use super::mutant::{Mutant, on};
 use super::ports::Ports;
 use super::work::Transfer;
 
@@ -47,15 +48,16 @@ impl Bus {
     /// Requests a burst at a cycle; the cycle at which it arrives or is done.
     pub(super) fn request(&mut self, now: u64) -> u64 {
         if self.ideal {
-            return now + 1;
+            return now + 1 + u64::from(on(Mutant::IdealLater));
         }
-        let start = if self.free.0 >= now { self.free } else { (now, 0) };
+        let start = if self.free.0 >= now && !on(Mutant::BusAlwaysFree) { self.free } else { (now, 0) };
         let (mut whole, mut part) = (start.0 + self.duration.0, start.1 + self.duration.1);
         if part >= self.denominator {
             (whole, part) = (whole + 1, part - self.denominator);
         }
         self.free = (whole, part);
-        whole + u64::from(part > 0) + self.latency
+        let partial = part > 0 && !on(Mutant::BusRoundsDown);
+        whole + u64::from(partial) + self.latency + u64::from(on(Mutant::LatencyLonger))
     }
 }
 
@@ -119,11 +121,15 @@ impl Bursts {
 
     /// The next burst. Must not be called after the last one.
     pub(super) fn next(&mut self, ports: &Ports) -> Burst {
-        let piece = self.burst_bytes - (self.dram + self.offset) % self.burst_bytes;
+        let aligned = if on(Mutant::BurstUnaligned) { self.offset } else { self.dram + self.offset };
+        let piece = self.burst_bytes - aligned % self.burst_bytes;
         let bytes = piece.min(self.transfer.row_bytes - self.offset);
         let first = self.buffer + self.offset;
         let banks = self.banks(first, first + bytes, ports);
-        let cycles = if bytes == self.burst_bytes { self.whole_cycles } else { bytes.div_ceil(self.port_bytes) };
+        let mut cycles = if bytes == self.burst_bytes { self.whole_cycles } else { bytes.div_ceil(self.port_bytes) };
+        if on(Mutant::WriteRoundsDown) {
+            cycles = (bytes / self.port_bytes).max(1);
+        }
         self.offset += bytes;
         let last = self.offset == self.transfer.row_bytes && self.next_row();
         Burst { cycles, banks, last }

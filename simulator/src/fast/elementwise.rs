@@ -3,6 +3,7 @@
 //! One row of the output at a time, as plain loops that a compiler turns into vector code. Each `f32` operation rounds once, in the order
 //! of the rule; nothing is contracted.
 
+use super::mutant::{Mutant, on};
 use super::work::{VectorKind, VectorWork};
 
 /// How an operand's byte becomes an integer minus its zero point.
@@ -15,7 +16,11 @@ pub(super) struct Reader {
 impl Reader {
     #[inline(always)]
     pub(super) fn new(signed: bool, zero: i32) -> Self {
-        if signed { Reader { flip: 0x80, minus: zero + 128 } } else { Reader { flip: 0, minus: zero } }
+        if signed {
+            Reader { flip: 0x80, minus: zero + 128 - i32::from(on(Mutant::SignedZeroOff)) }
+        } else {
+            Reader { flip: 0, minus: zero }
+        }
     }
 
     #[inline(always)]
@@ -43,11 +48,15 @@ impl Writer {
         // Zero point and clamp have 16 bits: beyond ±2^18 they decide alone, and adding 1.5·2^23 rounds to an integer, ties to even.
         const LIMIT: f32 = 262_144.0;
         const SHIFT: f32 = 12_582_912.0;
-        let v = if v.is_nan() { 0.0 } else { v };
+        let v = if v.is_nan() { if on(Mutant::NanIsLarge) { LIMIT } else { 0.0 } } else { v };
         let v = if v > LIMIT { LIMIT } else { v };
         let v = if v < -LIMIT { -LIMIT } else { v };
-        let rounded = (v + SHIFT).to_bits() as i32 - SHIFT.to_bits() as i32;
-        (rounded + self.zero).max(self.low).min(self.high) as u8
+        let mut rounded = (v + SHIFT).to_bits() as i32 - SHIFT.to_bits() as i32;
+        if on(Mutant::HalfUp) {
+            rounded = (v + 0.5).floor() as i32;
+        }
+        let high = if on(Mutant::NoUpperClamp) { i32::MAX } else { self.high };
+        (rounded + self.zero).max(self.low).min(high) as u8
     }
 
     /// Clamps an integer.
@@ -100,7 +109,10 @@ pub(super) fn requant(
             let sums = &accumulator[(pixel + block * pixels) * columns..][..out.len()];
             let (bias, scale) = (&params.first[first..][..out.len()], &params.second[first..][..out.len()]);
             for (((out, sum), bias), scale) in out.iter_mut().zip(sums).zip(bias).zip(scale) {
-                let acc = sum.wrapping_add(*bias as i32);
+                let mut acc = sum.wrapping_add(*bias as i32);
+                if on(Mutant::BiasSaturates) {
+                    acc = sum.saturating_add(*bias as i32);
+                }
                 *out = writer.write(acc as f32 * f32::from_bits(*scale));
             }
         }
@@ -150,12 +162,18 @@ impl Pair {
     #[inline(always)]
     fn add(&self, a: i32, b: i32) -> u8 {
         let v = a as f32 * self.scale_a + b as f32 * self.scale_b;
+        if on(Mutant::AddByReciprocal) {
+            return self.writer.write(v * (1.0 / self.scale_out));
+        }
         self.writer.write(v / self.scale_out)
     }
 
     #[inline(always)]
     fn mul(&self, a: i32, b: i32) -> u8 {
         let v = a.wrapping_mul(b) as f32 * self.product;
+        if on(Mutant::MulZeroAfter) {
+            return self.writer.write(v);
+        }
         Writer { zero: 0, ..self.writer }.write(v + self.writer.zero as f32)
     }
 }
@@ -198,6 +216,10 @@ fn channel(work: &VectorWork, a: &[u8], params: &Params, out: &mut [u8]) {
 fn rescale(work: &VectorWork, a: &[u8], out: &mut [u8]) {
     let (writer, read) = (Writer::new(work), Reader::new(work.signed_a, work.zero_a));
     for (out, a) in out.iter_mut().zip(a) {
+        if on(Mutant::RescaleByQuotient) {
+            *out = writer.write(read.read(*a) as f32 * (work.scale_a / work.scale_out));
+            continue;
+        }
         *out = writer.write(read.read(*a) as f32 * work.scale_a / work.scale_out);
     }
 }
@@ -210,7 +232,10 @@ fn softmax(work: &VectorWork, a: &[u8], out: &mut [u8]) {
     // The same few values many times: one exponential for each distance.
     let table: Vec<f32> = (0..256).map(|distance| exp2p(-(distance as f32 * work.scale_a))).collect();
     let exponential = |byte: &u8| table[(largest - read.read(*byte)) as usize & 0xff];
-    let sum = a.iter().fold(0.0, |sum: f32, byte| sum + exponential(byte));
+    let mut sum = a.iter().fold(0.0, |sum: f32, byte| sum + exponential(byte));
+    if on(Mutant::SoftmaxSumBackwards) {
+        sum = a.iter().rev().fold(0.0, |sum: f32, byte| sum + exponential(byte));
+    }
     for (out, byte) in out.iter_mut().zip(a) {
         *out = writer.write(exponential(byte) / sum / work.scale_out);
     }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
+use super::mutant::{Mutant, on};
 use super::simd::{Decode, Level, TILE_COLUMNS, TILE_ROWS, Tile, interleave, with_level};
 use super::work::Convolution;
 
@@ -79,7 +80,7 @@ impl Gemm {
         let weights = Weights { rows: array.0, bytes: &weight[run.weight as usize..] };
         let sums = run.blocks as usize * plan.pixels * plan.columns;
         let sums = &mut accumulator[run.accumulator as usize * plan.columns..][..sums];
-        let mut add = run.accumulate;
+        let mut add = run.accumulate && !on(Mutant::AccumulateIgnored);
         for activations in passes(run.signed_activation, run.zero_activation) {
             for decode in passes(run.signed_weight, run.zero_weight) {
                 plan.pack_weights(&weights, decode, &mut self.panels);
@@ -97,7 +98,7 @@ fn passes(signed: bool, zero: i32) -> impl Iterator<Item = Decode> {
     let inside = zero.clamp(low, high);
     let whole = Decode { keep: 0xff, flip, minus: (inside + offset) as i16 };
     let rest = Decode { keep: 0, flip: 0, minus: (zero - inside) as i16 };
-    [Some(whole), (rest.minus != 0).then_some(rest)].into_iter().flatten()
+    [Some(whole), (rest.minus != 0 && !on(Mutant::LargeZeroPointCut)).then_some(rest)].into_iter().flatten()
 }
 
 impl Plan<'_> {
@@ -230,7 +231,8 @@ impl Plan<'_> {
             let (y, x) = (pixel as u64 / run.width_out, pixel as u64 % run.width_out);
             let line = (run.kernel_w * run.channels) as usize;
             for (ky, out) in row[..self.depth].chunks_exact_mut(line).enumerate() {
-                let Some(iy) = inside(y * run.stride_h + ky as u64 * run.dilation_h, run.pad_top, run.height) else {
+                let dilation = if on(Mutant::DilationIgnored) { 1 } else { run.dilation_h };
+                let Some(iy) = inside(y * run.stride_h + ky as u64 * dilation, run.pad_top, run.height) else {
                     out.fill(0);
                     continue;
                 };

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use systole_machine::spec::Machine;
 
 use super::footprint::{Memory, footprint};
+use super::mutant::{Mutant, on};
 use super::work::{Step, Work};
 use crate::contract::Trap;
 
@@ -99,7 +100,7 @@ fn overflow(steps: &[Step], untimed: &Untimed, token_max: u32) -> Option<usize> 
                 let taken = before
                     .checked_sub(1)
                     .map_or(0, |last| untimed.clocks[untimed.started[to][last] as usize].taken[unit]);
-                if given[to].saturating_sub(taken) > token_max {
+                if given[to].saturating_sub(taken) > token_max + u32::from(on(Mutant::TokenMaxLoose)) {
                     earliest = Some(earliest.map_or(index as usize, |other| other.min(index as usize)));
                 }
             }

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::elementwise::{Reader, Writer};
+use super::mutant::{Mutant, on};
 use super::work::VectorWork;
 
 /// The part of a window inside `0..size`, and the size of its part inside the padded input.
@@ -61,7 +62,7 @@ pub(super) fn max(work: &VectorWork, activation: &[u8], y: usize, out: &mut [u8]
     for (x, out) in out.chunks_exact_mut(channels).enumerate() {
         let window = Window::new(work, y, x);
         if window.elements() == 0 {
-            out.fill(writer.clamp(i32::MIN));
+            out.fill(writer.clamp(if on(Mutant::EmptyMaximum) { i32::MAX } else { i32::MIN }));
             continue;
         }
         largest.fill(0);
@@ -84,7 +85,7 @@ pub(super) fn average(work: &VectorWork, activation: &[u8], y: usize, out: &mut 
     let mut sums = vec![0i64; channels];
     for (x, out) in out.chunks_exact_mut(channels).enumerate() {
         let window = Window::new(work, y, x);
-        let counted = if work.include_pad { window.padded } else { window.elements() };
+        let counted = if work.include_pad || on(Mutant::AverageCountsPad) { window.padded } else { window.elements() };
         let factor = work.scale_a / (work.scale_out * counted.max(1) as f32);
         sums.fill(0);
         for pixel in window.pixels(work, activation) {

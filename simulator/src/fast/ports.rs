@@ -6,6 +6,7 @@ use systole_machine::isa::Unit;
 use systole_machine::spec::{Buffer, Machine};
 
 use super::footprint::{Footprint, Memory};
+use super::mutant::{Mutant, on};
 
 struct Bank {
     ports: u32,
@@ -82,7 +83,7 @@ impl Ports {
     fn bank_blocked_until(&self, bank: u32, unit: Unit, now: u64) -> u64 {
         let Bank { ports, held_until: held } = &self.banks[bank as usize];
         let holders = || (0..4).filter(|&other| other != unit as usize && held[other] > now);
-        if (holders().count() as u32) < *ports {
+        if (holders().count() as u32) < *ports + u32::from(on(Mutant::PortMore)) {
             return 0;
         }
         holders().map(|other| held[other]).min().unwrap_or(u64::MAX)
@@ -97,7 +98,7 @@ impl Ports {
     pub(super) fn hold(&mut self, banks: impl Iterator<Item = u32>, unit: Unit, end: u64) {
         for bank in banks {
             let held = &mut self.banks[bank as usize].held_until[unit as usize];
-            *held = end.max(*held);
+            *held = (end - u64::from(on(Mutant::PortHeldShorter))).max(*held);
         }
     }
 }

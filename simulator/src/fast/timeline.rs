@@ -12,6 +12,7 @@ use super::account::Account;
 use super::dma::{Bus, LoadChannel, StoreChannel};
 use super::duration;
 use super::footprint::footprint;
+use super::mutant::{Mutant, on};
 use super::ports::Ports;
 use super::work::{Step, Work};
 use crate::contract::Span;
@@ -55,6 +56,18 @@ const FETCH: usize = 4;
 pub(super) const ORDER: [usize; 5] =
     [FETCH, Unit::Array as usize, Unit::Vector as usize, Unit::Load as usize, Unit::Store as usize];
 
+/// [`ORDER`], but for mutants.
+fn order() -> [usize; 5] {
+    let mut order = ORDER;
+    if on(Mutant::VectorBeforeArray) {
+        order.swap(1, 2);
+    }
+    if on(Mutant::StoreBeforeLoad) {
+        order.swap(3, 4);
+    }
+    order
+}
+
 impl<'a> Timeline<'a> {
     pub(super) fn new(machine: &'a Machine, steps: &'a [Step], instructions: usize) -> Self {
         Timeline {
@@ -84,11 +97,12 @@ impl<'a> Timeline<'a> {
                 return;
             }
             let (mut acted, mut others) = (false, false);
-            let due = ORDER.map(|part| wakes[part] <= now);
-            for (part, _) in ORDER.iter().zip(due).filter(|(_, due)| *due) {
+            let order = order();
+            let due = order.map(|part| wakes[part] <= now);
+            for (part, _) in order.iter().zip(due).filter(|(_, due)| *due) {
                 acted |= self.act(*part, now);
             }
-            for (&part, due) in ORDER.iter().zip(due) {
+            for (&part, due) in order.iter().zip(due) {
                 if acted || due {
                     wakes[part] = self.wake(part, now);
                 }
@@ -143,22 +157,30 @@ impl<'a> Timeline<'a> {
     fn fetch(&mut self, now: u64) -> bool {
         let Some(step) = self.steps.get(self.fetched) else { return false };
         let unit = step.unit as usize;
-        if now < self.next_fetch || self.units[unit].queue.len() >= self.machine.control.queue_depth[unit] as usize {
+        if now < self.next_fetch || !self.has_room(unit) {
             return false;
         }
         self.units[unit].queue.push_back((self.fetched, now));
         self.account.fetched(now);
         self.fetched += 1;
-        self.next_fetch = now + u64::from(self.machine.control.issue_interval_cycles.max(1));
+        let interval = self.machine.control.issue_interval_cycles.max(1) + u32::from(on(Mutant::IntervalLonger));
+        self.next_fetch = now + u64::from(interval);
         true
+    }
+
+    fn has_room(&self, unit: usize) -> bool {
+        let depth = self.machine.control.queue_depth[unit] as usize + usize::from(on(Mutant::QueueOneDeeper));
+        self.units[unit].queue.len() < depth
     }
 
     fn fetch_wake(&self, now: u64) -> u64 {
         match self.steps.get(self.fetched) {
             Some(step) => {
-                let unit = step.unit as usize;
-                let room = self.units[unit].queue.len() < self.machine.control.queue_depth[unit] as usize;
-                if room { self.next_fetch.max(now + 1) } else { NEVER }
+                if self.has_room(step.unit as usize) {
+                    self.next_fetch.max(now + 1)
+                } else {
+                    NEVER
+                }
             }
             None => NEVER,
         }
@@ -168,7 +190,7 @@ impl<'a> Timeline<'a> {
     pub(super) fn head_ready(&self, unit: Unit) -> u64 {
         let state = &self.units[unit as usize];
         let Some(&(index, fetch)) = state.queue.front() else { return NEVER };
-        let mut ready = state.release.max(fetch + 1);
+        let mut ready = state.release.max(fetch + u64::from(!on(Mutant::StartAtFetch)));
         let wait = self.steps[index].wait.0;
         for (from, tokens) in self.tokens.iter().enumerate().filter(|(from, _)| wait & (1 << from) != 0) {
             debug_assert_ne!(from, unit as usize);
@@ -204,7 +226,8 @@ impl<'a> Timeline<'a> {
         if let Some(span) = &mut self.spans[index] {
             span.end = self.account.ended(step.unit, span.start, own_end);
             for to in (0..4).filter(|to| step.signal.0 & (1 << to) != 0) {
-                self.tokens[step.unit as usize][to].push_back(span.end);
+                let given = span.end + u64::from(on(Mutant::TokenLate)) - u64::from(on(Mutant::TokenEarly));
+                self.tokens[step.unit as usize][to].push_back(given);
             }
         }
     }

@@ -95,13 +95,15 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let input = (d.range(1, less(limits.side)), d.range(1, less(limits.side)));
     let output = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let blocks = d.small(1, less(4));
-    let block_step = if d.chance(40) { 0 } else { d.small(0, 40) };
     let mut tensor = b.tensor(input.0, input.1, channels);
     if packed {
         tensor.pixel_pitch = channels;
         tensor.row_pitch = tensor.row_pitch.max(input.1 * channels);
         tensor.extent = (input.0 - 1) * tensor.row_pitch + input.1 * channels;
     }
+    // With holes between blocks, where others may work, or without.
+    let hole = if b.draw.chance(30) { tensor.extent } else { 0 };
+    let block_step = if b.draw.chance(30) { 0 } else { hole + b.draw.small(0, 40) };
     Shape { kernel, stride, dilation, pad, packed, input, output, channels, tensor, blocks, block_step }
 }
 

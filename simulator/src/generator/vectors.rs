@@ -218,11 +218,13 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
         let (row_pitch, pixel_pitch) = (u(tensor.row_pitch), u(tensor.pixel_pitch));
         all.push(Operation::VectorPitch { operand, row_pitch, pixel_pitch });
     }
-    all.push(quant(builder));
+    // Softmax in all 16 bits of its output, where the order of its sums shows.
+    let fine = shape.kind == Kind::Softmax && builder.draw.chance(60);
+    all.push(quant(builder, fine));
     if !matches!(shape.kind, Kind::Requant | Kind::MaxPool) {
-        let d = &mut builder.draw;
-        let mut scale = || Real::new(d.float(-7, 1));
-        all.push(Operation::VectorScale { a: scale(), b: scale(), out: scale() });
+        let fine_scales = [builder.draw.float(-8, -4), 1.0, builder.draw.float(-21, -14)];
+        let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
+        all.push(Operation::VectorScale { a, b, out });
     }
     if shape.kind.pools() {
         let window = &shape.window;
@@ -242,7 +244,20 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
     all
 }
 
-fn quant(builder: &mut Builder) -> Operation {
+/// Scales of a, b and the output. Results that lie on or near a tie show in which order an engine rounds, so many are small multiples of each other, or have
+/// an output so fine that its 16 bits count.
+fn scales(builder: &mut Builder) -> [f32; 3] {
+    let d = &mut builder.draw;
+    let base = d.float(-7, 1);
+    let mut related = || base * d.pick(&[1.0, 2.0, 4.0, 8.0, 0.5, 0.25, 3.0, 1.0 / 3.0, 5.0, 10.0, 0.1, 1.5, 7.0]);
+    match related() {
+        out if out != base && out != base * 2.0 && out != base * 4.0 => [base, related(), out],
+        out if out == base => [base, related(), base * d.float(-12, -6)],
+        _ => [base, d.float(-7, 1), d.float(-13, 1)],
+    }
+}
+
+fn quant(builder: &mut Builder, fine: bool) -> Operation {
     let d = &mut builder.draw;
     let wild = d.chance(5);
     let mut zero = || match () {
@@ -254,7 +269,9 @@ fn quant(builder: &mut Builder) -> Operation {
     let signed_out = d.chance(50);
     let whole = if signed_out { (-128, 127) } else { (0, 255) };
     let (low, high) = match d.range(0, 9) {
-        0 => (0, 0),
+        _ if fine => (-32768, 32767),
+        0 if d.chance(50) => (0, 0),
+        0 | 4 => (-32768, 32767),
         1 => (d.signed(-32768, 0), d.signed(0, 32767)),
         2 | 3 => (d.signed(whole.0, 60), d.signed(60, whole.1)),
         _ => whole,

@@ -1,4 +1,4 @@
-//! Every numbered rule of the law pages is cited where the reference engine implements it.
+//! Every numbered rule of the law pages is cited where the reference engine implements it, and every rule of time has a test of its tightness.
 
 use super::{Finding, Tree};
 
@@ -41,6 +41,45 @@ fn cited_but(tree: &Tree, exceptions: &[(&str, &str)]) -> Vec<Finding> {
     findings
 }
 
+/// The tests whose names begin with `t_nn_` for rule T-n.
+const TIGHTNESS: &str = "simulator/tests/tightness";
+
+/// Rules of time without a test named after them, and tests named after no rule.
+pub(super) fn tight(tree: &Tree) -> Vec<Finding> {
+    let page = "docs/timing.md";
+    let prefixes: Vec<(usize, String, String)> = rules(tree.text(page).unwrap_or_default(), 'T')
+        .into_iter()
+        .map(|(line, rule)| {
+            let prefix = format!("t_{:0>2}_", &rule[2..]);
+            (line, rule, prefix)
+        })
+        .collect();
+    let tests: Vec<(&str, usize, &str)> = tree
+        .module(TIGHTNESS)
+        .flat_map(|(path, text)| tests(text).map(move |(line, name)| (path, line, name)))
+        .collect();
+    let untested = prefixes.iter().filter(|(_, _, prefix)| !tests.iter().any(|(_, _, name)| name.starts_with(prefix)));
+    let mut findings: Vec<Finding> = untested
+        .map(|(line, rule, prefix)| {
+            Finding::of_line(page, *line, format!("rule {rule} has no test {prefix}… in {TIGHTNESS}"))
+        })
+        .collect();
+    let strays = tests.iter().filter(|(_, _, name)| !prefixes.iter().any(|(_, _, prefix)| name.starts_with(prefix)));
+    findings.extend(strays.map(|(path, line, name)| {
+        Finding::of_line(path, *line, format!("the test {name} is named after no rule of {page}"))
+    }));
+    findings
+}
+
+/// Line and name of each function right below a `#[test]`.
+fn tests(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let pairs = text.lines().zip(text.lines().skip(1)).enumerate();
+    pairs.filter_map(|(index, (attribute, function))| {
+        let name = function.trim().strip_prefix("fn ").filter(|_| attribute.trim() == "#[test]")?;
+        Some((index + 2, name.split('(').next().unwrap_or(name)))
+    })
+}
+
 /// Line and name of each rule of a page: `**X-n` at the beginning of a line.
 fn rules(page: &str, letter: char) -> Vec<(usize, String)> {
     let start = format!("**{letter}-");
@@ -81,5 +120,20 @@ mod tests {
     fn exceptions_excuse_and_go_stale() {
         assert_eq!(messages("// M-10", &[("M-1", "why")]), Vec::<String>::new());
         assert_eq!(messages("// M-1 M-10", &[("M-1", "why"), ("M-9", "why")]).len(), 2);
+    }
+
+    #[test]
+    fn rules_of_time_need_a_test_of_their_name() {
+        let untidy = |test: &str| {
+            let page = ("docs/timing.md", "**T-1 a.**\n\n**T-11 b.** See T-1.\n");
+            let test = format!("#[test]\nfn t_01_x() {{}}\n{test}");
+            let tree = Tree::of(&[page, ("simulator/tests/tightness/a.rs", &test)]);
+            tight(&tree).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(untidy("#[test]\nfn t_11_x() {}\n"), Vec::<String>::new());
+        // Not a test: nothing runs it.
+        assert_eq!(untidy("fn t_11_x() {}\n").len(), 1);
+        assert!(untidy("").iter().all(|finding| finding.contains("docs/timing.md:3") && finding.contains("t_11_")));
+        assert_eq!(untidy("#[test]\nfn t_11_x() {}\n#[test]\nfn t_12_x() {}\n").len(), 1);
     }
 }

@@ -4,6 +4,7 @@ mod channel;
 mod elementwise;
 mod linear;
 mod pool;
+mod qlinear;
 mod quantise;
 mod shape;
 
@@ -42,10 +43,26 @@ struct Operator {
     /// Largest number of inputs.
     inputs: usize,
     import: Handler,
+    domains: Domains,
+}
+
+/// In which sets of operators the name has this meaning.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Domains {
+    /// ONNX's own.
+    Standard,
+    /// ONNX Runtime's, `com.microsoft`.
+    Contributed,
+    /// Both: ONNX Runtime's tools wrote it in their own domain before the standard had it for every type.
+    Both,
 }
 
 const fn operator(name: &'static str, attributes: &'static [&'static str], inputs: usize, import: Handler) -> Operator {
-    Operator { name, attributes, inputs, import }
+    Operator { name, attributes, inputs, import, domains: Domains::Standard }
+}
+
+const fn of(domains: Domains, operator: Operator) -> Operator {
+    Operator { domains, ..operator }
 }
 
 /// Sorted by name.
@@ -58,7 +75,7 @@ const OPERATORS: &[Operator] = &[
     operator("Concat", &["axis"], usize::MAX, channel::concat),
     operator("Constant", &["value", "value_float", "value_floats", "value_int", "value_ints"], 0, shape::constant),
     operator("Conv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], 3, linear::conv),
-    operator("DequantizeLinear", &["axis", "block_size", "output_dtype"], 3, quantise::dequantize_linear),
+    of(Domains::Both, operator("DequantizeLinear", &["axis", "block_size", "output_dtype"], 3, quantise::dequantize_linear)),
     operator("Dropout", &["ratio", "seed"], 3, shape::dropout),
     operator("Flatten", &["axis"], 1, shape::flatten),
     operator("Gemm", &["alpha", "beta", "transA", "transB"], 3, linear::gemm),
@@ -67,7 +84,16 @@ const OPERATORS: &[Operator] = &[
     operator("MatMul", &[], 2, linear::mat_mul),
     operator("MaxPool", &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"], 1, pool::max_pool),
     operator("Mul", &[], 2, elementwise::mul),
-    operator("QuantizeLinear", &["axis", "block_size", "output_dtype", "precision", "saturate"], 3, quantise::quantize_linear),
+    of(Domains::Contributed, operator("QGemm", &["alpha", "transA", "transB"], 9, qlinear::gemm)),
+    of(Domains::Contributed, operator("QLinearAdd", &[], 8, qlinear::add)),
+    of(Domains::Contributed, operator("QLinearAveragePool", &["auto_pad", "ceil_mode", "channels_last", "count_include_pad", "kernel_shape", "pads", "strides"], 5, qlinear::average_pool)),
+    of(Domains::Contributed, operator("QLinearConcat", &["axis"], usize::MAX, qlinear::concat)),
+    operator("QLinearConv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], 9, qlinear::conv),
+    of(Domains::Contributed, operator("QLinearGlobalAveragePool", &["channels_last"], 5, qlinear::global_average_pool)),
+    operator("QLinearMatMul", &[], 8, qlinear::mat_mul),
+    of(Domains::Contributed, operator("QLinearMul", &[], 8, qlinear::mul)),
+    of(Domains::Contributed, operator("QLinearSoftmax", &["axis", "opset"], 5, qlinear::softmax)),
+    of(Domains::Both, operator("QuantizeLinear", &["axis", "block_size", "output_dtype", "precision", "saturate"], 3, quantise::quantize_linear)),
     operator("Relu", &[], 1, elementwise::relu),
     operator("Reshape", &["allowzero"], 2, shape::reshape),
     operator("Softmax", &["axis"], 1, channel::softmax),
@@ -127,10 +153,13 @@ fn try_import(importer: &mut Importer<'_>, node: &NodeView<'_>, problems: &mut V
 fn find(node: &NodeView<'_>) -> Result<&'static Operator> {
     let proto = node.proto;
     let standard = matches!(proto.domain.as_str(), "" | "ai.onnx");
-    // ONNX Runtime's tools wrote these two in their own domain before the standard had them for every type; same meaning.
-    let contributed =
-        proto.domain == "com.microsoft" && matches!(proto.op_type.as_str(), "QuantizeLinear" | "DequantizeLinear");
-    let found = OPERATORS.iter().find(|operator| operator.name == proto.op_type).filter(|_| standard || contributed);
+    let contributed = proto.domain == "com.microsoft";
+    let known = |operator: &&Operator| match operator.domains {
+        Domains::Standard => standard,
+        Domains::Contributed => contributed,
+        Domains::Both => standard || contributed,
+    };
+    let found = OPERATORS.iter().find(|operator| operator.name == proto.op_type).filter(known);
     found.ok_or_else(|| {
         let domain = if standard { String::new() } else { format!(" of the domain `{}`", proto.domain) };
         let supported: Vec<_> = supported_operators().collect();
@@ -160,7 +189,13 @@ fn float_shape(importer: &Importer<'_>, id: TensorId) -> Result<Vec<usize>> {
 
 /// The extents of an f32 image.
 fn image_shape(importer: &Importer<'_>, id: TensorId) -> Result<[usize; 4]> {
-    let shape = float_shape(importer, id)?;
+    float_shape(importer, id)?;
+    extents(importer, id)
+}
+
+/// The extents of an image of any type.
+fn extents(importer: &Importer<'_>, id: TensorId) -> Result<[usize; 4]> {
+    let shape = &importer.tensor(id).shape;
     <[usize; 4]>::try_from(shape.as_slice()).map_err(|_| {
         let name = &importer.tensor(id).name;
         ImportError::unsupported(format!("its input `{name}` has rank {}; only rank 4 is supported", shape.len()))

@@ -47,7 +47,9 @@ pub(super) fn concat(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &
     let Some(&first) = operands.first() else {
         return Err(ImportError::invalid("it has no input"));
     };
-    let mut shape = float_shape(importer, first)?;
+    let (dtype, quant) = (importer.tensor(first).dtype, importer.tensor(first).quant.clone());
+    let mut shape =
+        if dtype.range().is_some() { importer.tensor(first).shape.clone() } else { float_shape(importer, first)? };
     let axis = if node.has("axis") {
         node.axis(1, shape.len())?
     } else {
@@ -57,10 +59,15 @@ pub(super) fn concat(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &
         return Err(ImportError::unsupported(format!("its axis is {axis}; only the channel axis, 1, is supported")));
     }
     if operands.len() == 1 {
-        return importer.emit(node, Op::Identity, operands, shape);
+        return importer.emit_typed(node, Op::Identity, operands, shape, dtype, quant);
     }
     for &id in &operands[1..] {
-        let other = float_shape(importer, id)?;
+        let operand = importer.tensor(id);
+        if operand.dtype != dtype || operand.quant != quant {
+            let message = format!("its inputs differ in type, scale or zero point (`{}`)", operand.name);
+            return Err(ImportError::unsupported(message).help("dequantise them, or use QLinearConcat"));
+        }
+        let other = operand.shape.clone();
         let alike = other.len() == shape.len() && (0..shape.len()).all(|a| a == 1 || other[a] == shape[a]);
         if !alike {
             return Err(ImportError::invalid(format!(
@@ -70,7 +77,7 @@ pub(super) fn concat(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &
         // Each extent is at most 2^31 and `emit` bounds the whole.
         shape[1] = shape[1].saturating_add(other[1]);
     }
-    importer.emit(node, Op::Concat, operands, shape)
+    importer.emit_typed(node, Op::Concat, operands, shape, dtype, quant)
 }
 
 pub(super) fn softmax(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {

@@ -3,7 +3,7 @@
 use systole_network::op::Op;
 use systole_network::tensor::TensorId;
 
-use super::{Inputs, float_shape};
+use super::{Inputs, float_shape, qlinear};
 use crate::frontends::onnx::attributes::NodeView;
 use crate::frontends::onnx::error::ImportError;
 use crate::frontends::onnx::importer::{Importer, Result};
@@ -19,8 +19,15 @@ pub(super) fn mul(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inp
 
 pub(super) fn sum(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     match inputs.0.len() {
+        1 => {
+            let x = inputs.required(0, "input")?;
+            let shape = float_shape(importer, x)?;
+            importer.emit(node, Op::Identity, vec![x], shape)
+        }
         2 => binary(importer, node, inputs, Op::Add),
-        n => Err(ImportError::unsupported(format!("it has {n} inputs; only 2 are supported"))),
+        // Their sum in f32 is one rounding after the other, without a quantisation between: no instruction adds more than two.
+        n => Err(ImportError::unsupported(format!("it has {n} inputs; up to 2 are supported"))
+            .help("write it as Adds with quantisers between them")),
     }
 }
 
@@ -56,6 +63,9 @@ fn is_per_channel(shape: &[usize], other: &[usize]) -> bool {
 
 pub(super) fn relu(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     let x = inputs.required(0, "input")?;
+    if importer.tensor(x).dtype.range().is_some() {
+        return qlinear::relu(importer, node, x);
+    }
     let shape = float_shape(importer, x)?;
     importer.emit(node, Op::Relu, vec![x], shape)
 }

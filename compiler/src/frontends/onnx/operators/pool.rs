@@ -1,18 +1,24 @@
 //! Pooling.
 
 use systole_network::op::{Op, Pool};
+use systole_network::tensor::DType;
 
-use super::{Inputs, image_shape};
+use super::{Inputs, extents, image_shape};
 use crate::frontends::onnx::attributes::NodeView;
 use crate::frontends::onnx::error::ImportError;
 use crate::frontends::onnx::importer::{Importer, Result};
 use crate::frontends::onnx::window::Window;
 
 pub(super) fn max_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    let x = importer.tensor(inputs.required(0, "input")?);
+    if !matches!(x.dtype, DType::F32 | DType::I8 | DType::U8) {
+        return Err(ImportError::unsupported(format!("its input `{}` is {}", x.name, x.dtype.name())));
+    }
     pool(importer, node, inputs, Op::MaxPool)
 }
 
 pub(super) fn average_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    image_shape(importer, inputs.required(0, "input")?)?;
     pool(importer, node, inputs, Op::AveragePool)
 }
 
@@ -24,7 +30,7 @@ pub(super) fn global_average_pool(importer: &mut Importer<'_>, node: &NodeView<'
 
 fn pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, make: fn(Pool) -> Op) -> Result<()> {
     let x = inputs.required(0, "input")?;
-    let [n, c, h, w] = image_shape(importer, x)?;
+    let [n, c, h, w] = extents(importer, x)?;
     if node.pair("dilations", [1, 1])? != [1, 1] {
         return Err(ImportError::unsupported("its attribute `dilations` is not [1, 1]"));
     }
@@ -40,7 +46,9 @@ fn pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, m
         return Err(ImportError::invalid(format!("pads {pads:?} leave a window of {kernel:?} nothing but padding")));
     }
     let op = make(Pool { kernel, stride, pads, ceil_mode, count_include_pad });
-    importer.emit(node, op, vec![x], vec![n, c, oh, ow])
+    // Of integers the maximum keeps type and scale.
+    let (dtype, quant) = (importer.tensor(x).dtype, importer.tensor(x).quant.clone());
+    importer.emit_typed(node, op, vec![x], vec![n, c, oh, ow], dtype, quant)
 }
 
 fn flag(node: &NodeView<'_>, name: &str) -> Result<bool> {

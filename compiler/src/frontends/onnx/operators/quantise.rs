@@ -62,6 +62,12 @@ pub(super) fn dequantize_linear(importer: &mut Importer<'_>, node: &NodeView<'_>
         )));
     }
     let quant = parameters(importer, node, inputs, &shape)?;
+    dequantize(importer, node, x, quant)
+}
+
+/// A Dequantize of integers that mean what `quant` says.
+pub(super) fn dequantize(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, quant: Quant) -> Result<()> {
+    let (shape, dtype) = (importer.tensor(x).shape.clone(), importer.tensor(x).dtype);
     if dtype == DType::I32 && quant.zero_point.iter().any(|&z| z != 0) {
         return Err(ImportError::unsupported("its input is i32, but its zero point is not 0"));
     }

@@ -1,0 +1,38 @@
+//! AlexNet (Krizhevsky 2012) in the form of "One weird trick" (Krizhevsky 2014) that torchvision ships: no groups, no response
+//! normalisation. Its adaptive pooling to 6 × 6 is the identity at 224 × 224 and is left out, as is dropout, the identity at inference.
+
+use super::builder::{Builder, conv, pool};
+use super::{Entry, Scale};
+use crate::graph::Graph;
+use crate::shape::ShapeError;
+
+pub(super) const ENTRIES: &[Entry] = &[Entry {
+    name: "alexnet-torchvision",
+    paper: "Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks",
+    variant: "torchvision's form (no groups, no LRN)",
+    input: [3, 224, 224],
+    small_input: 64,
+    macs: 714_188_480,
+    parameters: 61_100_840,
+    family: build,
+}];
+
+fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
+    let (mut b, input) = Builder::new(name, [3, scale.input_size, scale.input_size]);
+    let x = b.conv_relu("conv1", input, conv(scale.width(64), 11).stride(4).pad(2))?;
+    let x = b.max_pool("pool1", x, pool(3, 2, 0))?;
+    let x = b.conv_relu("conv2", x, conv(scale.width(192), 5).pad(2))?;
+    let x = b.max_pool("pool2", x, pool(3, 2, 0))?;
+    let x = b.conv_relu("conv3", x, conv(scale.width(384), 3).pad(1))?;
+    let x = b.conv_relu("conv4", x, conv(scale.width(256), 3).pad(1))?;
+    let x = b.conv_relu("conv5", x, conv(scale.width(256), 3).pad(1))?;
+    let mut x = b.max_pool("pool5", x, pool(3, 2, 0))?;
+    x = b.flatten("flatten", x)?;
+    for layer in ["fc6", "fc7"] {
+        x = b.fully_connected(layer, x, scale.width(4096))?;
+        x = b.relu(layer, x)?;
+    }
+    x = b.fully_connected("fc8", x, 1000)?;
+    let prob = b.softmax("prob", x)?;
+    Ok(b.finish(prob))
+}

@@ -1,0 +1,215 @@
+//! A third opinion on the array's time: SCALE-Sim's own reports (`fixtures/scalesim`) for AlexNet and ResNet-18, weight-stationary, on arrays of 32 × 32 and 256 × 256.
+//!
+//! One weight register, ideal DRAM and ports as wide as the array make the machine that SCALE-Sim models: one fold an `ar.run`, each after the end of the
+//! one before. The folds' durations add up to its total of every layer, whose number is the index of the last cycle, one less than the cycles. Only
+//! time is compared; loads, stores and values are not here.
+
+use std::path::Path;
+
+use systole_machine::isa::{Flag, Instruction, Operation, Unsigned};
+use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
+use systole_simulator::contract::{Job, Outcome, Timing};
+use systole_simulator::{fast, reference};
+
+const TOPOLOGIES: [(&str, usize); 2] = [("alexnet", 5), ("Resnet18", 21)];
+const CONFIGURATIONS: [(&str, u32); 2] = [("scale", 32), ("google", 256)];
+const FUEL_CYCLES: u64 = 1_000_000;
+
+/// A layer as a matrix product: M output pixels (height × width), K, N.
+#[derive(Clone, Copy, Debug)]
+struct Layer {
+    height: u64,
+    width: u64,
+    reduction: u64,
+    filters: u64,
+}
+
+impl Layer {
+    /// From a line of a topology. Input sizes contain the padding, output sizes are rounded up.
+    fn parse(line: &str) -> Layer {
+        let numbers: Vec<u64> = cells(line).skip(1).map(|cell| cell.parse().expect("a number")).collect();
+        let [in_height, in_width, kernel_height, kernel_width, channels, filters, stride] = numbers[..] else {
+            panic!("seven numbers: {line}");
+        };
+        Layer {
+            height: (in_height - kernel_height + stride).div_ceil(stride),
+            width: (in_width - kernel_width + stride).div_ceil(stride),
+            reduction: kernel_height * kernel_width * channels,
+            filters,
+        }
+    }
+
+    fn pixels(self) -> u64 {
+        self.height * self.width
+    }
+
+    /// Length of the reduction of each fold, in order: all of K for one block of filters, then the next.
+    fn folds(self, side: u64) -> Vec<u64> {
+        let block: Vec<u64> =
+            (0..self.reduction).step_by(side as usize).map(|k| side.min(self.reduction - k)).collect();
+        block.repeat(self.filters.div_ceil(side) as usize)
+    }
+}
+
+fn cells(line: &str) -> impl Iterator<Item = &str> {
+    line.split(',').map(str::trim).filter(|cell| !cell.is_empty())
+}
+
+/// The lines of a file of the fixtures, without its header.
+fn lines(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scalesim").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines().skip(1).filter(|line| cells(line).next().is_some()).map(str::to_owned).collect()
+}
+
+/// Layers with their "Total Cycles".
+fn layers(topology: &str, configuration: &str) -> Vec<(Layer, u64)> {
+    let layers: Vec<Layer> = lines(&format!("{topology}.csv")).iter().map(|line| Layer::parse(line)).collect();
+    let report = lines(&format!("{topology}__{configuration}__ws__compute.csv"));
+    assert_eq!(layers.len(), report.len());
+    let total = |(index, line): (usize, &String)| {
+        let mut cells = cells(line);
+        assert_eq!(cells.next().map(str::parse), Some(Ok(index)));
+        cells.nth(1).expect("a third column").parse().expect("a number of cycles")
+    };
+    layers.into_iter().zip(report.iter().enumerate().map(total)).collect()
+}
+
+/// An array of `side` × `side` that nothing slows down, with room for `layer`.
+fn machine(side: u32, layer: Layer) -> Machine {
+    let (wide, pixels) = (u64::from(side), layer.pixels());
+    let buffer = |bytes, port_bytes| Buffer { capacity_bytes: bytes, banks: 1, port_bytes, ports: 1 };
+    Machine {
+        name: "scale-sim".into(),
+        clock_hz: 1_000_000_000,
+        array: Array {
+            rows: side,
+            columns: side,
+            dataflow: Dataflow::WeightStationary,
+            weight_registers: 1,
+            accumulator_bits: 32,
+            overflow: Overflow::Wrap,
+        },
+        activation: buffer(wide * pixels, side),
+        weight: buffer(wide * wide, side),
+        accumulator: buffer(4 * wide * pixels, 4 * side),
+        vector: Vector {
+            lanes: 1,
+            requantise_per_cycle: 1,
+            latency_cycles: 0,
+            float32: false,
+            depthwise: false,
+            requantisation: Requantisation::Float32,
+        },
+        outstanding_bursts: 1,
+        dram: Dram::Ideal { burst_bytes: 64 },
+        control: Control { queue_depth: [4; 4], issue_interval_cycles: 1, token_max: 1 },
+        energy: None,
+    }
+}
+
+fn u<const BITS: u32>(value: u64) -> Unsigned<BITS> {
+    Unsigned::new(value).expect("the layer fits the instruction's fields")
+}
+
+/// The folds of a layer as 1 × 1 convolutions, one an `ar.run`; registers only where they change.
+fn program(layer: Layer, side: u64) -> Vec<Instruction> {
+    let window = Operation::ArrayWindow {
+        kernel_h: u(1),
+        kernel_w: u(1),
+        stride_h: u(1),
+        stride_w: u(1),
+        dilation_h: u(1),
+        dilation_w: u(1),
+        pad_top: u(0),
+        pad_left: u(0),
+        packed: Flag(false),
+    };
+    let (height, width) = (u(layer.height), u(layer.width));
+    let (row_pitch, pixel_pitch) = (u(layer.width * side), u(side));
+    let mut operations = vec![Operation::ArrayInput { height, width, row_pitch, pixel_pitch }, window];
+    let mut last = 0;
+    for (index, chunk) in layer.folds(side).into_iter().enumerate() {
+        if chunk != last {
+            operations.push(Operation::ArrayOutput { height, width, channels: u(chunk), block_step: u(0) });
+            last = chunk;
+        }
+        let accumulate = Flag(index as u64 % layer.reduction.div_ceil(side) > 0);
+        let (activation, weight, accumulator) = (u(0), u(0), u(0));
+        operations.push(Operation::ArrayRun { activation, weight, accumulator, blocks: u(1), accumulate });
+    }
+    operations.into_iter().map(Instruction::new).collect()
+}
+
+/// Number of runs and sum of their durations, none before the end of the one before.
+fn runs(instructions: &[Instruction], timing: &Timing) -> (u64, u64) {
+    assert_eq!(timing.outcome, Outcome::Halted);
+    let (mut count, mut cycles, mut end) = (0, 0, 0);
+    for (instruction, span) in instructions.iter().zip(&timing.spans) {
+        let span = span.expect("it halted");
+        if let Operation::ArrayRun { .. } = instruction.operation {
+            assert!(span.start >= end, "folds are serial");
+            (count, cycles, end) = (count + 1, cycles + span.end - span.start, span.end);
+        }
+    }
+    (count, cycles)
+}
+
+#[test]
+fn the_fast_engine_agrees_on_every_layer() {
+    let (mut compared, mut folds) = (0, 0);
+    for (configuration, side) in CONFIGURATIONS {
+        for (topology, count) in TOPOLOGIES {
+            let layers = layers(topology, configuration);
+            assert_eq!(layers.len(), count);
+            for (index, (layer, total)) in layers.into_iter().enumerate() {
+                let machine = machine(side, layer);
+                let instructions = program(layer, u64::from(side));
+                let timing = fast::timing(&Job { machine: &machine, instructions: &instructions, dram_bytes: 0 });
+                let (count, cycles) = runs(&instructions, &timing);
+                assert_eq!(cycles, total + 1, "{topology}, layer {index} on {configuration}: {layer:?}");
+                compared += 1;
+                folds += count;
+            }
+        }
+    }
+    println!("{compared} layers, {folds} folds");
+    assert_eq!(compared, 52);
+}
+
+/// Both engines on a layer: the sum of its folds.
+fn both(side: u32, layer: Layer) -> u64 {
+    let machine = machine(side, layer);
+    let instructions = program(layer, u64::from(side));
+    let job = Job { machine: &machine, instructions: &instructions, dram_bytes: 0 };
+    let (slow, _) = reference::run(&job, &[], FUEL_CYCLES).expect("fuel enough");
+    assert_eq!(slow, fast::timing(&job));
+    runs(&instructions, &slow).1
+}
+
+#[test]
+fn the_reference_engine_agrees_on_whole_layers() {
+    // PE by PE: layers of few cycles.
+    let sample = [("alexnet", "scale", 32, 0), ("Resnet18", "scale", 32, 7), ("alexnet", "google", 256, 0)];
+    for (topology, configuration, side, index) in sample {
+        let (layer, total) = layers(topology, configuration)[index];
+        assert_eq!(both(side, layer), total + 1, "{topology}, layer {index} on {configuration}: {layer:?}");
+    }
+}
+
+#[test]
+fn the_reference_engine_keeps_scale_sims_formula() {
+    let mut compared = 0;
+    for side in [3u32, 8, 32] {
+        let wide = u64::from(side);
+        for (height, width) in [(1, 1), (1, 2), (3, 5), (4, 8)] {
+            for (reduction, filters) in [(1, 1), (wide, wide), (wide + 1, wide), (2 * wide - 1, wide + 1)] {
+                let layer = Layer { height, width, reduction, filters };
+                let folds = reduction.div_ceil(wide) * filters.div_ceil(wide);
+                assert_eq!(both(side, layer), folds * (3 * wide + layer.pixels() - 2), "{side}: {layer:?}");
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 48);
+}
