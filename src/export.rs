@@ -212,8 +212,8 @@ mod tests {
     /// Exported and read back, a network is what it was: nodes, shapes and every weight.
     #[test]
     fn networks_survive_the_file() {
-        for name in zoo::names() {
-            let graph = zoo::build_scaled(name, 8, 64).expect("large enough");
+        for &zoo::Entry { name, small_input, .. } in zoo::entries() {
+            let graph = zoo::build_scaled(name, 8, small_input).expect("large enough");
             let bytes = onnx(&graph, 5).expect("float");
             let back = import_bytes(bytes.into(), None, name, &ImportOptions::default()).expect("a valid file");
             let order = graph.topological_order().expect("no cycle");

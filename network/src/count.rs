@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::graph::{Form, Node};
     use crate::op::Conv;
-    use crate::tensor::{DType, Data, Quant, Tensor};
+    use crate::tensor::{DType, Data, Quant, Tensor, bytes_of_f32};
     use crate::zoo;
 
     #[test]
@@ -143,5 +143,23 @@ mod tests {
         assert_eq!(parameters(&g), 8 * 2 * 9);
         assert_eq!(weight_bytes(&g), 8 * 2 * 9);
         assert_eq!(macs(&g), 2 * (8 * 25) * (2 * 9));
+    }
+
+    #[test]
+    fn factors_that_are_all_the_same_are_not_learned() {
+        let count = |factors: [f32; 3]| {
+            let mut g = Graph::new("g", Form::Imported);
+            let mut tensor = |name: &str, shape: &[usize], data| {
+                g.add_tensor(Tensor { name: name.into(), shape: shape.into(), dtype: DType::F32, quant: None, data })
+            };
+            let x = tensor("x", &[1, 3, 2, 2], None);
+            let factors = tensor("factors", &[3], Some(Data::Stored(bytes_of_f32(&factors))));
+            let y = tensor("y", &[1, 3, 2, 2], None);
+            let (name, inputs) = ("mul".to_owned(), vec![x, factors]);
+            g.add_node(Node { name, op: Op::Mul, inputs, outputs: vec![y], clamp: None, origins: vec![] });
+            parameters(&g)
+        };
+        assert_eq!(count([0.1, 0.1, 0.1]), 0);
+        assert_eq!(count([0.1, 0.1, 0.2]), 3);
     }
 }

@@ -134,7 +134,7 @@ fn program(layer: Layer, side: u64) -> Vec<Instruction> {
             operations.push(Operation::ArrayOutput { height, width, channels: u(chunk), block_step: u(0) });
             last = chunk;
         }
-        let accumulate = Flag(index as u64 % layer.reduction.div_ceil(side) > 0);
+        let accumulate = Flag(!(index as u64).is_multiple_of(layer.reduction.div_ceil(side)));
         let (activation, weight, accumulator) = (u(0), u(0), u(0));
         operations.push(Operation::ArrayRun { activation, weight, accumulator, blocks: u(1), accumulate });
     }

@@ -7,7 +7,7 @@ use systole_machine::isa::assembler::disassemble;
 use systole_network::text;
 
 use super::common::{BUILD_STEPS, Built, Format, ModelArgs, ReportArgs, build};
-use super::console::Console;
+use super::console::{Console, beside};
 use super::emit::{Stage, stage_text};
 use super::outcome::halted;
 use crate::pipeline::{self, Engine, time, timed};
@@ -83,24 +83,7 @@ fn check_usage(args: &Args) -> Result<(), Failure> {
 }
 
 fn list_passes() -> String {
-    /// Columns of the names, and of the text beside them.
-    const COLUMNS: [usize; 2] = [18, 80];
-    let mut out = String::new();
-    for pass in PASSES {
-        let mut line = format!("{:<width$}", pass.name, width = COLUMNS[0]);
-        for word in pass.doc.split_whitespace() {
-            if line.chars().count() + 1 + word.chars().count() > COLUMNS[0] + 1 + COLUMNS[1] {
-                out += line.trim_end();
-                out.push('\n');
-                line = " ".repeat(COLUMNS[0]);
-            }
-            line.push(' ');
-            line += word;
-        }
-        out += &line;
-        out.push('\n');
-    }
-    out
+    PASSES.iter().map(|pass| beside(&format!("{:<18} ", pass.name), pass.doc)).collect()
 }
 
 fn stop_after(args: &Args, model: &str, pass: &str, console: &Console) -> Result<(), Failure> {

@@ -90,6 +90,28 @@ impl Console {
     }
 }
 
+/// Text in a column beside `head`, in lines of at most 100 columns, each ended.
+pub(super) fn beside(head: &str, text: &str) -> String {
+    const COLUMNS: usize = 100;
+    let indent = head.chars().count();
+    let mut out = head.to_owned();
+    let mut column = indent;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > indent && column + 1 + width > COLUMNS {
+            out += &format!("\n{}", " ".repeat(indent));
+            column = indent;
+        }
+        if column > indent {
+            out.push(' ');
+            column += 1;
+        }
+        out += word;
+        column += width;
+    }
+    out + "\n"
+}
+
 /// A bar that moves step by step and vanishes at its end.
 #[derive(Debug)]
 pub(super) struct Progress {

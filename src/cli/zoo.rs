@@ -1,12 +1,11 @@
 //! `systole zoo`: the built-in networks.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 
 use systole_network::zoo::{build, entries};
 
 use super::common::{Format, SeedArg};
-use super::console::Console;
+use super::console::{Console, beside};
 use crate::problem::{Failure, Problem};
 use crate::report::text::grouped;
 use crate::source::unknown_network;
@@ -55,15 +54,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
 fn table() -> String {
     let mut out = format!("\x1b[1m{:<16} {:>14} {:>12}  {}\x1b[0m\n", "network", "MACs", "parameters", "variant");
     for entry in entries() {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            out,
-            "{:<16} {:>14} {:>12}  {}",
-            entry.name,
-            grouped(entry.macs),
-            grouped(entry.parameters),
-            entry.variant
-        );
+        let (macs, parameters) = (grouped(entry.macs), grouped(entry.parameters));
+        out += &beside(&format!("{:<16} {macs:>14} {parameters:>12}  ", entry.name), entry.variant);
     }
     out
 }

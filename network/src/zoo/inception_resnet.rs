@@ -10,7 +10,7 @@ use crate::shape::ShapeError;
 use crate::tensor::TensorId;
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry("inception-resnet-v1", "residuals times 0.17, 0.1, 0.2; layer of 512", 6_308_235_360, 23_995_624),
+    entry("inception-resnet-v1", "residuals times 0.17, 0.1, 0.2; 512 units", 6_308_235_360, 23_995_624),
     entry("inception-resnet-v2", "residuals times 0.17, 0.1, 0.2", 13_155_794_016, 55_843_464),
 ];
 

@@ -12,7 +12,7 @@ use crate::tensor::TensorId;
 pub(super) const ENTRIES: &[Entry] = &[Entry {
     name: "inception-v3",
     paper: "Szegedy 2015, Rethinking the Inception Architecture for Computer Vision",
-    variant: "without auxiliary classifier",
+    variant: "today's form, no auxiliary classifier",
     input: [3, 299, 299],
     small_input: 139,
     macs: 5_713_216_096,

@@ -12,7 +12,7 @@ use crate::tensor::TensorId;
 pub(super) const ENTRIES: &[Entry] = &[Entry {
     name: "inception-v4",
     paper: "Szegedy 2016, Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
-    variant: "v4",
+    variant: "as published; averages without padding",
     input: [3, 299, 299],
     small_input: 139,
     macs: 12_253_974_624,

@@ -8,7 +8,7 @@ use crate::shape::ShapeError;
 pub(super) const ENTRIES: &[Entry] = &[Entry {
     name: "lenet-5",
     paper: "LeCun 1998, Gradient-Based Learning Applied to Document Recognition",
-    variant: "Caffe's: convolutions of 20 and 50 channels, max pooling, one ReLU",
+    variant: "Caffe's: 20 and 50 channels, max pooling",
     input: [1, 28, 28],
     small_input: 28,
     macs: 2_293_000,

@@ -16,12 +16,12 @@ use crate::tensor::TensorId;
 const HE: &str = "He 2015, Deep Residual Learning for Image Recognition";
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry("resnet-18", HE, "v1, projection shortcuts where the shape changes", 1_814_073_344, 11_689_512),
-    entry("resnet-34", HE, "v1, projection shortcuts where the shape changes", 3_663_761_408, 21_797_672),
-    entry("resnet-50", HE, "v1, stride in the first 1×1 of a bottleneck", 3_857_973_248, 25_557_032),
-    entry("resnet-101", HE, "v1, stride in the first 1×1 of a bottleneck", 7_570_194_432, 44_549_160),
-    entry("resnet-152", HE, "v1, stride in the first 1×1 of a bottleneck", 11_282_415_616, 60_192_808),
-    entry("resnet-50-v1.5", HE, "stride in the 3×3 of a bottleneck", 4_089_184_256, 25_557_032),
+    entry("resnet-18", HE, "v1, projections where the shape changes", 1_814_073_344, 11_689_512),
+    entry("resnet-34", HE, "v1, projections where the shape changes", 3_663_761_408, 21_797_672),
+    entry("resnet-50", HE, "v1, stride in the first 1×1", 3_857_973_248, 25_557_032),
+    entry("resnet-101", HE, "v1, stride in the first 1×1", 7_570_194_432, 44_549_160),
+    entry("resnet-152", HE, "v1, stride in the first 1×1", 11_282_415_616, 60_192_808),
+    entry("resnet-50-v1.5", HE, "v1.5, stride in the 3×3", 4_089_184_256, 25_557_032),
     entry(
         "resnet-50-stochastic-depth",
         "Huang 2016, Deep Networks with Stochastic Depth",

@@ -24,7 +24,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         name: "squeezenet-1.1",
         paper: PAPER,
-        variant: "1.1, torchvision's form (first 3×3 unpadded, ceil-mode pooling)",
+        variant: "1.1, torchvision's form (ceil-mode pooling)",
         input: [3, 224, 224],
         small_input: 32,
         macs: 349_151_936,

@@ -119,6 +119,15 @@ fn every_network_is_sound_at_every_batch() {
     }
 }
 
+/// Long names and variants would not fit beside each other in `systole zoo`.
+#[test]
+fn rows_of_the_list_fit_100_columns() {
+    for entry in entries() {
+        let lengths = (entry.name.chars().count(), entry.variant.chars().count());
+        assert!(lengths.0 <= 26 && lengths.1 <= 43, "{}: {lengths:?}", entry.name);
+    }
+}
+
 #[test]
 fn nodes_write_tensors_of_their_own_name() {
     for name in names() {
