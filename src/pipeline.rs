@@ -389,6 +389,9 @@ pub fn run(
 }
 
 fn engine_failure(error: &EngineError) -> Failure {
+    if let EngineError::OutOfMemory { .. } = error {
+        return Problem::new(error.to_string()).help("`--timing-only` needs no memory for tensors").into();
+    }
     Failure::Program(vec![Problem::new(format!("the simulation failed: {error}"))])
 }
 

@@ -150,7 +150,26 @@ pub enum EngineError {
         /// Bytes of DRAM.
         dram: u64,
     },
+    /// The host cannot give this much memory.
+    #[error("this computer has no {bytes} bytes of memory for the DRAM that the program states")]
+    OutOfMemory {
+        /// Bytes asked for.
+        bytes: u64,
+    },
     /// The host's limit on cycles was passed (reference engine).
     #[error("still running after {0} cycles")]
     OutOfFuel(u64),
+}
+
+/// Zeroed DRAM of `bytes` bytes, or an error where the host cannot give it.
+pub(crate) fn zeroed_dram(bytes: u64) -> Result<Vec<u8>, EngineError> {
+    let refused = EngineError::OutOfMemory { bytes };
+    let Ok(size) = usize::try_from(bytes) else { return Err(refused) };
+    // Asking first turns an abort into an error; the zeroed allocation then takes pages only as they are touched.
+    let mut probe: Vec<u8> = Vec::new();
+    if probe.try_reserve_exact(size).is_err() {
+        return Err(refused);
+    }
+    drop(probe);
+    Ok(vec![0; size])
 }

@@ -41,7 +41,7 @@ use self::store::Store;
 use self::tokens::Tokens;
 use self::vector::VectorUnit;
 use self::work::Work;
-use crate::contract::{EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trap, Waiting};
+use crate::contract::{EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trap, Waiting, zeroed_dram};
 
 /// Runs a program cycle by cycle, at most `fuel_cycles` of them. `image` is what DRAM holds at first: addresses and bytes; the rest of DRAM and all buffers
 /// are zero.
@@ -70,7 +70,7 @@ fn initial(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
     }
     let machine = job.machine;
     let words = machine.accumulator_vectors() * u64::from(machine.array.columns);
-    let mut dram = vec![0; job.dram_bytes as usize];
+    let mut dram = zeroed_dram(job.dram_bytes)?;
     for (address, bytes) in image {
         dram[*address as usize..][..bytes.len()].copy_from_slice(bytes);
     }

@@ -125,7 +125,6 @@ fn program_dram_that_is_only_timed() {
 }
 
 #[test]
-#[ignore = "the engines abort where memory for the stated DRAM cannot be had"]
 fn program_dram_beyond_memory() {
     with_dram(|folder, path| refused_with(folder, &["simulate", path], &["DRAM"]));
 }

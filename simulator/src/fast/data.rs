@@ -11,7 +11,7 @@ use super::gemm::Gemm;
 use super::pool;
 use super::simd::{Level, with_level};
 use super::work::{Pitch, Step, Transfer, VectorKind, VectorWork, Work};
-use crate::contract::{EngineError, Job, Memories, Span};
+use crate::contract::{EngineError, Job, Memories, Span, zeroed_dram};
 
 /// Output elements from which on a vector operation is divided among threads.
 const PARALLEL: usize = 1 << 16;
@@ -25,7 +25,7 @@ pub(super) fn memories(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, En
     if largest > job.dram_bytes {
         return Err(EngineError::ImageTooLarge { image: largest, dram: job.dram_bytes });
     }
-    let mut dram = vec![0; job.dram_bytes as usize];
+    let mut dram = zeroed_dram(job.dram_bytes)?;
     for &(address, bytes) in image {
         dram[address as usize..][..bytes.len()].copy_from_slice(bytes);
     }
