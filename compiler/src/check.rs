@@ -4,13 +4,14 @@
 //! - **C-1** tokens pair up: the k-th wait on a semaphore stands after the k-th signal to it, and none is left at the end;
 //! - **C-2** any two accesses of different units to the same bytes, one of them a write, are ordered by tokens and queues;
 //! - **C-3** every byte read on chip was written before, by the layer that reads it, and in one piece without gaps;
-//! - **C-4** every byte of DRAM read is a constant, an input, or was stored before.
+//! - **C-4** every byte of DRAM read is a constant, an input, or was stored before;
+//! - **C-5** no semaphore can pass the machine's `token_max` (M-12); this one is the machine's limit, not a defect.
 //!
 //! Not proved: which tile of the layer a byte read on chip belongs to, that the values are right (golden shows both) and that traps of M-10 do not occur (the engines do that).
 
 use std::collections::VecDeque;
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{Unit, UnitMask};
 use systole_machine::program::{Program, Role};
 use systole_machine::spec::Machine;
 
@@ -32,6 +33,11 @@ struct Checker<'a> {
     known: [Known; 4],
     /// `tokens[from][to]`: signals not yet waited for, with what their giver knew.
     tokens: [[VecDeque<(usize, Known)>; 4]; 4],
+    /// `signals[from][to]`: how many were given; `waits[from][to]`: by which instructions they were taken.
+    signals: [[usize; 4]; 4],
+    waits: [[Vec<usize>; 4]; 4],
+    /// Largest count that a semaphore can reach, and the layer that takes it there.
+    most_tokens: (usize, usize),
 }
 
 /// Runs all checks.
@@ -39,8 +45,15 @@ struct Checker<'a> {
 /// # Errors
 /// The first violation, as a defect of the compiler.
 pub fn check(program: &Program, machine: &Machine) -> Result<(), CompileError> {
-    let mut checker =
-        Checker { program, memories: Default::default(), known: Default::default(), tokens: Default::default() };
+    let mut checker = Checker {
+        program,
+        memories: Default::default(),
+        known: Default::default(),
+        tokens: Default::default(),
+        signals: Default::default(),
+        waits: Default::default(),
+        most_tokens: (0, 0),
+    };
     checker.seed_dram();
     let mut registers = Registers::new(machine);
     for (index, instruction) in program.instructions.iter().enumerate() {
@@ -49,14 +62,10 @@ pub fn check(program: &Program, machine: &Machine) -> Result<(), CompileError> {
         for range in registers.step(&instruction.operation) {
             checker.touch(index, unit, &range)?;
         }
-        let known = checker.known[unit as usize];
-        for to in Unit::ALL {
-            if instruction.signal.contains(to) {
-                checker.tokens[unit as usize][to as usize].push_back((index, known));
-            }
-        }
+        checker.give_tokens(index, unit, instruction.signal);
     }
-    checker.finish()
+    checker.finish()?;
+    checker.check_limit(machine)
 }
 
 impl Checker<'_> {
@@ -96,6 +105,7 @@ impl Checker<'_> {
                     self.fail(index, format!("waits for a token of the {} unit that nothing gave (C-1)", from.name()))
                 );
             };
+            self.waits[from as usize][unit as usize].push(index);
             let mine = &mut self.known[unit as usize];
             mine[from as usize] = mine[from as usize].max(giver + 1);
             for (known, knew) in mine.iter_mut().zip(knew) {
@@ -103,6 +113,35 @@ impl Checker<'_> {
             }
         }
         Ok(())
+    }
+
+    fn give_tokens(&mut self, index: usize, unit: Unit, mask: UnitMask) {
+        let from = unit as usize;
+        let known = self.known[from];
+        for to in Unit::ALL.into_iter().filter(|&to| mask.contains(to)).map(|to| to as usize) {
+            self.tokens[from][to].push_back((index, known));
+            self.signals[from][to] += 1;
+            let surely_taken = self.waits[from][to].partition_point(|&wait| wait < known[to]);
+            let count = self.signals[from][to] - surely_taken;
+            if count > self.most_tokens.0 {
+                self.most_tokens = (count, index);
+            }
+        }
+    }
+
+    fn check_limit(&self, machine: &Machine) -> Result<(), CompileError> {
+        let (count, index) = self.most_tokens;
+        if count <= machine.control.token_max as usize {
+            return Ok(());
+        }
+        let layer = self.program.layers.get(self.layer(index) as usize).map_or("?", |layer| &layer.name);
+        Err(CompileError::unsupported(
+            layer,
+            format!(
+                "this schedule can bring a token semaphore to {count}, `control.token_max` of `{}` is {}; raise it",
+                machine.name, machine.control.token_max
+            ),
+        ))
     }
 
     fn touch(&mut self, index: usize, unit: Unit, range: &Range) -> Result<(), CompileError> {
