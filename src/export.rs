@@ -2,6 +2,8 @@
 //!
 //! The imported form only, without Quantize and Dequantize; importing the file gives the same network back.
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 use systole_compiler::frontends::onnx::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -49,9 +51,11 @@ pub fn onnx(graph: &Graph, seed: u64) -> Result<Vec<u8>, ExportError> {
         proto.node.push(node_proto(graph, node)?);
         proto.initializer.extend(made_constants(graph, node));
     }
-    for tensor in &graph.tensors {
+    let per_channel = per_channel_operands(graph);
+    for (id, tensor) in (0..).map(TensorId).zip(&graph.tensors) {
         if let Some(data) = &tensor.data {
-            proto.initializer.push(constant(tensor, data, seed)?);
+            let trailing = per_channel.get(&id).copied().unwrap_or_default();
+            proto.initializer.push(constant(tensor, data, trailing, seed)?);
         }
     }
     proto.input = graph.inputs.iter().map(|&id| value_info(graph.tensor(id))).collect();
@@ -139,14 +143,29 @@ fn dims(shape: &[usize]) -> Vec<i64> {
     shape.iter().map(|&length| length as i64).collect()
 }
 
-fn constant(tensor: &Tensor, data: &Data, seed: u64) -> Result<TensorProto, ExportError> {
+/// Constants of sums and products that hold one value for each channel, and how many axes follow the channels': ONNX aligns the last axes
+/// of two operands, so these must be written.
+fn per_channel_operands(graph: &Graph) -> BTreeMap<TensorId, usize> {
+    let readers = graph.nodes.iter().filter(|node| matches!(node.op, Op::Add | Op::Mul));
+    let operand = |node: &Node| {
+        let &[x, other] = &node.inputs[..] else {
+            return None;
+        };
+        let rank = |id: TensorId| graph.tensor(id).shape.len();
+        (graph.tensor(other).data.is_some() && rank(other) == 1).then(|| (other, rank(x).saturating_sub(2)))
+    };
+    readers.filter_map(operand).collect()
+}
+
+/// `trailing` axes of length 1 are added to its shape.
+fn constant(tensor: &Tensor, data: &Data, trailing: usize, seed: u64) -> Result<TensorProto, ExportError> {
     let raw = match data {
         Data::Stored(bytes) => bytes.clone(),
         Data::Seeded { distribution } => bytes_of_f32(&seed::values(tensor, *distribution, seed)),
         Data::Unknown => return Err(ExportError::Unknown(tensor.name.clone())),
     };
     Ok(TensorProto {
-        dims: dims(&tensor.shape),
+        dims: dims(&tensor.shape).into_iter().chain(std::iter::repeat_n(1, trailing)).collect(),
         data_type: data_type::FLOAT,
         name: tensor.name.clone(),
         raw_data: Some(raw),

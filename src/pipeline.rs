@@ -141,7 +141,11 @@ pub fn quantise(
     real: bool,
 ) -> Result<Quantised, Failure> {
     let values = values(imported, options, real)?;
-    legalise(&imported.graph, &policy(machine), &values).map_err(pass_failure)
+    let quantised = legalise(&imported.graph, &policy(machine), &values).map_err(pass_failure)?;
+    if real {
+        check(&quantised.graph, "the quantised form")?;
+    }
+    Ok(quantised)
 }
 
 /// The graph after the pass of that name, and before the next.

@@ -34,8 +34,12 @@ pub(super) fn activation_quant(min: f64, max: f64, dtype: DType) -> Quant {
 /// 2^-60.
 const SMALLEST_SCALE: f32 = 1.0 / (1u64 << 60) as f32;
 
-/// Rule N-12 for the weights of one output channel: the scale, and the integers appended to `out`.
+/// Rule N-12 for the weights of one output channel: the scale, and the integers appended to `out`. The scale is NaN where a weight is
+/// not finite, which the graph's verifier refuses by name.
 pub(super) fn quantise_weights(weights: &[f32], out: &mut [u8]) -> f32 {
+    if weights.iter().any(|w| !w.is_finite()) {
+        return f32::NAN;
+    }
     let largest = weights.iter().fold(0.0f32, |most, w| most.max(w.abs()));
     let scale = if largest == 0.0 { 1.0 } else { (largest / 127.0).max(f32::MIN_POSITIVE) };
     for (q, &w) in out.iter_mut().zip(weights) {
@@ -53,6 +57,13 @@ pub(super) fn batch_norm(scale: f32, bias: f32, mean: f32, variance: f32, epsilo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn weights_that_are_not_finite_get_no_scale() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            assert!(quantise_weights(&[1.0, bad, 2.0], &mut [0; 3]).is_nan());
+        }
+    }
 
     #[test]
     fn quantise_rounds_to_even_and_saturates() {
