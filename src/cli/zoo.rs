@@ -52,10 +52,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
 }
 
 fn table() -> String {
-    let mut out = format!("\x1b[1m{:<16} {:>14} {:>12}  {}\x1b[0m\n", "network", "MACs", "parameters", "variant");
+    let mut out = format!("\x1b[1m{:<26} {:>14} {:>12}  {}\x1b[0m\n", "network", "MACs", "parameters", "variant");
     for entry in entries() {
         let (macs, parameters) = (grouped(entry.macs), grouped(entry.parameters));
-        out += &beside(&format!("{:<16} {macs:>14} {parameters:>12}  ", entry.name), entry.variant);
+        out += &beside(&format!("{:<26} {macs:>14} {parameters:>12}  ", entry.name), entry.variant);
     }
     out
 }
