@@ -338,8 +338,8 @@ impl Problem<'_> {
                 self.try_blocks(&mut best, tile, slicing, whole_output);
             }
         }
-        for kernel_rows in edges(whole_kernel).into_iter().filter(|&rows| rows < whole_kernel) {
-            if best.is_none() {
+        if best.is_none() {
+            for kernel_rows in edges(whole_kernel).into_iter().filter(|&rows| rows < whole_kernel) {
                 for tile in self.tiles() {
                     self.try_blocks(&mut best, tile, Slicing { channels: None, kernel_rows }, false);
                 }
