@@ -289,7 +289,7 @@ impl Context<'_> {
         let mut image = vec![];
         if constants == Constants::Real {
             let (rows, columns) = (self.machine.array.rows as usize, self.machine.array.columns as usize);
-            let tiles = weight_tiles(self.graph, layer, mapping, rows, columns, self.conv_inputs(layer))?;
+            let tiles = weight_tiles(self.graph, layer, mapping, rows, columns, input.dims[3])?;
             image.push(Segment { address: weights, bytes: tiles });
             image.push(Segment { address: params, bytes: requant_params(self.graph, layer, channels)? });
         }
@@ -309,11 +309,6 @@ impl Context<'_> {
         );
         let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
-    }
-
-    /// Input channels as the weights count them: a fully connected layer's kernel covers the image.
-    fn conv_inputs(&self, layer: &Layer) -> usize {
-        self.layers.dims[&layer.input][3]
     }
 
     fn lower_vector(
