@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 
-use systole_machine::isa::{Unit, UnitMask};
+use systole_machine::isa::{UNITS, Unit, UnitMask};
 use systole_machine::program::{Program, Role};
 use systole_machine::spec::Machine;
 
@@ -25,17 +25,17 @@ use footprint::{Range, Registers};
 use intervals::{Conflict, Intervals};
 
 /// What is known to have ended, by unit: all instructions with an index below this.
-type Known = [usize; 4];
+type Known = [usize; UNITS];
 
 struct Checker<'a> {
     program: &'a Program,
     memories: [Intervals; 4],
-    known: [Known; 4],
+    known: [Known; UNITS],
     /// `tokens[from][to]`: signals not yet waited for, with what their giver knew.
-    tokens: [[VecDeque<(usize, Known)>; 4]; 4],
+    tokens: [[VecDeque<(usize, Known)>; UNITS]; UNITS],
     /// `signals[from][to]`: how many were given; `waits[from][to]`: by which instructions they were taken.
-    signals: [[usize; 4]; 4],
-    waits: [[Vec<usize>; 4]; 4],
+    signals: [[usize; UNITS]; 4],
+    waits: [[Vec<usize>; UNITS]; UNITS],
     /// Largest count that a semaphore can reach, and the layer that takes it there.
     most_tokens: (usize, usize),
 }

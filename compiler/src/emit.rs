@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use systole_machine::isa::{Instruction, Operation, Unit, UnitMask};
+use systole_machine::isa::{Instruction, Operation, UNITS, Unit, UnitMask};
 
 use crate::schedule::Step;
 
@@ -38,7 +38,7 @@ pub fn emit(steps: &[Step]) -> (Vec<Instruction>, Vec<u32>) {
                 source.push(step.layer);
             }
         }
-        let mask = |units: [bool; 4]| {
+        let mask = |units: [bool; UNITS]| {
             Unit::ALL.into_iter().filter(|&unit| units[unit as usize]).fold(UnitMask::default(), UnitMask::with)
         };
         instructions.push(Instruction { wait: mask(step.waits), signal: mask(step.signals), operation: step.run });

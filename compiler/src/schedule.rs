@@ -4,7 +4,7 @@
 //! finds, for each step, the latest earlier step of every other unit whose effects it needs (read after write, write after read, write after write) and adds
 //! one token, unless a token or queue order already implies it.
 
-use systole_machine::isa::{Operation, Unit};
+use systole_machine::isa::{Operation, UNITS, Unit};
 
 /// A memory, for footprints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +44,15 @@ pub struct Step {
     /// What it touches.
     pub accesses: Vec<Access>,
     /// Units waited for, and signalled; filled by [`synchronise`].
-    pub waits: [bool; 4],
+    pub waits: [bool; UNITS],
     /// See `waits`.
-    pub signals: [bool; 4],
+    pub signals: [bool; UNITS],
 }
 
 impl Step {
     /// Without tokens.
     pub fn new(layer: u32, setup: Vec<Operation>, run: Operation, accesses: Vec<Access>) -> Self {
-        Step { layer, setup, run, accesses, waits: [false; 4], signals: [false; 4] }
+        Step { layer, setup, run, accesses, waits: [false; UNITS], signals: [false; UNITS] }
     }
 
     /// The unit that runs it.
@@ -75,13 +75,13 @@ fn overlap(a: &Access, b: &Access) -> bool {
 
 /// Adds tokens to the steps.
 pub fn synchronise(steps: &mut [Step]) {
-    let mut seen: [Vec<Seen>; 4] = Default::default();
+    let mut seen: [Vec<Seen>; UNITS] = Default::default();
     // known[u][v]: steps of unit v before this index have ended before the next step of unit u starts.
-    let mut known = [[0usize; 4]; 4];
-    let mut known_at: Vec<[usize; 4]> = Vec::with_capacity(steps.len());
+    let mut known = [[0usize; UNITS]; UNITS];
+    let mut known_at: Vec<[usize; UNITS]> = Vec::with_capacity(steps.len());
     for index in 0..steps.len() {
         let unit = steps[index].unit() as usize;
-        let mut needed = [None::<usize>; 4];
+        let mut needed = [None::<usize>; UNITS];
         for access in &steps[index].accesses {
             for earlier in &seen[access.memory as usize] {
                 let conflict = (access.write || earlier.access.write) && overlap(access, &earlier.access);
@@ -111,7 +111,7 @@ pub fn synchronise(steps: &mut [Step]) {
 }
 
 /// A write replaces all that it covers: whoever conflicts with those conflicts with it too, and it comes after them.
-fn remember(seen: &mut [Vec<Seen>; 4], step: &Step, unit: usize, index: usize) {
+fn remember(seen: &mut [Vec<Seen>; UNITS], step: &Step, unit: usize, index: usize) {
     for access in &step.accesses {
         let list = &mut seen[access.memory as usize];
         list.retain(|earlier| {

@@ -9,8 +9,13 @@ mod meaning;
 pub mod operand;
 pub mod table;
 
-pub use operand::{Flag, Operand, RangeError, Real, RequantMode, Signed, Space, Unsigned, VectorOperand};
+pub use operand::{
+    DataflowChoice, Flag, Operand, RangeError, Real, RequantMode, Signed, Space, Unsigned, VectorOperand,
+};
 pub use table::{DecodeError, Operation};
+
+/// How many units the instruction set knows.
+pub const UNITS: usize = 7;
 
 /// A unit with an instruction queue of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,19 +28,33 @@ pub enum Unit {
     Vector = 2,
     /// Activation buffer to DRAM.
     Store = 3,
+    /// The second systolic array.
+    Array1 = 4,
+    /// The third.
+    Array2 = 5,
+    /// The fourth.
+    Array3 = 6,
 }
 
 impl Unit {
     /// All, in order of index.
-    pub const ALL: [Unit; 4] = [Unit::Load, Unit::Array, Unit::Vector, Unit::Store];
+    pub const ALL: [Unit; UNITS] =
+        [Unit::Load, Unit::Array, Unit::Vector, Unit::Store, Unit::Array1, Unit::Array2, Unit::Array3];
+    /// The arrays, by number; a machine has the first `array.count` of them.
+    pub const ARRAYS: [Unit; 4] = [Unit::Array, Unit::Array1, Unit::Array2, Unit::Array3];
 
     /// Lower-case name, as in assembly and reports.
     pub fn name(self) -> &'static str {
-        ["load", "array", "vector", "store"][self as usize]
+        ["load", "array", "vector", "store", "array1", "array2", "array3"][self as usize]
+    }
+
+    /// The number of an array; `None` for another unit.
+    pub fn array(self) -> Option<usize> {
+        Unit::ARRAYS.iter().position(|&unit| unit == self)
     }
 }
 
-/// A set of units, bit k for `Unit::ALL[k]`; bits 4 to 7 name units that no machine has so far.
+/// A set of units, bit k for `Unit::ALL[k]`; bit 7 names a unit that no machine has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct UnitMask(pub u8);
 

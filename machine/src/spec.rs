@@ -4,7 +4,7 @@
 //! the schema (`config`), and refused by name there while no engine runs it.
 
 /// How operands move through the array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dataflow {
     /// Weights stay in the PEs, activations stream.
     WeightStationary,
@@ -28,8 +28,13 @@ pub enum Overflow {
 pub enum Requantisation {
     /// Rule N-1 in single precision.
     Float32,
-    /// Integer multiplier and shift.
-    FixedPoint,
+    /// Integer multiplier and shift (N-17, N-18).
+    FixedPoint {
+        /// B: bits of the multiplier, sign included.
+        multiplier_bits: u32,
+        /// Two roundings (`fixed_double`) instead of one.
+        double_rounding: bool,
+    },
     /// Power of two.
     Shift,
 }
@@ -41,14 +46,49 @@ pub struct Array {
     pub rows: u32,
     /// C: output channels of one fold.
     pub columns: u32,
-    /// The one dataflow that programs for this machine use.
-    pub dataflow: Dataflow,
-    /// 1, or 2 with a shadow register.
+    /// Number of equal arrays, 1 to 4.
+    pub count: u32,
+    /// The dataflows that it supports, at least one, none twice.
+    pub dataflows: Vec<Dataflow>,
+    /// Registers of the operand (or sum) that stays: 1, or 2 with a shadow register.
     pub weight_registers: u32,
-    /// Bits of an accumulator (32 so far).
+    /// D: products that a PE adds up in a cycle.
+    pub dot_product_width: u32,
+    /// L: cycles from a PE's operands to its sum.
+    pub pe_latency_cycles: u32,
+    /// Operand widths, each once.
+    pub operands: Vec<OperandWidth>,
+    /// w: bits of an accumulator, 16 to 48.
     pub accumulator_bits: u32,
     /// Beyond them.
     pub overflow: Overflow,
+}
+
+/// An operand width of the array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperandWidth {
+    /// Bits of an operand as stored: 1, 2, 4, 8 or 16.
+    pub bits: u32,
+    /// Multiply-accumulates of each of a PE's D multipliers in a thousand cycles.
+    pub rate_milli: u32,
+}
+
+impl Array {
+    /// τ of T-5: cycles that a PE takes for a vector or step with operands of `bits` bits; `None` where it does not have them.
+    pub fn interval_cycles(&self, bits: u32) -> Option<u64> {
+        let width = self.operands.iter().find(|width| width.bits == bits)?;
+        Some(u64::from(1000u32.div_ceil(width.rate_milli.max(1))))
+    }
+
+    /// Bytes of an accumulator word: whole ones.
+    pub fn accumulator_bytes(&self) -> u64 {
+        u64::from(self.accumulator_bits.div_ceil(8))
+    }
+
+    /// Whether programs may use this dataflow.
+    pub fn supports(&self, dataflow: Dataflow) -> bool {
+        self.dataflows.contains(&dataflow)
+    }
 }
 
 /// One on-chip memory of equal banks, each a contiguous range of addresses.
@@ -127,6 +167,14 @@ pub struct Control {
     pub token_max: u32,
 }
 
+impl Control {
+    /// Depth of a unit's queue; every array has the array's.
+    pub fn queue_depth_of(&self, unit: crate::isa::Unit) -> u32 {
+        let index = if unit.array().is_some() { crate::isa::Unit::Array as usize } else { unit as usize };
+        self.queue_depth[index]
+    }
+}
+
 /// Picojoules per action; every field stated or the whole absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Energy {
@@ -153,10 +201,12 @@ pub struct Machine {
     pub clock_hz: u64,
     /// The array.
     pub array: Array,
-    /// Activations and the vector unit's parameters; also where results go.
+    /// Activations and the vector unit's parameters; also where results go. The whole of it when `unified`.
     pub activation: Buffer,
-    /// Weight tiles.
+    /// Weight tiles. Equal to `activation` when `unified`.
     pub weight: Buffer,
+    /// Activation and weight buffer are one memory (M-1).
+    pub unified: bool,
     /// Partial sums, in vectors of `columns` words.
     pub accumulator: Buffer,
     /// The vector unit.
@@ -174,7 +224,7 @@ pub struct Machine {
 impl Machine {
     /// Bytes of one accumulator vector.
     pub fn accumulator_vector_bytes(&self) -> u64 {
-        u64::from(self.array.columns) * u64::from(self.array.accumulator_bits.div_ceil(8))
+        u64::from(self.array.columns) * self.array.accumulator_bytes()
     }
 
     /// Accumulator vectors that fit into one bank; vector v lies in bank `v / accumulator_vectors_per_bank()`.
@@ -187,8 +237,11 @@ impl Machine {
         self.accumulator_vectors_per_bank() * u64::from(self.accumulator.banks)
     }
 
-    /// Multiply-accumulates a cycle at most.
+    /// Multiply-accumulates of 8-bit operands a cycle at most, all arrays together (at least 1, so that it divides).
     pub fn peak_macs_per_cycle(&self) -> u64 {
-        u64::from(self.array.rows) * u64::from(self.array.columns)
+        let array = &self.array;
+        let multipliers = [array.count, array.rows, array.columns, array.dot_product_width];
+        let all: u64 = multipliers.into_iter().map(u64::from).product();
+        (all / array.interval_cycles(8).unwrap_or(1)).max(1)
     }
 }

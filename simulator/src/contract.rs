@@ -1,6 +1,6 @@
 //! What both engines take and give: job, outcome, trap, spans, counters. No arithmetic, no addresses, no timing rule lives here.
 
-use systole_machine::isa::{Instruction, Unit};
+use systole_machine::isa::{Instruction, UNITS, Unit};
 use systole_machine::spec::Machine;
 
 /// A program ready to run. Both engines take the instructions as they are; validity is theirs to judge (M-10 to M-13).
@@ -83,20 +83,49 @@ pub enum Stall {
     TokenVector = 2,
     /// No token from the store unit.
     TokenStore = 3,
+    /// No token from the second array.
+    TokenArray1 = 4,
+    /// No token from the third.
+    TokenArray2 = 5,
+    /// No token from the fourth.
+    TokenArray3 = 6,
     /// No bank port.
-    Port = 4,
+    Port = 7,
     /// DRAM latency or bandwidth.
-    Dram = 5,
+    Dram = 8,
 }
+
+/// How many causes there are.
+pub const STALLS: usize = 9;
 
 impl Stall {
     /// All, in order of index.
-    pub const ALL: [Stall; 6] =
-        [Stall::TokenLoad, Stall::TokenArray, Stall::TokenVector, Stall::TokenStore, Stall::Port, Stall::Dram];
+    pub const ALL: [Stall; STALLS] = [
+        Stall::TokenLoad,
+        Stall::TokenArray,
+        Stall::TokenVector,
+        Stall::TokenStore,
+        Stall::TokenArray1,
+        Stall::TokenArray2,
+        Stall::TokenArray3,
+        Stall::Port,
+        Stall::Dram,
+    ];
 
     /// As reports name it.
     pub fn name(self) -> &'static str {
-        ["token_load", "token_array", "token_vector", "token_store", "port", "dram"][self as usize]
+        let names: [&str; STALLS] = [
+            "token_load",
+            "token_array",
+            "token_vector",
+            "token_store",
+            "token_array1",
+            "token_array2",
+            "token_array3",
+            "port",
+            "dram",
+        ];
+        names[self as usize]
     }
 }
 
@@ -108,7 +137,7 @@ pub struct UnitCycles {
     /// Nothing to do.
     pub idle: u64,
     /// By [`Stall`].
-    pub stalls: [u64; 6],
+    pub stalls: [u64; STALLS],
 }
 
 /// The timing of a run. Equal for both engines, on every program.
@@ -121,7 +150,7 @@ pub struct Timing {
     /// By instruction; `None` for those that never started.
     pub spans: Vec<Option<Span>>,
     /// By unit.
-    pub units: [UnitCycles; 4],
+    pub units: [UnitCycles; UNITS],
     /// Bytes on the DRAM bus, whole bursts: read, written.
     pub dram_bus_bytes: [u64; 2],
 }
@@ -136,7 +165,57 @@ pub struct Memories {
     /// Weight buffer.
     pub weight: Vec<u8>,
     /// Accumulators, vector by vector.
-    pub accumulator: Vec<i32>,
+    pub accumulator: Accumulators,
+}
+
+/// Accumulator words, sign-extended: of up to 32 bits, or of more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accumulators {
+    /// Up to 32 bits.
+    Narrow(Vec<i32>),
+    /// 33 to 48 bits.
+    Wide(Vec<i64>),
+}
+
+impl Accumulators {
+    /// Zeros for a machine.
+    pub fn zeroed(machine: &Machine) -> Self {
+        let words = (machine.accumulator_vectors() * u64::from(machine.array.columns)) as usize;
+        if machine.array.accumulator_bits <= 32 {
+            Accumulators::Narrow(vec![0; words])
+        } else {
+            Accumulators::Wide(vec![0; words])
+        }
+    }
+
+    /// Number of words.
+    pub fn len(&self) -> usize {
+        match self {
+            Accumulators::Narrow(words) => words.len(),
+            Accumulators::Wide(words) => words.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The word at an index below [`Self::len`].
+    pub fn get(&self, index: usize) -> i64 {
+        match self {
+            Accumulators::Narrow(words) => words[index].into(),
+            Accumulators::Wide(words) => words[index],
+        }
+    }
+
+    /// Sets the word at an index below [`Self::len`]; a value that the words can hold.
+    pub fn set(&mut self, index: usize, value: i64) {
+        match self {
+            Accumulators::Narrow(words) => words[index] = value as i32,
+            Accumulators::Wide(words) => words[index] = value,
+        }
+    }
 }
 
 /// A host-side failure, never the program's fault.
@@ -156,6 +235,9 @@ pub enum EngineError {
         /// Bytes asked for.
         bytes: u64,
     },
+    /// A part of the machine that this engine does not simulate.
+    #[error("{0} is not simulated by this engine")]
+    Unsupported(&'static str),
     /// The host's limit on cycles was passed (reference engine).
     #[error("still running after {0} cycles")]
     OutOfFuel(u64),

@@ -15,7 +15,7 @@ mod vectors;
 
 use std::collections::BTreeSet;
 
-use systole_machine::isa::{Instruction, Operation, Unit, arbitrary};
+use systole_machine::isa::{Instruction, Operation, UNITS, Unit, arbitrary};
 use systole_machine::spec::Machine;
 
 use self::builder::{Builder, Limits, Step};
@@ -96,7 +96,7 @@ pub fn case(seed: u64) -> Case {
     let mut machine = machines::machine(&mut draw, style);
     let dram_bytes = if style == Style::Large { draw.range(30_000, 200_000) } else { draw.range(64, 6000) };
     let mut dram = dram_contents(&mut draw, dram_bytes);
-    let mut builder = Builder::new(&mut draw, &machine, [whole(&machine, dram_bytes); 4]);
+    let mut builder = Builder::new(&mut draw, &machine, [whole(&machine, dram_bytes); UNITS]);
     builder.rooms = rooms(&mut builder, style, dram_bytes);
     builder.tables = tables(&mut builder, &mut dram);
     builder.limits = match style {
@@ -170,12 +170,12 @@ fn whole(machine: &Machine, dram_bytes: u64) -> Room {
 }
 
 /// Where each unit works: everywhere, or apart from the others, so that no token is needed while banks are shared.
-fn rooms(b: &mut Builder, style: Style, dram_bytes: u64) -> [Room; 4] {
+fn rooms(b: &mut Builder, style: Style, dram_bytes: u64) -> [Room; UNITS] {
     let all = whole(b.machine, dram_bytes);
     if style != Style::Unconnected && b.draw.chance(75) {
-        return [all; 4];
+        return [all; UNITS];
     }
-    let mut rooms = [all; 4];
+    let mut rooms = [all; UNITS];
     let users: [&[Unit]; 4] =
         [&Unit::ALL, &[Unit::Load, Unit::Array], &[Unit::Array, Unit::Vector], &[Unit::Load, Unit::Store]];
     for (memory, users) in users.into_iter().enumerate() {
@@ -309,7 +309,7 @@ fn prologue(b: &mut Builder) {
 fn sync(b: &mut Builder) {
     let operation = match b.draw.pick(&Unit::ALL) {
         Unit::Load => Operation::LoadSync {},
-        Unit::Array => Operation::ArraySync {},
+        Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => Operation::ArraySync { array: builder::u(0) },
         Unit::Vector => Operation::VectorSync {},
         Unit::Store => Operation::StoreSync {},
     };
@@ -331,6 +331,7 @@ fn is_vector_configuration(operation: &Operation) -> bool {
             | Operation::VectorPitch { .. }
             | Operation::VectorQuant { .. }
             | Operation::VectorScale { .. }
+            | Operation::VectorFixed { .. }
             | Operation::VectorWindow { .. }
     )
 }

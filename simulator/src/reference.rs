@@ -28,7 +28,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use systole_machine::isa::{Instruction, Unit};
+use systole_machine::isa::{Instruction, UNITS, Unit};
 
 use self::array::Array;
 use self::counters::{Counters, Doing, token_stall};
@@ -41,7 +41,9 @@ use self::store::Store;
 use self::tokens::Tokens;
 use self::vector::VectorUnit;
 use self::work::Work;
-use crate::contract::{EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trap, Waiting, zeroed_dram};
+use crate::contract::{
+    Accumulators, EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trap, Waiting, zeroed_dram,
+};
 
 /// Runs a program cycle by cycle, at most `fuel_cycles` of them. `image` is what DRAM holds at first: addresses and bytes; the rest of DRAM and all buffers
 /// are zero.
@@ -69,7 +71,6 @@ fn initial(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
         return Err(EngineError::ImageTooLarge { image: end, dram: job.dram_bytes });
     }
     let machine = job.machine;
-    let words = machine.accumulator_vectors() * u64::from(machine.array.columns);
     let mut dram = zeroed_dram(job.dram_bytes)?;
     for (address, bytes) in image {
         dram[*address as usize..][..bytes.len()].copy_from_slice(bytes);
@@ -78,7 +79,7 @@ fn initial(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
         dram,
         activation: vec![0; machine.activation.capacity_bytes as usize],
         weight: vec![0; machine.weight.capacity_bytes as usize],
-        accumulator: vec![0; words as usize],
+        accumulator: Accumulators::zeroed(machine),
     })
 }
 
@@ -90,7 +91,7 @@ struct Engine<'a> {
     banks: Vec<Vec<Bank>>,
     now: u64,
     fetch: Fetch,
-    lanes: [Lane; 4],
+    lanes: [Lane; UNITS],
     tokens: Tokens,
     ports: Ports,
     bus: Bus,
@@ -121,7 +122,10 @@ impl<'a> Engine<'a> {
             works,
             banks,
             now: 0,
-            fetch: Fetch::new(machine.control.issue_interval_cycles, machine.control.queue_depth),
+            fetch: Fetch::new(
+                machine.control.issue_interval_cycles,
+                Unit::ALL.map(|unit| machine.control.queue_depth_of(unit)),
+            ),
             lanes: Default::default(),
             tokens: Tokens::default(),
             ports,
@@ -200,7 +204,7 @@ impl<'a> Engine<'a> {
         let Some(&index) = lane.queue.front() else { return };
         let engaged = match unit {
             Unit::Load => self.load.engaged(),
-            Unit::Array => self.array.engaged(),
+            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => self.array.engaged(),
             Unit::Vector => self.vector.engaged(),
             Unit::Store => self.store.engaged(),
         };
@@ -232,7 +236,7 @@ impl<'a> Engine<'a> {
             let (moving, refused) = match unit {
                 Unit::Load => (self.load.moving(), load_refused),
                 Unit::Store => (self.store.moving(), store_refused),
-                Unit::Array | Unit::Vector => return Doing::Busy,
+                _ => return Doing::Busy,
             };
             return if moving || lane.engaged {
                 Doing::Busy

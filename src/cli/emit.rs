@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use systole_compiler::compile::Mapping;
 use systole_compiler::mapping::{ConvMapping, VectorMapping};
-use systole_machine::isa::Unit;
 use systole_machine::isa::assembler::disassemble;
+use systole_machine::isa::{UNITS, Unit};
 use systole_network::graph::Graph;
 use systole_network::tensor::TensorId;
 use systole_network::text;
@@ -131,7 +131,7 @@ fn memory(built: &Built) -> String {
 fn schedule(built: &Built) -> String {
     let mut out = String::new();
     for (index, step) in built.compiled.steps.iter().enumerate() {
-        let units = |set: [bool; 4]| {
+        let units = |set: [bool; UNITS]| {
             let names: Vec<&str> = Unit::ALL.into_iter().filter(|&unit| set[unit as usize]).map(Unit::name).collect();
             names.join(", ")
         };

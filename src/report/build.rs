@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{UNITS, Unit};
 use systole_machine::program::{LayerEntry, Program, Role};
 use systole_machine::spec::{Dram, Energy, Machine};
-use systole_simulator::contract::{Span, Stall, Timing};
+use systole_simulator::contract::{STALLS, Span, Stall, Timing};
 
 use super::traffic::{Memory, Moved, Traffic, union};
 use super::waits::{Stretch, cycles_within, stretches};
@@ -37,9 +37,9 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug, Default)]
 struct LayerSums {
     span: Option<(u64, u64)>,
-    runs: [u64; 4],
+    runs: [u64; UNITS],
     /// Of its runs, by unit: first start and last end.
-    work: [Option<(u64, u64)>; 4],
+    work: [Option<(u64, u64)>; UNITS],
     moved: Moved,
 }
 
@@ -207,12 +207,12 @@ fn bound(
     sum: &LayerSums,
     waits: &[Vec<Stretch>; 2],
     (from, to): (u64, u64),
-) -> (&'static str, [u64; 6]) {
+) -> (&'static str, [u64; STALLS]) {
     let (stretches, work) = match sum.main_unit() {
-        Unit::Array => (&waits[0], "compute"),
+        Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => (&waits[0], "compute"),
         Unit::Vector => (&waits[1], "vector"),
-        Unit::Load => return ("dram", [0; 6]),
-        Unit::Store => return ("store", [0; 6]),
+        Unit::Load => return ("dram", [0; STALLS]),
+        Unit::Store => return ("store", [0; STALLS]),
     };
     let (busy, stalls) = cycles_within(stretches, from, to);
     if 2 * busy >= to - from {
@@ -251,7 +251,7 @@ fn waited_for(stall: Stall) -> &'static str {
     }
 }
 
-fn by_name(stalls: [u64; 6]) -> BTreeMap<&'static str, u64> {
+fn by_name(stalls: [u64; STALLS]) -> BTreeMap<&'static str, u64> {
     Stall::ALL.into_iter().map(Stall::name).zip(stalls).collect()
 }
 
@@ -260,7 +260,7 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
     let cycles = timing.total_cycles;
     let seconds = cycles as f64 / machine.clock_hz as f64;
     let macs: u64 = layers.iter().map(|layer| layer.macs).sum();
-    let mut stalls = [0; 6];
+    let mut stalls = [0; STALLS];
     for unit in &timing.units {
         stalls.iter_mut().zip(unit.stalls).for_each(|(sum, cycles)| *sum += cycles);
     }

@@ -120,7 +120,7 @@ impl<'a> Traffic<'a> {
                 moved.read[Memory::Activation as usize] = self.store.bytes();
                 self.store.touch(Memory::Activation, buffer.get(), &mut moved);
             }
-            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate } => {
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
                 let at = [activation.get(), weight.get(), accumulator.get()];
                 self.convolve(at, blocks.get(), accumulate.0, &mut moved);
             }
@@ -159,7 +159,7 @@ impl<'a> Traffic<'a> {
 
     fn configure_array(&mut self, operation: &Operation) {
         match *operation {
-            Operation::ArrayInput { height, width, row_pitch, pixel_pitch } => {
+            Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 (self.array[0].input, self.array[1].input) = (height.get(), width.get());
                 self.array_pitch = [row_pitch.get(), pixel_pitch.get()];
             }
@@ -173,6 +173,7 @@ impl<'a> Traffic<'a> {
                 pad_top,
                 pad_left,
                 packed,
+                ..
             } => {
                 let [v, h] = &mut self.array;
                 (v.kernel, v.stride, v.dilation, v.pad) =
@@ -181,7 +182,7 @@ impl<'a> Traffic<'a> {
                     (kernel_w.get(), stride_w.get(), dilation_w.get(), pad_left.get());
                 self.packed = packed.0;
             }
-            Operation::ArrayOutput { height, width, channels, block_step } => {
+            Operation::ArrayOutput { height, width, channels, block_step, .. } => {
                 (self.array[0].output, self.array[1].output) = (height.get(), width.get());
                 (self.channels, self.block_step) = (channels.get(), block_step.get());
             }
@@ -194,7 +195,7 @@ impl<'a> Traffic<'a> {
             Operation::VectorShape { height, width, channels, block_channels } => {
                 self.vector = [height.get(), width.get(), channels.get(), block_channels.get()];
             }
-            Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
+            Operation::VectorPitch { operand, row_pitch, pixel_pitch, .. } => {
                 let operand = match operand {
                     VectorOperand::A => 0,
                     VectorOperand::B => 1,
@@ -350,15 +351,15 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
         Operation::VectorRequant { accumulator, params, out, .. } => {
             VectorRun { accumulator: Some(accumulator.get()), params: Some(params.get()), out: out.get(), ..run }
         }
-        Operation::VectorAdd { a, b, out } | Operation::VectorMul { a, b, out } => {
+        Operation::VectorAdd { a, b, out, .. } | Operation::VectorMul { a, b, out, .. } => {
             VectorRun { a: Some(a.get()), b: Some(b.get()), out: out.get(), ..run }
         }
-        Operation::VectorAddChannel { a, params, out }
-        | Operation::VectorMulChannel { a, params, out }
+        Operation::VectorAddChannel { a, params, out, .. }
+        | Operation::VectorMulChannel { a, params, out, .. }
         | Operation::VectorAffine { a, params, out } => {
             VectorRun { a: Some(a.get()), params: Some(params.get()), out: out.get(), ..run }
         }
-        Operation::VectorRescale { a, out } | Operation::VectorSoftmax { a, out } => {
+        Operation::VectorRescale { a, out, .. } | Operation::VectorSoftmax { a, out, .. } => {
             VectorRun { a: Some(a.get()), out: out.get(), ..run }
         }
         Operation::VectorMaxPool { a, out } | Operation::VectorAveragePool { a, out, .. } => {

@@ -4,7 +4,7 @@
 //! bursts, which spans do not show.
 
 use systole_machine::isa::{Instruction, Unit};
-use systole_simulator::contract::{Span, Stall};
+use systole_simulator::contract::{STALLS, Span, Stall};
 
 /// A stretch of cycles `[start, end)` of one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,9 @@ fn push(stretches: &mut Vec<Stretch>, next: Stretch) {
 }
 
 /// Cycles within `[from, to)`: busy, and by [`Stall`].
-pub(super) fn cycles_within(stretches: &[Stretch], from: u64, to: u64) -> (u64, [u64; 6]) {
+pub(super) fn cycles_within(stretches: &[Stretch], from: u64, to: u64) -> (u64, [u64; STALLS]) {
     let mut busy = 0;
-    let mut stalls = [0; 6];
+    let mut stalls = [0; STALLS];
     let first = stretches.partition_point(|stretch| stretch.end <= from);
     for stretch in stretches[first..].iter().take_while(|stretch| stretch.start < to) {
         let cycles = stretch.end.min(to) - stretch.start.max(from);

@@ -83,13 +83,13 @@ impl Registers {
             Operation::StoreBufferPitch { row_pitch, plane_pitch } => {
                 self.store.buffer = [row_pitch.get(), plane_pitch.get()];
             }
-            Operation::ArrayInput { height, width, row_pitch, pixel_pitch } => {
+            Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 self.input = [height.get(), width.get(), row_pitch.get(), pixel_pitch.get()];
             }
             Operation::ArrayWindow { kernel_h, kernel_w, packed, .. } => {
                 self.window = [kernel_h.get(), kernel_w.get(), u64::from(packed.0)];
             }
-            Operation::ArrayOutput { height, width, channels, block_step } => {
+            Operation::ArrayOutput { height, width, channels, block_step, .. } => {
                 self.output = [height.get(), width.get(), channels.get(), block_step.get()];
             }
             Operation::VectorShape { height, width, channels, block_channels } => {
@@ -117,7 +117,7 @@ impl Registers {
                 ranges.extend(rows(&self.store, Memory::Dram, dram.get(), self.store.dram, true));
                 ranges
             }
-            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate } => {
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
                 self.array(activation.get(), weight.get(), accumulator.get(), blocks.get(), accumulate.0)
             }
             _ => self.vector(operation),
@@ -161,15 +161,15 @@ impl Registers {
                 let sums = channels.div_ceil(block) * height * width;
                 vec![range(Memory::Accumulator, accumulator.get(), sums, false), params(table.get()), out(to.get())]
             }
-            Operation::VectorAdd { a: x, b: y, out: to } | Operation::VectorMul { a: x, b: y, out: to } => {
+            Operation::VectorAdd { a: x, b: y, out: to, .. } | Operation::VectorMul { a: x, b: y, out: to, .. } => {
                 vec![a(x.get()), b(y.get()), out(to.get())]
             }
-            Operation::VectorAddChannel { a: x, params: table, out: to }
-            | Operation::VectorMulChannel { a: x, params: table, out: to }
+            Operation::VectorAddChannel { a: x, params: table, out: to, .. }
+            | Operation::VectorMulChannel { a: x, params: table, out: to, .. }
             | Operation::VectorAffine { a: x, params: table, out: to } => {
                 vec![a(x.get()), params(table.get()), out(to.get())]
             }
-            Operation::VectorRescale { a: x, out: to } | Operation::VectorSoftmax { a: x, out: to } => {
+            Operation::VectorRescale { a: x, out: to, .. } | Operation::VectorSoftmax { a: x, out: to } => {
                 vec![a(x.get()), out(to.get())]
             }
             Operation::VectorMaxPool { a: x, out: to } | Operation::VectorAveragePool { a: x, out: to, .. } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{UNITS, Unit};
 
 /// Marks a writer or reader that is none: what was there from the start.
 const NOBODY: usize = usize::MAX;
@@ -12,7 +12,7 @@ struct Interval {
     end: u64,
     writer: usize,
     layer: u32,
-    readers: [usize; 4],
+    readers: [usize; UNITS],
 }
 
 /// Why an access is refused.
@@ -36,7 +36,7 @@ impl Intervals {
     /// These bytes are there from the start.
     pub(super) fn fill(&mut self, first: u64, end: u64) {
         if first < end {
-            self.map.insert(first, Interval { end, writer: NOBODY, layer: u32::MAX, readers: [NOBODY; 4] });
+            self.map.insert(first, Interval { end, writer: NOBODY, layer: u32::MAX, readers: [NOBODY; UNITS] });
         }
     }
 
@@ -84,7 +84,7 @@ impl Intervals {
         for start in covered {
             self.map.remove(&start);
         }
-        self.map.insert(first, Interval { end, writer: index, layer, readers: [NOBODY; 4] });
+        self.map.insert(first, Interval { end, writer: index, layer, readers: [NOBODY; UNITS] });
         Ok(())
     }
 

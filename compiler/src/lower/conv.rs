@@ -1,6 +1,6 @@
 //! A mapped convolution → items: per output tile, chunk and part the loads, one array run, and after the last part requantisation and store.
 
-use systole_machine::isa::{Flag, Operation, Real, RequantMode, Signed, Space, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, RequantMode, Signed, Space, VectorOperand};
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
@@ -165,12 +165,14 @@ impl Conv<'_> {
         let (skipped, pad_top) = run.part.rows_under(window, tile);
         let height = tile.in_size[0] - skipped;
         let signed = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
+        let array = field(0, name)?;
         let setup = vec![
             Operation::ArrayInput {
                 height: field(height as u64, name)?,
                 width: field(tile.in_size[1] as u64, name)?,
                 row_pitch: field(row_pitch, name)?,
                 pixel_pitch: field(input.pitch as u64, name)?,
+                array,
             },
             Operation::ArrayWindow {
                 kernel_h: field(run.part.kernel_rows.1 as u64, name)?,
@@ -182,18 +184,23 @@ impl Conv<'_> {
                 pad_top: field(pad_top as u64, name)?,
                 pad_left: field(tile.pad[1] as u64, name)?,
                 packed: Flag(self.mapping.packed),
+                array,
             },
             Operation::ArrayOutput {
                 height: field(tile.out_size[0] as u64, name)?,
                 width: field(tile.out_size[1] as u64, name)?,
                 channels: field(run_channels as u64, name)?,
                 block_step: field(run.chunk.block_step as u64, name)?,
+                outputs: field(0, name)?,
+                array,
             },
             Operation::ArrayQuant {
                 zero_activation: signed(self.input_type.1)?,
                 zero_weight: signed(self.weight_type.1)?,
                 signed_activation: Flag(self.input_type.0 == DType::I8),
                 signed_weight: Flag(self.weight_type.0 == DType::I8),
+                wide_activation: Flag(false),
+                array,
             },
         ];
         let activation = input.buffer + input.offset as u64 + skipped as u64 * row_pitch;
@@ -204,6 +211,8 @@ impl Conv<'_> {
             accumulator: field(run.accumulator, name)?,
             blocks: field(run.chunk.blocks as u64, name)?,
             accumulate: Flag(run.accumulate),
+            dataflow: DataflowChoice::WeightStationary,
+            array,
         };
         let input_bytes = (tile.in_size[0] * tile.in_size[1] * input.pitch) as u64;
         let read = |memory, first, bytes| Access { memory, first, end: first + bytes, write: false };
@@ -246,6 +255,7 @@ impl Conv<'_> {
             params: field(params, name)?,
             out: field(out, name)?,
             mode: RequantMode::Float32,
+            transposed: Flag(false),
         };
         let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
         let sums = chunk.blocks as u64 * pixels;
@@ -312,6 +322,9 @@ pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> 
         signed_a: signed(0),
         signed_b: signed(1),
         signed_out: signed(2),
+        wide_a: Flag(false),
+        wide_b: Flag(false),
+        wide_out: Flag(false),
     })
 }
 

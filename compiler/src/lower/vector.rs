@@ -1,6 +1,6 @@
 //! A mapped layer of the vector unit → items: per tile the loads, one vector run, one store.
 
-use systole_machine::isa::{Flag, Operation, Space, VectorOperand};
+use systole_machine::isa::{Flag, Operation, RequantMode, Space, VectorOperand};
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
@@ -159,16 +159,17 @@ impl VectorLayer<'_> {
         let (a, out) = (field(at[0], name)?, field(at[3], name)?);
         let (b, params) = (field(at[1], name)?, field(at[2], name)?);
         let channel = self.params.is_some();
+        let mode = RequantMode::Float32;
         Ok(match self.function {
-            Function::Add if channel => Operation::VectorAddChannel { a, params, out },
-            Function::Add => Operation::VectorAdd { a, b, out },
-            Function::Mul if channel => Operation::VectorMulChannel { a, params, out },
-            Function::Mul => Operation::VectorMul { a, b, out },
+            Function::Add if channel => Operation::VectorAddChannel { a, params, out, mode },
+            Function::Add => Operation::VectorAdd { a, b, out, mode },
+            Function::Mul if channel => Operation::VectorMulChannel { a, params, out, mode },
+            Function::Mul => Operation::VectorMul { a, b, out, mode },
             Function::Affine => Operation::VectorAffine { a, params, out },
-            Function::Rescale => Operation::VectorRescale { a, out },
+            Function::Rescale => Operation::VectorRescale { a, out, mode },
             Function::MaxPool => Operation::VectorMaxPool { a, out },
             Function::AveragePool { include_pad } => {
-                Operation::VectorAveragePool { a, out, include_pad: Flag(include_pad) }
+                Operation::VectorAveragePool { a, out, include_pad: Flag(include_pad), mode }
             }
             Function::Softmax => Operation::VectorSoftmax { a, out },
         })

@@ -13,8 +13,8 @@ pub struct Derived {
     pub dram_bytes_per_cycle: Option<f64>,
     /// Multiply-accumulates per DRAM byte above which the array, not DRAM, limits; `None` where DRAM never does.
     pub ridge_point_macs_per_byte: Option<f64>,
-    /// Activation, weight, accumulator.
-    pub buffers: [BufferGeometry; 3],
+    /// Activation, weight (unless one scratchpad serves both), accumulator.
+    pub buffers: Vec<BufferGeometry>,
     /// What it might take on an FPGA.
     pub fpga: FpgaEstimate,
 }
@@ -59,17 +59,21 @@ pub fn derived(machine: &Machine) -> Derived {
         Dram::Ideal { .. } => None,
         Dram::Simple { bandwidth_bytes_per_s, .. } => Some(bandwidth_bytes_per_s as f64 / clock),
     };
-    let rows = u64::from(machine.array.rows);
+    let rows = u64::from(machine.array.rows) * u64::from(machine.array.dot_product_width);
+    let tile = rows * u64::from(machine.array.columns);
+    let activation = if machine.unified { "unified" } else { "activation" };
+    let mut buffers = vec![geometry(activation, &machine.activation, "vectors of R operands", rows)];
+    if !machine.unified {
+        buffers.push(geometry("weight", &machine.weight, "weight tiles", tile));
+    }
+    let sums = "vectors of C sums";
+    buffers.push(geometry("accumulator", &machine.accumulator, sums, machine.accumulator_vector_bytes()));
     Derived {
         peak_tops: 2.0 * peak as f64 * clock / 1e12,
         peak_macs_per_cycle: peak,
         dram_bytes_per_cycle,
         ridge_point_macs_per_byte: dram_bytes_per_cycle.map(|bytes| peak as f64 / bytes),
-        buffers: [
-            geometry("activation", &machine.activation, "vectors of R operands", rows),
-            geometry("weight", &machine.weight, "weight tiles", peak),
-            geometry("accumulator", &machine.accumulator, "vectors of C sums", machine.accumulator_vector_bytes()),
-        ],
+        buffers,
         fpga: fpga(machine),
     }
 }
@@ -90,10 +94,11 @@ fn geometry(name: &'static str, buffer: &Buffer, unit: &'static str, unit_bytes:
 fn fpga(machine: &Machine) -> FpgaEstimate {
     let requantise = if machine.vector.float32 { 3 * u64::from(machine.vector.requantise_per_cycle) } else { 0 };
     let depthwise = if machine.vector.depthwise { u64::from(machine.vector.lanes) } else { 0 };
-    let buffers = [&machine.activation, &machine.weight, &machine.accumulator];
+    let weight = if machine.unified { None } else { Some(&machine.weight) };
+    let buffers = [Some(&machine.activation), weight, Some(&machine.accumulator)];
     FpgaEstimate {
         dsp: machine.peak_macs_per_cycle().div_ceil(2) + requantise + depthwise,
-        bram36: buffers.into_iter().map(block_rams).sum(),
+        bram36: buffers.into_iter().flatten().map(block_rams).sum(),
         assumption: "a DSP slice does two 8-bit MACs that share an operand; a float32 multiplier takes three slices, a depthwise lane one; \
                      a block RAM holds 4 KiB, 8 B wide, and is copied for each port of a bank; accumulators and control in logic are not counted",
     }

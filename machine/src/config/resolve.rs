@@ -6,21 +6,29 @@ use super::error::Errors;
 use super::read::At;
 use super::schema::{self, Root};
 use super::units;
-use super::values::{Bytes, write};
-use crate::spec::{Array, Buffer, Control, Dataflow, Dram, Energy, Machine, Overflow, Requantisation, Vector};
+use super::values::{Bytes, OneOrMore, write};
+use crate::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Energy, Machine, OperandWidth, Overflow, Requantisation, Vector,
+};
 use std::ops::Range;
 
 /// The machine, or `None` with at least one error left behind.
 pub(crate) fn resolve(root: &Root, errors: &mut Errors<'_>) -> Option<Machine> {
     let buffers = root.buffers.as_ref().map(|at| &at.value);
-    let activation = buffers.and_then(|keys| buffer("buffers.activation", &keys.activation, errors));
-    let weight = buffers.and_then(|keys| buffer("buffers.weight", &keys.weight, errors));
+    let unified = buffers.is_some_and(|keys| check_unified(keys, errors));
+    let (activation, weight) = if unified {
+        let one = buffers.and_then(|keys| buffer("buffers.unified", &keys.unified, errors));
+        (one, one)
+    } else {
+        let activation = buffers.and_then(|keys| buffer("buffers.activation", &keys.activation, errors));
+        (activation, buffers.and_then(|keys| buffer("buffers.weight", &keys.weight, errors)))
+    };
     let accumulator = buffers.and_then(|keys| buffer("buffers.accumulator", &keys.accumulator, errors));
     if let (Some(array), Some(keys)) = (&root.array, buffers) {
         check_weight(&array.value, keys, weight.as_ref(), errors);
         check_accumulator(&array.value, keys, accumulator.as_ref(), errors);
     }
-    let array = root.array.as_ref().and_then(|at| array(&at.value));
+    let array = root.array.as_ref().and_then(|at| array(&at.value, errors));
     let clock_hz = root.clocks.as_ref().and_then(|at| get(&at.value.core)).map(|core| core.0);
     let dram = root.dram.as_ref().and_then(|at| dram(&at.value, clock_hz, errors));
     let vector = root.vector.as_ref().and_then(|at| vector(&at.value, &at.span, errors));
@@ -31,6 +39,7 @@ pub(crate) fn resolve(root: &Root, errors: &mut Errors<'_>) -> Option<Machine> {
         array: array?,
         activation: activation?,
         weight: weight?,
+        unified,
         accumulator: accumulator?,
         vector: vector?,
         outstanding_bursts: narrow(get(&dma.outstanding_bursts)?.0)?,
@@ -53,28 +62,77 @@ fn narrow(value: u64) -> Option<u32> {
     u32::try_from(value).ok()
 }
 
-fn array(array: &schema::Array) -> Option<Array> {
-    let dataflow = match get(&array.dataflow)?.0.first()? {
-        schema::Dataflow::WeightStationary => Dataflow::WeightStationary,
-        schema::Dataflow::OutputStationary => Dataflow::OutputStationary,
-        schema::Dataflow::InputStationary => Dataflow::InputStationary,
-    };
+fn array(array: &schema::Array, errors: &mut Errors<'_>) -> Option<Array> {
+    let dataflows = array.dataflow.as_ref().and_then(|at| dataflows(at, errors));
+    let operands = array.operands.as_ref().and_then(|at| operands(at, errors));
     let word = get(&array.accumulator)?;
-    // These have one simulated value each; a refused one is absent here.
-    (get(&array.count).is_some() && get(&array.arbitration).is_some()).then_some(())?;
-    (get(&array.dot_product_width).is_some() && get(&array.pe_latency).is_some()).then_some(())?;
-    get(&array.operands)?;
+    // Fixed arbitration is the only one; a refused one is absent here.
+    get(&array.arbitration)?;
     Some(Array {
         rows: narrow(get(&array.rows)?.0)?,
         columns: narrow(get(&array.columns)?.0)?,
-        dataflow,
+        count: narrow(get(&array.count)?.0)?,
+        dataflows: dataflows?,
         weight_registers: narrow(get(&array.weight_registers)?.0)?,
+        dot_product_width: narrow(get(&array.dot_product_width)?.0)?,
+        pe_latency_cycles: narrow(get(&array.pe_latency)?.0)?,
+        operands: operands?,
         accumulator_bits: narrow(get(&word.width)?.0)?,
         overflow: match get(&word.overflow)? {
             schema::Overflow::Wrap => Overflow::Wrap,
             schema::Overflow::Saturate => Overflow::Saturate,
         },
     })
+}
+
+fn dataflows(at: &At<OneOrMore<schema::Dataflow>>, errors: &mut Errors<'_>) -> Option<Vec<Dataflow>> {
+    let mut dataflows = vec![];
+    for dataflow in &at.value.0 {
+        let dataflow = match dataflow {
+            schema::Dataflow::WeightStationary => Dataflow::WeightStationary,
+            schema::Dataflow::OutputStationary => Dataflow::OutputStationary,
+            schema::Dataflow::InputStationary => Dataflow::InputStationary,
+        };
+        if dataflows.contains(&dataflow) {
+            errors.invalid(&at.span, "`array.dataflow` names one twice", "", "keep one of the two");
+            return None;
+        }
+        dataflows.push(dataflow);
+    }
+    Some(dataflows)
+}
+
+fn operands(at: &At<OneOrMore<schema::Operand>>, errors: &mut Errors<'_>) -> Option<Vec<OperandWidth>> {
+    let mut operands: Vec<OperandWidth> = vec![];
+    for operand in &at.value.0 {
+        let bits = match get(&operand.width)? {
+            schema::OperandWidth::One => 1,
+            schema::OperandWidth::Two => 2,
+            schema::OperandWidth::Four => 4,
+            schema::OperandWidth::Eight => 8,
+            schema::OperandWidth::Sixteen => 16,
+        };
+        if operands.iter().any(|other| other.bits == bits) {
+            let message = format!("`array.operands` states {bits} bit twice");
+            errors.invalid(&at.span, message, "", "keep one of the two");
+            return None;
+        }
+        operands.push(OperandWidth { bits, rate_milli: narrow(get(&operand.rate)?.0)? });
+    }
+    Some(operands)
+}
+
+/// Whether there is one scratchpad; then the two buffers may not be stated.
+fn check_unified(keys: &schema::Buffers, errors: &mut Errors<'_>) -> bool {
+    let Some(unified) = &keys.unified else { return false };
+    for (name, other) in [("activation", &keys.activation), ("weight", &keys.weight)] {
+        if other.is_some() {
+            let message = format!("`buffers.unified` and `buffers.{name}` exclude each other");
+            let label = "one scratchpad for activations and weights";
+            errors.invalid(&unified.span, message, label, "keep either `unified`, or `activation` and `weight`");
+        }
+    }
+    true
 }
 
 fn buffer(path: &str, at: &Option<At<schema::Buffer>>, errors: &mut Errors<'_>) -> Option<Buffer> {
@@ -112,12 +170,14 @@ fn buffer(path: &str, at: &Option<At<schema::Buffer>>, errors: &mut Errors<'_>) 
 /// A weight buffer must hold a tile.
 fn check_weight(array: &schema::Array, keys: &schema::Buffers, weight: Option<&Buffer>, errors: &mut Errors<'_>) {
     let (Some(rows), Some(columns), Some(weight)) = (get(&array.rows), get(&array.columns), weight) else { return };
-    let tile = rows.0.saturating_mul(columns.0);
-    let capacity = keys.weight.as_ref().and_then(|at| at.value.capacity.as_ref());
+    let width = get(&array.dot_product_width).map_or(1, |width| width.0);
+    let tile = rows.0.saturating_mul(columns.0).saturating_mul(width);
+    let (name, at) = if keys.unified.is_some() { ("unified", &keys.unified) } else { ("weight", &keys.weight) };
+    let capacity = at.as_ref().and_then(|at| at.value.capacity.as_ref());
     if let Some(capacity) = capacity.filter(|_| weight.capacity_bytes < tile) {
-        let label = format!("a tile of {} \u{d7} {} weights has {tile} bytes", rows.0, columns.0);
+        let label = format!("a tile of {} \u{d7} {} weights has {tile} bytes", rows.0.saturating_mul(width), columns.0);
         let help = "enlarge it to two tiles or more";
-        errors.invalid(&capacity.span, "`buffers.weight.capacity` holds no weight tile", label, help);
+        errors.invalid(&capacity.span, format!("`buffers.{name}.capacity` holds no weight tile"), label, help);
     }
 }
 
@@ -146,7 +206,17 @@ fn vector(vector: &schema::Vector, span: &Range<usize>, errors: &mut Errors<'_>)
     let float32 = get(&vector.float32)?.0;
     let requantisation = match get(&vector.requantisation)? {
         schema::Requantisation::Float32(_) => Requantisation::Float32,
-        schema::Requantisation::FixedPoint(_) => Requantisation::FixedPoint,
+        schema::Requantisation::FixedPoint(fixed) => {
+            let double_rounding = matches!(get(&fixed.rounding)?, schema::Rounding::Double);
+            let bits = fixed.multiplier.as_ref()?;
+            if double_rounding && bits.value.0 != 32 {
+                let label = "gemmlowp's two roundings are defined for 32 bits";
+                let message = "`rounding: double` needs a multiplier of 32 bits";
+                errors.invalid(&bits.span, message, label, "write `multiplier: 32 bit`, or `rounding: single`");
+                return None;
+            }
+            Requantisation::FixedPoint { multiplier_bits: narrow(bits.value.0)?, double_rounding }
+        }
         schema::Requantisation::Shift(_) => Requantisation::Shift,
     };
     if requantisation == Requantisation::Float32 && !float32 {

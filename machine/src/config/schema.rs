@@ -55,19 +55,19 @@ section! {
         /// C: output channels of one fold.
         columns: Count<1, 1024> => required();
         /// Number of equal arrays.
-        count: Count<1, 64> => default("1").only(&["1"]);
+        count: Count<1, 4> => default("1");
         /// Who goes first when arrays want the same port.
         arbitration: Arbitration => default("fixed");
         /// Which operand stays in the processing elements; a list where the array supports several.
-        dataflow: OneOrMore<Dataflow> => default("weight_stationary").only(&["weight_stationary"]);
-        /// Weights that a processing element holds: 2 has a shadow register, so that a tile loads under the current one.
+        dataflow: OneOrMore<Dataflow> => default("weight_stationary");
+        /// Registers of the operand that stays in a processing element (of the sum, output-stationary): 2 has a shadow register, so that a tile loads (or drains) under the current one.
         weight_registers: Count<1, 2> => default("2");
         /// D: products that a processing element adds up in a cycle.
-        dot_product_width: Count<1, 64> => default("1").only(&["1"]);
+        dot_product_width: Count<1, 64> => default("1");
         /// L: cycles from a processing element's operands to its sum.
-        pe_latency: Cycles<1, 64> => default("1 cycle").only(&["1 cycle"]);
-        /// Widths of the operands and how many multiply-accumulates a processing element does with each.
-        operands: OneOrMore<Operand> => default("{width: 8 bit, rate: 1 MAC/cycle}").only(&["{width: 8 bit, rate: 1 MAC/cycle}"]);
+        pe_latency: Cycles<1, 64> => default("1 cycle");
+        /// Widths of the operands, each with its rate. Networks run in 8 or 16 bit so far; narrower operands are declared, not used.
+        operands: OneOrMore<Operand> => default("{width: 8 bit, rate: 1 MAC/cycle}");
         /// Partial sums.
         accumulator: AccumulatorWord => default("{}");
     }
@@ -98,7 +98,7 @@ section! {
     Operand {
         /// Bits of an operand as stored.
         width: OperandWidth => required();
-        /// Multiply-accumulates of a processing element in a cycle.
+        /// Multiply-accumulates of each multiplier of a processing element in a cycle; below 1, a vector takes 1 / rate cycles, rounded up.
         rate: Rate<1, 256_000> => default("1 MAC/cycle");
     }
 }
@@ -123,9 +123,9 @@ section! {
     /// A partial sum.
     AccumulatorWord {
         /// Bits of a sum.
-        width: Bits<16, 48> => default("32 bit").only(&["32 bit"]);
+        width: Bits<16, 48> => default("32 bit");
         /// What happens beyond its range.
-        overflow: Overflow => default("wrap").only(&["wrap"]);
+        overflow: Overflow => default("wrap");
     }
 }
 
@@ -147,7 +147,7 @@ section! {
         /// Weight tiles.
         weight: Buffer => required_unless("unified");
         /// One scratchpad instead of the two.
-        unified: Buffer => optional().only(&[]);
+        unified: Buffer => optional();
         /// Partial sums, in vectors of one word per column.
         accumulator: Buffer => required();
     }
@@ -183,7 +183,7 @@ section! {
         /// A multiply-accumulate per lane and cycle present, for depthwise convolutions.
         depthwise: Flag => default("false");
         /// How accumulators become activations.
-        requantisation: Requantisation => default("float32").only(&["float32"]);
+        requantisation: Requantisation => default("float32");
     }
 }
 
@@ -231,8 +231,8 @@ section! {
 section! {
     /// Integer requantisation.
     FixedPoint {
-        /// Bits of the multiplier.
-        multiplier: Bits<8, 32> => default("31 bit");
+        /// Bits of the multiplier, its sign bit included.
+        multiplier: Bits<8, 32> => default("32 bit");
         /// Rounding of the product.
         rounding: Rounding => default("single");
     }

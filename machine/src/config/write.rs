@@ -13,11 +13,13 @@ pub fn to_yaml(machine: &Machine) -> String {
     let _ = writeln!(out, "clocks:\n  core: {clock}");
     array(&mut out, machine);
     let _ = writeln!(out, "buffers:");
-    let buffers =
-        [("activation", machine.activation), ("weight", machine.weight), ("accumulator", machine.accumulator)];
-    for (name, each) in buffers {
-        buffer(&mut out, name, &each);
+    if machine.unified {
+        buffer(&mut out, "unified", &machine.activation);
+    } else {
+        buffer(&mut out, "activation", &machine.activation);
+        buffer(&mut out, "weight", &machine.weight);
     }
+    buffer(&mut out, "accumulator", &machine.accumulator);
     vector(&mut out, &machine.vector);
     let _ = writeln!(out, "dma:\n  outstanding_bursts: {}", machine.outstanding_bursts);
     dram(&mut out, &machine.dram);
@@ -54,18 +56,27 @@ fn quote(text: &str) -> String {
 
 fn array(out: &mut String, machine: &Machine) {
     let array = &machine.array;
-    let dataflow = match array.dataflow {
+    let dataflow = |dataflow: &Dataflow| match dataflow {
         Dataflow::WeightStationary => "weight_stationary",
         Dataflow::OutputStationary => "output_stationary",
         Dataflow::InputStationary => "input_stationary",
     };
+    let dataflows: Vec<&str> = array.dataflows.iter().map(dataflow).collect();
     let overflow = match array.overflow {
         Overflow::Wrap => "wrap",
         Overflow::Saturate => "saturate",
     };
     let _ = writeln!(out, "array:\n  rows: {}\n  columns: {}", array.rows, array.columns);
-    line(out, 2, "dataflow", dataflow);
+    line(out, 2, "count", &array.count.to_string());
+    line(out, 2, "dataflow", &format!("[{}]", dataflows.join(", ")));
     line(out, 2, "weight_registers", &array.weight_registers.to_string());
+    line(out, 2, "dot_product_width", &array.dot_product_width.to_string());
+    line(out, 2, "pe_latency", &write(&units::CYCLES, array.pe_latency_cycles.into()));
+    let _ = writeln!(out, "  operands:");
+    for operand in &array.operands {
+        let rate = write(&units::RATE, operand.rate_milli.into());
+        let _ = writeln!(out, "    - {{width: {} bit, rate: {rate}}}", operand.bits);
+    }
     let _ = writeln!(out, "  accumulator:");
     line(out, 4, "width", &write(&units::BITS, array.accumulator_bits.into()));
     line(out, 4, "overflow", overflow);
@@ -81,9 +92,12 @@ fn buffer(out: &mut String, name: &str, buffer: &Buffer) {
 
 fn vector(out: &mut String, vector: &Vector) {
     let requantisation = match vector.requantisation {
-        Requantisation::Float32 => "float32",
-        Requantisation::FixedPoint => "fixed_point",
-        Requantisation::Shift => "shift",
+        Requantisation::Float32 => "float32".to_owned(),
+        Requantisation::FixedPoint { multiplier_bits, double_rounding } => {
+            let rounding = if double_rounding { "double" } else { "single" };
+            format!("{{fixed_point: {{multiplier: {multiplier_bits} bit, rounding: {rounding}}}}}")
+        }
+        Requantisation::Shift => "shift".to_owned(),
     };
     let _ = writeln!(out, "vector:");
     line(out, 2, "lanes", &vector.lanes.to_string());
@@ -91,7 +105,7 @@ fn vector(out: &mut String, vector: &Vector) {
     line(out, 2, "latency", &write(&units::CYCLES, vector.latency_cycles.into()));
     line(out, 2, "float32", &vector.float32.to_string());
     line(out, 2, "depthwise", &vector.depthwise.to_string());
-    line(out, 2, "requantisation", requantisation);
+    line(out, 2, "requantisation", &requantisation);
 }
 
 fn dram(out: &mut String, dram: &Dram) {

@@ -31,8 +31,8 @@ mod words {
     pub(super) const LAYOUTS: &[(&str, Layout)] = &[("nhwc", Layout::Nhwc)];
 }
 
-/// Names of the units in token lists, by bit of the mask; 4 to 7 are units that no machine has so far.
-const UNITS: [&str; 8] = ["load", "array", "vector", "store", "unit4", "unit5", "unit6", "unit7"];
+/// Names of the units in token lists, by bit of the mask; the last is a unit that no machine has.
+const UNITS: [&str; 8] = ["load", "array", "vector", "store", "array1", "array2", "array3", "unit7"];
 
 /// Reads assembly. A program without errors here has no [`flaws`](crate::program::check::flaws).
 ///

@@ -30,7 +30,8 @@ Bit k of a mask is unit k:
 ";
 
 const KINDS: &str = "
-Bits 4 to 7 name units that no machine has; they decode, and are the trap `BadToken` when the instruction runs (M-10).
+Bit 7, and arrays beyond the machine's count, name units that it lacks; they decode, and are the trap `BadToken` when the instruction runs (M-10).
+An instruction of an array goes to the array that its field `array` names.
 
 ## Kinds of fields
 
@@ -48,7 +49,8 @@ pub fn isa_markdown() -> String {
     let mut page = String::from(HEAD);
     page += "\n| bit | unit | instructions |\n|---|---|---|\n";
     for unit in Unit::ALL {
-        let of_unit = table().iter().filter(|format| format.row.unit == unit);
+        let row_unit = if unit.array().is_some() { Unit::Array } else { unit };
+        let of_unit = table().iter().filter(|format| format.row.unit == row_unit);
         let mnemonics: Vec<String> = of_unit.map(|format| format!("`{}`", format.row.mnemonic)).collect();
         page += &format!("| {} | {} | {} |\n", unit as u8, unit.name(), mnemonics.join(" "));
     }
@@ -59,7 +61,7 @@ pub fn isa_markdown() -> String {
         let end = row.fields.last().map_or(24, |field| field.low_bit + field.bits);
         page += &format!("| `{:#04x}` | `{}` | {} | {end} |\n", row.opcode, row.mnemonic, row.unit.name());
     }
-    for unit in Unit::ALL {
+    for unit in [Unit::Load, Unit::Array, Unit::Vector, Unit::Store] {
         page += &format!("\n## Instructions of the {} unit\n", unit.name());
         table().iter().filter(|format| format.row.unit == unit).for_each(|format| instruction(&mut page, format));
     }

@@ -208,9 +208,27 @@ choice!(
 );
 
 choice!(
-    /// Requantisation rule of a `ve.requant`.
+    /// How a vector operation scales.
     RequantMode, 2, {
-        /// Rule N-1, single precision.
+        /// Single precision.
         Float32 = 0 => "float32",
+        /// Multiplier and shift, rounded once (rule N-17).
+        Fixed = 1 => "fixed",
+        /// Multiplier and shift, rounded twice (rule N-17).
+        FixedDouble = 2 => "fixed_double",
+        /// Power of two (rule N-17).
+        Shift = 3 => "shift",
+    }
+);
+
+choice!(
+    /// Which operand stays in the PEs during an `ar.run`.
+    DataflowChoice, 2, {
+        /// Weights.
+        WeightStationary = 0 => "ws",
+        /// Sums.
+        OutputStationary = 1 => "os",
+        /// Activations.
+        InputStationary = 2 => "is",
     }
 );

@@ -3,16 +3,20 @@
 //! A word has 128 bits: opcode in bits 0..8, wait mask 8..16, signal mask 16..24, then the fields in order from bit 24 up, least significant
 //! first; the bits above the last field are reserved and zero.
 
-use super::operand::{Flag, Operand, Real, RequantMode, Signed, Space, Unsigned, VectorOperand};
+use super::operand::{DataflowChoice, Flag, Operand, Real, RequantMode, Signed, Space, Unsigned, VectorOperand};
 use super::{Instruction, Unit, UnitMask};
 
+type U2 = Unsigned<2>;
 type U8 = Unsigned<8>;
 type U12 = Unsigned<12>;
 type U16 = Unsigned<16>;
+type U22 = Unsigned<22>;
 type U24 = Unsigned<24>;
 type U32 = Unsigned<32>;
 type U40 = Unsigned<40>;
+type I8 = Signed<8>;
 type I16 = Signed<16>;
+type I32 = Signed<32>;
 
 /// Calls `$m!` with every row: `#[doc] opcode Unit Variant "mnemonic" { #[doc] field: Kind, … }`.
 #[macro_export]
@@ -28,45 +32,47 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     /// Only tokens.
     0x1f Load LoadSync "ld.sync" { }
     /// The input tile in the activation buffer: rows and columns present, bytes between rows and between pixels.
-    0x20 Array ArrayInput "ar.input" { height: U16, width: U16, row_pitch: U32, pixel_pitch: U24 }
+    0x20 Array ArrayInput "ar.input" { height: U16, width: U16, row_pitch: U32, pixel_pitch: U24, array: U2 }
     /// The window; positions outside the input tile feed 0. With `packed`, one run per kernel row covers all taps.
-    0x21 Array ArrayWindow "ar.window" { kernel_h: U12, kernel_w: U12, stride_h: U8, stride_w: U8, dilation_h: U8, dilation_w: U8, pad_top: U8, pad_left: U8, packed: Flag }
-    /// Output pixels of a block; channels (bytes) per tap; bytes that the input address moves from one block to the next.
-    0x22 Array ArrayOutput "ar.output" { height: U16, width: U16, channels: U24, block_step: U24 }
-    /// Zero points subtracted at the edge of the array, and whether operands are signed bytes.
-    0x23 Array ArrayQuant "ar.quant" { zero_activation: I16, zero_weight: I16, signed_activation: Flag, signed_weight: Flag }
-    /// Convolves: for each block, kernel row and fold, streams all output pixels.
-    0x24 Array ArrayRun "ar.run" { activation: U32, weight: U32, accumulator: U24, blocks: U12, accumulate: Flag }
+    0x21 Array ArrayWindow "ar.window" { kernel_h: U12, kernel_w: U12, stride_h: U8, stride_w: U8, dilation_h: U8, dilation_w: U8, pad_top: U8, pad_left: U8, packed: Flag, array: U2 }
+    /// Output pixels of a block; channels per tap; bytes that the input address moves from one block to the next; output channels of a block (input-stationary).
+    0x22 Array ArrayOutput "ar.output" { height: U16, width: U16, channels: U24, block_step: U24, outputs: U16, array: U2 }
+    /// Zero points subtracted at the edge of the array, whether operands are signed bytes, and whether activations have two bytes.
+    0x23 Array ArrayQuant "ar.quant" { zero_activation: I16, zero_weight: I16, signed_activation: Flag, signed_weight: Flag, wide_activation: Flag, array: U2 }
+    /// Convolves: for each block all folds, in the order of its dataflow.
+    0x24 Array ArrayRun "ar.run" { activation: U32, weight: U32, accumulator: U22, blocks: U12, accumulate: Flag, dataflow: DataflowChoice, array: U2 }
     /// Only tokens.
-    0x2f Array ArraySync "ar.sync" { }
+    0x2f Array ArraySync "ar.sync" { array: U2 }
     /// Output shape of the following operations; `block_channels` are the channels in one accumulator block (`ve.requant` only).
     0x30 Vector VectorShape "ve.shape" { height: U16, width: U16, channels: U24, block_channels: U16 }
     /// Bytes between rows and between pixels of an operand in the activation buffer.
     0x31 Vector VectorPitch "ve.pitch" { operand: VectorOperand, row_pitch: U32, pixel_pitch: U24 }
-    /// Zero points, clamp, and whether operands are signed bytes.
-    0x32 Vector VectorQuant "ve.quant" { zero_a: I16, zero_b: I16, zero_out: I16, low: I16, high: I16, signed_a: Flag, signed_b: Flag, signed_out: Flag }
+    /// Zero points, clamp, whether operands are signed bytes, and whether they have two bytes.
+    0x32 Vector VectorQuant "ve.quant" { zero_a: I16, zero_b: I16, zero_out: I16, low: I16, high: I16, signed_a: Flag, signed_b: Flag, signed_out: Flag, wide_a: Flag, wide_b: Flag, wide_out: Flag }
     /// Scales of the operands.
     0x33 Vector VectorScale "ve.scale" { a: Real, b: Real, out: Real }
     /// Pooling window over the input tile of `in_height` × `in_width`.
     0x34 Vector VectorWindow "ve.window" { kernel_h: U12, kernel_w: U12, stride_h: U8, stride_w: U8, pad_top: U8, pad_left: U8, pad_bottom: U8, pad_right: U8, in_height: U16, in_width: U16 }
-    /// Accumulators to activations (rule N-1); parameters per channel: bias i32, multiplier f32.
-    0x38 Vector VectorRequant "ve.requant" { accumulator: U24, params: U32, out: U32, mode: RequantMode }
+    /// Multiplier and shift of an operand's integer scaling (rule N-17).
+    0x36 Vector VectorFixed "ve.fixed" { operand: VectorOperand, multiplier: I32, shift: I8 }
+    /// Accumulators to activations (rule N-1); parameters per channel: bias i32, then multiplier f32, or multiplier i32 and shift i32, or shift i32.
+    0x38 Vector VectorRequant "ve.requant" { accumulator: U22, params: U32, out: U32, mode: RequantMode, transposed: Flag }
     /// Sum of two tensors (rule N-6).
-    0x39 Vector VectorAdd "ve.add" { a: U32, b: U32, out: U32 }
+    0x39 Vector VectorAdd "ve.add" { a: U32, b: U32, out: U32, mode: RequantMode }
     /// Product of two tensors (rule N-7).
-    0x3a Vector VectorMul "ve.mul" { a: U32, b: U32, out: U32 }
+    0x3a Vector VectorMul "ve.mul" { a: U32, b: U32, out: U32, mode: RequantMode }
     /// Sum of a tensor and a constant per channel (rule N-6); parameters: quantised value i32, 0.
-    0x3b Vector VectorAddChannel "ve.addc" { a: U32, params: U32, out: U32 }
+    0x3b Vector VectorAddChannel "ve.addc" { a: U32, params: U32, out: U32, mode: RequantMode }
     /// Product of a tensor and a constant per channel (rule N-7); parameters: quantised value i32, 0.
-    0x3c Vector VectorMulChannel "ve.mulc" { a: U32, params: U32, out: U32 }
+    0x3c Vector VectorMulChannel "ve.mulc" { a: U32, params: U32, out: U32, mode: RequantMode }
     /// Batch norm (rule N-8); parameters: a f32, b f32.
     0x3d Vector VectorAffine "ve.affine" { a: U32, params: U32, out: U32 }
     /// Change of scale (rule N-9).
-    0x3e Vector VectorRescale "ve.rescale" { a: U32, out: U32 }
+    0x3e Vector VectorRescale "ve.rescale" { a: U32, out: U32, mode: RequantMode }
     /// Maximum over windows (rule N-4).
     0x40 Vector VectorMaxPool "ve.maxpool" { a: U32, out: U32 }
     /// Average over windows (rule N-5).
-    0x41 Vector VectorAveragePool "ve.avgpool" { a: U32, out: U32, include_pad: Flag }
+    0x41 Vector VectorAveragePool "ve.avgpool" { a: U32, out: U32, include_pad: Flag, mode: RequantMode }
     /// Softmax over the channels of each pixel (rule N-10).
     0x42 Vector VectorSoftmax "ve.softmax" { a: U32, out: U32 }
     /// Only tokens.
@@ -155,8 +161,8 @@ macro_rules! derive_table { ($(#[doc = $doc:literal] $opcode:literal $unit:ident
     $(const _: () = assert!(24 $(+ <$kind as Operand>::BITS)* <= 128, "row wider than a word");)+
 
     impl Operation {
-        /// The unit that runs it.
-        pub fn unit(&self) -> Unit {
+        /// The unit of its row; `Unit::Array` for every array.
+        pub(super) fn row_unit(&self) -> Unit {
             match self { $(Operation::$variant { .. } => Unit::$unit),+ }
         }
 
@@ -236,3 +242,26 @@ macro_rules! derive_table { ($(#[doc = $doc:literal] $opcode:literal $unit:ident
 } }
 
 for_each_instruction!(derive_table);
+
+impl Operation {
+    /// The array that an instruction of the array is for; `None` for those of other units.
+    fn array(&self) -> Option<u64> {
+        match self {
+            Operation::ArrayInput { array, .. }
+            | Operation::ArrayWindow { array, .. }
+            | Operation::ArrayOutput { array, .. }
+            | Operation::ArrayQuant { array, .. }
+            | Operation::ArrayRun { array, .. }
+            | Operation::ArraySync { array } => Some(array.get()),
+            _ => None,
+        }
+    }
+
+    /// The unit whose queue it goes to.
+    pub fn unit(&self) -> Unit {
+        match self.array() {
+            Some(index) => Unit::ARRAYS[index as usize % Unit::ARRAYS.len()],
+            None => self.row_unit(),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::contract::Memories;
+use crate::contract::{Accumulators, Memories};
 
 /// A memory, as reports name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +34,15 @@ pub struct MemoryDifference {
 
 /// The first difference: accumulators, activations and weights before DRAM, which holds what came of them.
 pub(super) fn compare(reference: &Memories, fast: &Memories) -> Option<MemoryDifference> {
-    first(Memory::Accumulator, &reference.accumulator, &fast.accumulator)
+    words(&reference.accumulator, &fast.accumulator)
         .or_else(|| first(Memory::Activation, &reference.activation, &fast.activation))
         .or_else(|| first(Memory::Weight, &reference.weight, &fast.weight))
         .or_else(|| first(Memory::Dram, &reference.dram, &fast.dram))
+}
+
+fn words(reference: &Accumulators, fast: &Accumulators) -> Option<MemoryDifference> {
+    let all = |side: &Accumulators| (0..side.len()).map(|at| side.get(at)).collect::<Vec<i64>>();
+    if reference == fast { None } else { first(Memory::Accumulator, &all(reference), &all(fast)) }
 }
 
 fn first<T: Copy + PartialEq + Into<i64>>(memory: Memory, reference: &[T], fast: &[T]) -> Option<MemoryDifference> {

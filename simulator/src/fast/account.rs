@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 
-use systole_machine::isa::{Unit, UnitMask};
+use systole_machine::isa::{UNITS, Unit, UnitMask};
 
 use super::dma::Channel;
 use super::mutant::{Mutant, on};
-use crate::contract::{Stall, UnitCycles};
+use crate::contract::{STALLS, Stall, UnitCycles};
 
 #[derive(Clone, Copy, Default)]
 struct Counted {
@@ -21,21 +21,21 @@ struct Counted {
     /// Cycles of these in which a port was refused (DMA).
     refused: u64,
     /// By [`Stall`], with nothing under way.
-    waits: [u64; 6],
+    waits: [u64; STALLS],
 }
 
 /// The counters.
 #[derive(Default)]
 pub(super) struct Account {
-    units: [Counted; 4],
+    units: [Counted; UNITS],
     total: u64,
 }
 
 /// Spreads the cycles `from..to` over the tokens that are lacked (T-10): for each unit waited for, when its token is given. What is left
 /// over waits for a port.
-fn spread(waits: &mut [u64; 6], from: u64, given: [Option<u64>; 4], to: u64) {
+fn spread(waits: &mut [u64; STALLS], from: u64, given: [Option<u64>; UNITS], to: u64) {
     let mut cursor = from;
-    for k in 0..4 {
+    for k in 0..UNITS {
         let unit = if on(Mutant::StallOrder) { 3 - k } else { k };
         let time = given[unit];
         let until = time.unwrap_or(0).min(to);
@@ -57,7 +57,7 @@ impl Account {
 
     /// An instruction starts at `now` that could have done so from `ready` on, as far as fetch is concerned. Only where no earlier
     /// instruction is under way without a known end.
-    pub(super) fn waited(&mut self, unit: Unit, ready: u64, given: [Option<u64>; 4], now: u64) {
+    pub(super) fn waited(&mut self, unit: Unit, ready: u64, given: [Option<u64>; UNITS], now: u64) {
         let unit = &mut self.units[unit as usize];
         spread(&mut unit.waits, ready.max(unit.end), given, now);
     }
@@ -94,8 +94,8 @@ impl Account {
     }
 
     /// The head of a queue never starts: `tokens` by giver, as far as given.
-    pub(super) fn stuck(&mut self, unit: Unit, ready: u64, wait: UnitMask, tokens: [&VecDeque<u64>; 4]) {
-        let given: [Option<u64>; 4] = std::array::from_fn(|from| {
+    pub(super) fn stuck(&mut self, unit: Unit, ready: u64, wait: UnitMask, tokens: [&VecDeque<u64>; UNITS]) {
+        let given: [Option<u64>; UNITS] = std::array::from_fn(|from| {
             (wait.0 & (1 << from) != 0).then(|| tokens[from].front().copied().unwrap_or(u64::MAX))
         });
         let total = self.total;

@@ -11,7 +11,7 @@ use super::gemm::Gemm;
 use super::pool;
 use super::simd::{Level, with_level};
 use super::work::{Pitch, Step, Transfer, VectorKind, VectorWork, Work};
-use crate::contract::{EngineError, Job, Memories, Span, zeroed_dram};
+use crate::contract::{Accumulators, EngineError, Job, Memories, Span, zeroed_dram};
 
 /// Output elements from which on a vector operation is divided among threads.
 const PARALLEL: usize = 1 << 16;
@@ -19,7 +19,6 @@ const PARALLEL: usize = 1 << 16;
 /// The memories before the first instruction (M-1).
 pub(super) fn memories(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
     let machine = job.machine;
-    let words = machine.accumulator_vectors() * u64::from(machine.array.columns);
     let end = |&(address, bytes): &(u64, &[u8])| address.saturating_add(bytes.len() as u64);
     let largest = image.iter().map(end).max().unwrap_or(0);
     if largest > job.dram_bytes {
@@ -33,7 +32,7 @@ pub(super) fn memories(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, En
         dram,
         activation: vec![0; machine.activation.capacity_bytes as usize],
         weight: vec![0; machine.weight.capacity_bytes as usize],
-        accumulator: vec![0; words as usize],
+        accumulator: Accumulators::zeroed(machine),
     })
 }
 
@@ -64,6 +63,7 @@ impl Executor {
 
     fn step(&mut self, work: &Work, memories: &mut Memories) {
         let Memories { dram, activation, weight, accumulator } = memories;
+        let Accumulators::Narrow(accumulator) = accumulator else { return };
         match work {
             Work::Configure => {}
             Work::Load(transfer) => {

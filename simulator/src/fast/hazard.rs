@@ -4,6 +4,7 @@
 //! Knows no durations. Bounding ranges in a tree keep the search short; exact ranges decide.
 
 use std::collections::VecDeque;
+use systole_machine::isa::UNITS;
 
 use systole_machine::spec::Machine;
 
@@ -16,15 +17,15 @@ use crate::contract::Trap;
 #[derive(Clone, Copy)]
 struct Clock {
     /// For each unit, how many of its instructions come before this one or are it; 0 in the own entry for one that never starts.
-    seen: [u32; 4],
+    seen: [u32; UNITS],
     /// For each unit, how many tokens from it this unit has taken, this instruction's included.
-    taken: [u32; 4],
+    taken: [u32; UNITS],
 }
 
 /// The untimed execution: clocks by instruction, instructions by unit in order.
 struct Untimed {
     clocks: Vec<Clock>,
-    started: [Vec<u32>; 4],
+    started: [Vec<u32>; UNITS],
 }
 
 /// The earliest instruction with a trap of M-12. `steps` have no trap of their own.
@@ -39,39 +40,39 @@ pub(super) fn find(steps: &[Step], machine: &Machine) -> Option<(usize, Trap)> {
 }
 
 fn execute(steps: &[Step], machine: &Machine) -> Untimed {
-    let none = Clock { seen: [0; 4], taken: [0; 4] };
+    let none = Clock { seen: [0; UNITS], taken: [0; UNITS] };
     let mut untimed = Untimed { clocks: vec![none; steps.len()], started: Default::default() };
     // By giver and taker: the instructions whose tokens wait.
-    let mut tokens: [[VecDeque<u32>; 4]; 4] = Default::default();
-    let mut queues: [VecDeque<u32>; 4] = Default::default();
-    let mut last = [none; 4];
+    let mut tokens: [[VecDeque<u32>; UNITS]; UNITS] = Default::default();
+    let mut queues: [VecDeque<u32>; UNITS] = Default::default();
+    let mut last = [none; UNITS];
     let mut fetched = 0;
     loop {
         let mut moved = false;
         while let Some(step) = steps.get(fetched)
-            && queues[step.unit as usize].len() < machine.control.queue_depth[step.unit as usize] as usize
+            && queues[step.unit as usize].len() < machine.control.queue_depth_of(step.unit) as usize
         {
             queues[step.unit as usize].push_back(fetched as u32);
             fetched += 1;
             moved = true;
         }
-        for unit in 0..4 {
+        for unit in 0..UNITS {
             while let Some(&index) = queues[unit].front() {
                 let step = &steps[index as usize];
                 let waits = |from: &usize| step.wait.0 & (1 << from) != 0;
-                if (0..4).filter(waits).any(|from| tokens[from][unit].is_empty()) {
+                if (0..UNITS).filter(waits).any(|from| tokens[from][unit].is_empty()) {
                     break;
                 }
                 let mut clock = last[unit];
                 clock.seen[unit] += 1;
-                for from in (0..4).filter(waits) {
+                for from in (0..UNITS).filter(waits) {
                     clock.taken[from] += 1;
                     if let Some(giver) = tokens[from][unit].pop_front() {
                         let giver = untimed.clocks[giver as usize].seen;
-                        (0..4).for_each(|other| clock.seen[other] = clock.seen[other].max(giver[other]));
+                        (0..UNITS).for_each(|other| clock.seen[other] = clock.seen[other].max(giver[other]));
                     }
                 }
-                for to in (0..4).filter(|to| step.signal.0 & (1 << to) != 0) {
+                for to in (0..UNITS).filter(|to| step.signal.0 & (1 << to) != 0) {
                     tokens[unit][to].push_back(index);
                 }
                 untimed.clocks[index as usize] = clock;
@@ -90,11 +91,11 @@ fn execute(steps: &[Step], machine: &Machine) -> Untimed {
 /// The earliest instruction after which a semaphore could pass its maximum.
 fn overflow(steps: &[Step], untimed: &Untimed, token_max: u32) -> Option<usize> {
     let mut earliest: Option<usize> = None;
-    for unit in 0..4 {
-        let mut given = [0u32; 4];
+    for unit in 0..UNITS {
+        let mut given = [0u32; UNITS];
         for &index in &untimed.started[unit] {
             let step = &steps[index as usize];
-            for to in (0..4).filter(|to| step.signal.0 & (1 << to) != 0) {
+            for to in (0..UNITS).filter(|to| step.signal.0 & (1 << to) != 0) {
                 given[to] += 1;
                 let before = untimed.clocks[index as usize].seen[to] as usize;
                 let taken = before
@@ -199,8 +200,8 @@ impl Runs {
 
 /// The earliest instruction with a race.
 fn race(steps: &[Step], untimed: &Untimed, machine: &Machine) -> Option<usize> {
-    let runs: [Runs; 4] = std::array::from_fn(|unit| Runs::new(&untimed.started[unit], steps, machine));
-    let lanes: [[Vec<(usize, usize)>; 4]; 4] = std::array::from_fn(|a| std::array::from_fn(|b| pairs(a, b)));
+    let runs: [Runs; UNITS] = std::array::from_fn(|unit| Runs::new(&untimed.started[unit], steps, machine));
+    let lanes: [[Vec<(usize, usize)>; UNITS]; UNITS] = std::array::from_fn(|a| std::array::from_fn(|b| pairs(a, b)));
     let clock = |index: u32| &untimed.clocks[index as usize];
     (0..steps.len()).find(|&j| {
         let (step, own) = (&steps[j], clock(j as u32));
@@ -210,7 +211,7 @@ fn race(steps: &[Step], untimed: &Untimed, machine: &Machine) -> Option<usize> {
         }
         let here = hulls(step, machine);
         let whole = footprint(&step.work, machine);
-        (0..4).filter(|&other| other != unit && !lanes[unit][other].is_empty()).any(|other| {
+        (0..UNITS).filter(|&other| other != unit && !lanes[unit][other].is_empty()).any(|other| {
             let all = &runs[other];
             let pairs = &lanes[unit][other];
             // Concurrent: not among those that this one has seen, and not having seen this one; both bounds rise along the unit.

@@ -2,7 +2,7 @@
 //!
 //! Who asks first in a cycle is the caller's order.
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{UNITS, Unit};
 use systole_machine::spec::{Buffer, Machine};
 
 use super::footprint::{Footprint, Memory};
@@ -11,7 +11,7 @@ use super::mutant::{Mutant, on};
 struct Bank {
     ports: u32,
     /// By unit: the cycle at which it gives its port back; past ones are free.
-    held_until: [u64; 4],
+    held_until: [u64; UNITS],
 }
 
 struct Banks {
@@ -32,7 +32,7 @@ impl Ports {
         let mut banks = Vec::new();
         let mut memory = |buffer: &Buffer, size: u64| {
             let first = banks.len();
-            banks.extend((0..buffer.banks).map(|_| Bank { ports: buffer.ports, held_until: [0; 4] }));
+            banks.extend((0..buffer.banks).map(|_| Bank { ports: buffer.ports, held_until: [0; UNITS] }));
             Banks { size: size.max(1), first, count: u64::from(buffer.banks) }
         };
         let memories = [
@@ -82,7 +82,7 @@ impl Ports {
     /// 0 where `unit` may take a port of the bank at `now`, otherwise the first cycle at which another unit gives one back.
     fn bank_blocked_until(&self, bank: u32, unit: Unit, now: u64) -> u64 {
         let Bank { ports, held_until: held } = &self.banks[bank as usize];
-        let holders = || (0..4).filter(|&other| other != unit as usize && held[other] > now);
+        let holders = || (0..UNITS).filter(|&other| other != unit as usize && held[other] > now);
         if (holders().count() as u32) < *ports + u32::from(on(Mutant::PortMore)) {
             return 0;
         }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{UNITS, Unit};
 use systole_machine::spec::Machine;
 
 use super::account::Account;
@@ -38,9 +38,9 @@ pub(super) struct Timeline<'a> {
     pub(super) machine: &'a Machine,
     pub(super) steps: &'a [Step],
     pub(super) spans: Vec<Option<Span>>,
-    pub(super) units: [UnitState; 4],
+    pub(super) units: [UnitState; UNITS],
     /// By giver and taker: when the tokens not taken are or will be given, in order.
-    pub(super) tokens: [[VecDeque<u64>; 4]; 4],
+    pub(super) tokens: [[VecDeque<u64>; UNITS]; UNITS],
     pub(super) ports: Ports,
     pub(super) bus: Bus,
     pub(super) load: LoadChannel,
@@ -169,7 +169,8 @@ impl<'a> Timeline<'a> {
     }
 
     fn has_room(&self, unit: usize) -> bool {
-        let depth = self.machine.control.queue_depth[unit] as usize + usize::from(on(Mutant::QueueOneDeeper));
+        let depth =
+            self.machine.control.queue_depth_of(Unit::ALL[unit]) as usize + usize::from(on(Mutant::QueueOneDeeper));
         self.units[unit].queue.len() < depth
     }
 
@@ -202,7 +203,7 @@ impl<'a> Timeline<'a> {
     /// Starts the head of a queue: takes its tokens and accounts for what it waited for. Returns the instruction.
     pub(super) fn start(&mut self, unit: Unit, now: u64) -> Option<usize> {
         let (index, fetch) = self.units[unit as usize].queue.pop_front()?;
-        let mut given = [None; 4];
+        let mut given = [None; UNITS];
         for (from, given) in given.iter_mut().enumerate() {
             if self.steps[index].wait.0 & (1 << from) != 0 {
                 *given = self.tokens[from][unit as usize].pop_front();
@@ -211,7 +212,7 @@ impl<'a> Timeline<'a> {
         let under_way = match unit {
             Unit::Load => !self.load.channel.retiring.is_empty(),
             Unit::Store => !self.store.channel.retiring.is_empty(),
-            Unit::Array | Unit::Vector => false,
+            _ => false,
         };
         if !under_way {
             self.account.waited(unit, fetch + 1, given, now);
@@ -225,7 +226,7 @@ impl<'a> Timeline<'a> {
         let step = &self.steps[index];
         if let Some(span) = &mut self.spans[index] {
             span.end = self.account.ended(step.unit, span.start, own_end);
-            for to in (0..4).filter(|to| step.signal.0 & (1 << to) != 0) {
+            for to in (0..UNITS).filter(|to| step.signal.0 & (1 << to) != 0) {
                 let given = span.end + u64::from(on(Mutant::TokenLate)) - u64::from(on(Mutant::TokenEarly));
                 self.tokens[step.unit as usize][to].push_back(given);
             }

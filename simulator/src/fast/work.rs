@@ -183,7 +183,7 @@ impl Registers {
     pub(super) fn resolve(&mut self, instruction: &Instruction) -> Step {
         let work = match instruction.unit() {
             Unit::Load => self.load(&instruction.operation),
-            Unit::Array => self.array(&instruction.operation),
+            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => self.array(&instruction.operation),
             Unit::Vector => self.vector(&instruction.operation),
             Unit::Store => self.store(&instruction.operation),
         };
@@ -234,7 +234,7 @@ impl Registers {
     fn array(&mut self, operation: &Operation) -> Work {
         let unit = &mut self.array;
         match *operation {
-            Operation::ArrayInput { height, width, row_pitch, pixel_pitch } => {
+            Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 (unit.height, unit.width) = (height.get(), width.get());
                 (unit.row_pitch, unit.pixel_pitch) = (row_pitch.get(), pixel_pitch.get());
             }
@@ -248,21 +248,22 @@ impl Registers {
                 pad_top,
                 pad_left,
                 packed,
+                ..
             } => {
                 (unit.kernel_h, unit.kernel_w) = (kernel_h.get(), kernel_w.get());
                 (unit.stride_h, unit.stride_w) = (stride_h.get(), stride_w.get());
                 (unit.dilation_h, unit.dilation_w) = (dilation_h.get(), dilation_w.get());
                 (unit.pad_top, unit.pad_left, unit.packed) = (pad_top.get(), pad_left.get(), packed.0);
             }
-            Operation::ArrayOutput { height, width, channels, block_step } => {
+            Operation::ArrayOutput { height, width, channels, block_step, .. } => {
                 (unit.height_out, unit.width_out) = (height.get(), width.get());
                 (unit.channels, unit.block_step) = (channels.get(), block_step.get());
             }
-            Operation::ArrayQuant { zero_activation, zero_weight, signed_activation, signed_weight } => {
+            Operation::ArrayQuant { zero_activation, zero_weight, signed_activation, signed_weight, .. } => {
                 (unit.zero_activation, unit.zero_weight) = (zero_activation.get() as i32, zero_weight.get() as i32);
                 (unit.signed_activation, unit.signed_weight) = (signed_activation.0, signed_weight.0);
             }
-            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate } => {
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
                 return Work::Array(Convolution {
                     activation: activation.get(),
                     weight: weight.get(),
@@ -281,35 +282,35 @@ impl Registers {
         use VectorKind as Kind;
         let unit = self.vector;
         let work = match *operation {
-            Operation::VectorRequant { accumulator, params, out, mode: _ } => VectorWork {
+            Operation::VectorRequant { accumulator, params, out, .. } => VectorWork {
                 kind: Kind::Requant,
                 accumulator: accumulator.get(),
                 params: params.get(),
                 out: out.get(),
                 ..unit
             },
-            Operation::VectorAdd { a, b, out } => {
+            Operation::VectorAdd { a, b, out, .. } => {
                 VectorWork { kind: Kind::Add, a: a.get(), b: b.get(), out: out.get(), ..unit }
             }
-            Operation::VectorMul { a, b, out } => {
+            Operation::VectorMul { a, b, out, .. } => {
                 VectorWork { kind: Kind::Mul, a: a.get(), b: b.get(), out: out.get(), ..unit }
             }
-            Operation::VectorAddChannel { a, params, out } => {
+            Operation::VectorAddChannel { a, params, out, .. } => {
                 VectorWork { kind: Kind::AddChannel, a: a.get(), params: params.get(), out: out.get(), ..unit }
             }
-            Operation::VectorMulChannel { a, params, out } => {
+            Operation::VectorMulChannel { a, params, out, .. } => {
                 VectorWork { kind: Kind::MulChannel, a: a.get(), params: params.get(), out: out.get(), ..unit }
             }
             Operation::VectorAffine { a, params, out } => {
                 VectorWork { kind: Kind::Affine, a: a.get(), params: params.get(), out: out.get(), ..unit }
             }
-            Operation::VectorRescale { a, out } => {
+            Operation::VectorRescale { a, out, .. } => {
                 VectorWork { kind: Kind::Rescale, a: a.get(), out: out.get(), ..unit }
             }
             Operation::VectorMaxPool { a, out } => {
                 VectorWork { kind: Kind::MaxPool, a: a.get(), out: out.get(), ..unit }
             }
-            Operation::VectorAveragePool { a, out, include_pad } => {
+            Operation::VectorAveragePool { a, out, include_pad, .. } => {
                 VectorWork { kind: Kind::AveragePool, a: a.get(), out: out.get(), include_pad: include_pad.0, ..unit }
             }
             Operation::VectorSoftmax { a, out } => {
@@ -338,7 +339,7 @@ impl Registers {
                 };
                 unit.pitch[operand] = Pitch { row: row_pitch.get(), pixel: pixel_pitch.get() };
             }
-            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, signed_out: _ } => {
+            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, .. } => {
                 (unit.zero_a, unit.zero_b) = (zero_a.get() as i32, zero_b.get() as i32);
                 (unit.zero_out, unit.low, unit.high) = (zero_out.get() as i32, low.get() as i32, high.get() as i32);
                 (unit.signed_a, unit.signed_b) = (signed_a.0, signed_b.0);

@@ -1,6 +1,6 @@
 //! Array instructions that fit (M-5).
 
-use systole_machine::isa::{Flag, Operation, Unit};
+use systole_machine::isa::{DataflowChoice, Flag, Operation, Unit};
 use systole_machine::spec::Machine;
 
 use super::builder::{Builder, Limits, Piece, Tensor, i, u};
@@ -128,6 +128,8 @@ fn placed(b: &mut Builder, shape: &Shape, configuration: Vec<Operation>) -> Opti
         accumulator: u(accumulator),
         blocks: u(shape.blocks),
         accumulate: Flag(accumulate),
+        dataflow: DataflowChoice::WeightStationary,
+        array: u(0),
     };
     Some(Piece { configuration, run, accesses })
 }
@@ -147,6 +149,7 @@ fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
             width: u(shape.input.1),
             row_pitch: u(shape.tensor.row_pitch),
             pixel_pitch: u(shape.tensor.pixel_pitch),
+            array: u(0),
         },
         Operation::ArrayWindow {
             kernel_h: u(shape.kernel.0),
@@ -158,18 +161,23 @@ fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
             pad_top: u(shape.pad.0),
             pad_left: u(shape.pad.1),
             packed: Flag(shape.packed),
+            array: u(0),
         },
         Operation::ArrayOutput {
             height: u(shape.output.0),
             width: u(shape.output.1),
             channels: u(shape.channels),
             block_step: u(shape.block_step),
+            outputs: u(0),
+            array: u(0),
         },
         Operation::ArrayQuant {
             zero_activation: i(zero_activation),
             zero_weight: i(zero_weight),
             signed_activation: Flag(d.chance(50)),
             signed_weight: Flag(d.chance(70)),
+            wide_activation: Flag(false),
+            array: u(0),
         },
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use systole_machine::isa::{Instruction, Operand, Operation, Signed, Space, Unit, Unsigned};
+use systole_machine::isa::{Instruction, Operand, Operation, Signed, Space, UNITS, Unit, Unsigned};
 use systole_machine::spec::Machine;
 
 use super::arrays;
@@ -89,7 +89,7 @@ pub(super) struct Builder<'a> {
     pub(super) draw: &'a mut Draw,
     pub(super) machine: &'a Machine,
     /// By unit.
-    pub(super) rooms: [Room; 4],
+    pub(super) rooms: [Room; UNITS],
     /// How large instructions may be.
     pub(super) limits: Limits,
     /// Ranges of late instructions, next to which new ones are put.
@@ -105,7 +105,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(draw: &'a mut Draw, machine: &'a Machine, rooms: [Room; 4]) -> Self {
+    pub(super) fn new(draw: &'a mut Draw, machine: &'a Machine, rooms: [Room; UNITS]) -> Self {
         Builder {
             draw,
             machine,

@@ -1,6 +1,8 @@
 //! Random machines: small ones mostly, with every quantity that time depends on, inside what a machine file may say (the largest values apart).
 
-use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
+use systole_machine::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector,
+};
 
 use super::Style;
 use super::draw::Draw;
@@ -16,6 +18,7 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
         clock_hz,
         activation: activation(draw),
         weight: weight(draw, &array),
+        unified: false,
         accumulator: accumulator(draw, &array),
         vector: vector(draw),
         outstanding_bursts: if draw.chance(25) { 1 } else { draw.range(low, high) as u32 },
@@ -56,7 +59,11 @@ fn array(draw: &mut Draw) -> Array {
     Array {
         rows,
         columns,
-        dataflow: Dataflow::WeightStationary,
+        count: 1,
+        dataflows: vec![Dataflow::WeightStationary],
+        dot_product_width: 1,
+        pe_latency_cycles: 1,
+        operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
         weight_registers: draw.range(1, 2) as u32,
         accumulator_bits: 32,
         overflow: Overflow::Wrap,

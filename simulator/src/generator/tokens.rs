@@ -1,23 +1,23 @@
 //! Order between units: tokens as a compiler would place them, from what instructions touch, and the semaphores' largest counts.
 
-use systole_machine::isa::{Instruction, Unit};
+use systole_machine::isa::{Instruction, UNITS, Unit};
 
 use super::builder::Step;
 use super::draw::Draw;
 use super::footprint::conflict;
 
 /// How many instructions of each unit come before an instruction, or are it (M-11).
-type Clock = [usize; 4];
+type Clock = [usize; UNITS];
 
 /// Orders every two steps that conflict. `redundant` in a hundred chances to add a token that nothing needs.
 pub(super) fn synchronise(draw: &mut Draw, steps: &mut [Step], redundant: u64) {
     let mut clocks: Vec<Clock> = Vec::with_capacity(steps.len());
-    let mut of_unit: [Vec<usize>; 4] = Default::default();
+    let mut of_unit: [Vec<usize>; UNITS] = Default::default();
     // By giver and taker: instructions of the giver up to its last signal.
-    let mut signalled = [[0; 4]; 4];
+    let mut signalled = [[0; UNITS]; UNITS];
     for index in 0..steps.len() {
         let unit = steps[index].instruction.unit();
-        let mut clock = of_unit[unit as usize].last().map_or([0; 4], |&previous: &usize| clocks[previous]);
+        let mut clock = of_unit[unit as usize].last().map_or([0; UNITS], |&previous: &usize| clocks[previous]);
         let mut others: Vec<Unit> = Unit::ALL.into_iter().filter(|other| *other != unit).collect();
         draw.shuffle(&mut others);
         for other in others {
@@ -58,14 +58,14 @@ fn latest_conflict(steps: &[Step], index: usize, queue: &[usize]) -> Option<usiz
 /// The smallest `token_max` with which a program without dangling tokens does not overflow (M-12).
 pub(super) fn pressure(steps: &[Step]) -> u32 {
     let mut clocks: Vec<Clock> = Vec::with_capacity(steps.len());
-    let mut of_unit: [Vec<usize>; 4] = Default::default();
-    let mut signals: [[Vec<usize>; 4]; 4] = Default::default();
-    let mut waits: [[Vec<usize>; 4]; 4] = Default::default();
+    let mut of_unit: [Vec<usize>; UNITS] = Default::default();
+    let mut signals: [[Vec<usize>; UNITS]; UNITS] = Default::default();
+    let mut waits: [[Vec<usize>; UNITS]; UNITS] = Default::default();
     let mut most = 1;
     for (index, step) in steps.iter().enumerate() {
         let instruction = &step.instruction;
         let unit = instruction.unit() as usize;
-        let mut clock = of_unit[unit].last().map_or([0; 4], |&previous: &usize| clocks[previous]);
+        let mut clock = of_unit[unit].last().map_or([0; UNITS], |&previous: &usize| clocks[previous]);
         for from in Unit::ALL.into_iter().filter(|from| instruction.wait.contains(*from)) {
             let taken = &mut waits[from as usize][unit];
             if let Some(&giver) = signals[from as usize][unit].get(taken.len()) {

@@ -285,23 +285,27 @@ fn quant(builder: &mut Builder, fine: bool) -> Operation {
         signed_a: Flag(d.chance(50)),
         signed_b: Flag(d.chance(50)),
         signed_out: Flag(signed_out),
+        wide_a: Flag(false),
+        wide_b: Flag(false),
+        wide_out: Flag(false),
     }
 }
 
 fn run(builder: &mut Builder, kind: Kind, placed: &Placed) -> Operation {
     let (a, out, params) = (u(placed.a), u(placed.out), u(placed.params));
+    let mode = RequantMode::Float32;
     match kind {
         Kind::Requant => {
-            Operation::VectorRequant { accumulator: u(placed.accumulator), params, out, mode: RequantMode::Float32 }
+            Operation::VectorRequant { accumulator: u(placed.accumulator), params, out, mode, transposed: Flag(false) }
         }
-        Kind::Add => Operation::VectorAdd { a, b: u(placed.b), out },
-        Kind::Mul => Operation::VectorMul { a, b: u(placed.b), out },
-        Kind::AddChannel => Operation::VectorAddChannel { a, params, out },
-        Kind::MulChannel => Operation::VectorMulChannel { a, params, out },
+        Kind::Add => Operation::VectorAdd { a, b: u(placed.b), out, mode },
+        Kind::Mul => Operation::VectorMul { a, b: u(placed.b), out, mode },
+        Kind::AddChannel => Operation::VectorAddChannel { a, params, out, mode },
+        Kind::MulChannel => Operation::VectorMulChannel { a, params, out, mode },
         Kind::Affine => Operation::VectorAffine { a, params, out },
-        Kind::Rescale => Operation::VectorRescale { a, out },
+        Kind::Rescale => Operation::VectorRescale { a, out, mode },
         Kind::MaxPool => Operation::VectorMaxPool { a, out },
-        Kind::AveragePool => Operation::VectorAveragePool { a, out, include_pad: Flag(builder.draw.chance(50)) },
+        Kind::AveragePool => Operation::VectorAveragePool { a, out, include_pad: Flag(builder.draw.chance(50)), mode },
         Kind::Softmax => Operation::VectorSoftmax { a, out },
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A cycle in which nothing is under way and nothing fetched counts only if a later one is not like that: the total ends with the last end or fetch.
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{UNITS, Unit};
 
 use crate::contract::{Stall, UnitCycles};
 
@@ -17,15 +17,15 @@ pub(super) enum Doing {
 /// Sums so far.
 #[derive(Default)]
 pub(super) struct Counters {
-    pub(super) units: [UnitCycles; 4],
+    pub(super) units: [UnitCycles; UNITS],
     pub(super) total: u64,
     /// Quiet cycles since the last that counts.
-    quiet: Vec<[Doing; 4]>,
+    quiet: Vec<[Doing; UNITS]>,
 }
 
 impl Counters {
     /// One cycle; `quiet` when nothing is under way and nothing was fetched.
-    pub(super) fn count(&mut self, doing: [Doing; 4], quiet: bool) {
+    pub(super) fn count(&mut self, doing: [Doing; UNITS], quiet: bool) {
         self.quiet.push(doing);
         if quiet {
             return;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use systole_machine::isa::Instruction;
+use systole_machine::isa::{Instruction, UNITS};
 
 /// An instruction that has started and not ended.
 pub(super) struct Flight {
@@ -58,11 +58,11 @@ pub(super) struct Fetch {
     /// Cycles until the interval is over.
     wait: u64,
     interval: u64,
-    depth: [u32; 4],
+    depth: [u32; UNITS],
 }
 
 impl Fetch {
-    pub(super) fn new(interval: u32, depth: [u32; 4]) -> Self {
+    pub(super) fn new(interval: u32, depth: [u32; UNITS]) -> Self {
         Fetch { next: 0, wait: 0, interval: interval.into(), depth }
     }
 
@@ -72,7 +72,7 @@ impl Fetch {
     }
 
     /// Whether it can go on once the interval is over.
-    pub(super) fn has_room(&self, instructions: &[Instruction], lanes: &[Lane; 4]) -> bool {
+    pub(super) fn has_room(&self, instructions: &[Instruction], lanes: &[Lane; UNITS]) -> bool {
         instructions.get(self.next).is_some_and(|instruction| {
             let unit = instruction.unit() as usize;
             (lanes[unit].queue.len() as u64) < u64::from(self.depth[unit])
@@ -80,7 +80,7 @@ impl Fetch {
     }
 
     /// The instruction fetched in this cycle, judged on the queues at its beginning.
-    pub(super) fn decide(&self, instructions: &[Instruction], lanes: &[Lane; 4]) -> Option<usize> {
+    pub(super) fn decide(&self, instructions: &[Instruction], lanes: &[Lane; UNITS]) -> Option<usize> {
         (self.wait == 0 && self.has_room(instructions, lanes)).then_some(self.next)
     }
 

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use crate::contract::Accumulators;
+
 /// Where the sums of a vector go.
 #[derive(Clone, Copy)]
 pub(super) struct Tag {
@@ -86,7 +88,7 @@ impl Grid {
         &mut self,
         streamed: Option<(Streamed, Tag)>,
         weights: Option<(usize, Vec<i32>)>,
-        accumulator: &mut [i32],
+        accumulator: &mut Accumulators,
     ) -> bool {
         let (streamed, tag) = streamed.unzip();
         shift(&mut self.operand_skew, streamed);
@@ -124,12 +126,13 @@ impl Grid {
     }
 
     /// What left the last row in this cycle.
-    fn accumulate(&mut self, accumulator: &mut [i32]) {
+    fn accumulate(&mut self, accumulator: &mut Accumulators) {
         for column in 0..self.columns {
             let Some(tag) = self.tags[self.rows - 1 + column] else { continue };
             let sum = self.pes[(self.rows - 1) * self.columns + column].sum;
-            let word = &mut accumulator[tag.vector * self.columns + column];
-            *word = if tag.replaces { sum } else { word.wrapping_add(sum) };
+            let at = tag.vector * self.columns + column;
+            let word = if tag.replaces { sum } else { (accumulator.get(at) as i32).wrapping_add(sum) };
+            accumulator.set(at, word.into());
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use systole_machine::isa::{Instruction, Unit};
+use systole_machine::isa::{Instruction, UNITS, Unit};
 
 use super::footprint::{Access, footprint};
 use super::traps::trap_of;
@@ -21,7 +21,7 @@ pub(super) fn stop_of(job: &Job, works: &[Work]) -> Option<(usize, Trap)> {
         .find_map(|(index, (instruction, work))| Some((index, trap_of(job, instruction, work)?)));
     let count = alone.map_or(job.instructions.len(), |(index, _)| index);
     let instructions = &job.instructions[..count];
-    let order = started(instructions, job.machine.control.queue_depth);
+    let order = started(instructions, Unit::ALL.map(|unit| job.machine.control.queue_depth_of(unit)));
     let history = History::of(instructions, &order);
     let footprints: Vec<Vec<Access>> = works[..count].iter().map(|work| footprint(job.machine, work)).collect();
     let mut in_program_order = order;
@@ -42,9 +42,9 @@ pub(super) fn stop_of(job: &Job, works: &[Work]) -> Option<(usize, Trap)> {
 }
 
 /// Instructions that start in the untimed execution (M-11), in an order in which they can.
-fn started(instructions: &[Instruction], depth: [u32; 4]) -> Vec<usize> {
-    let mut queues: [VecDeque<usize>; 4] = Default::default();
-    let mut tokens = [[0u64; 4]; 4];
+fn started(instructions: &[Instruction], depth: [u32; UNITS]) -> Vec<usize> {
+    let mut queues: [VecDeque<usize>; UNITS] = Default::default();
+    let mut tokens = [[0u64; UNITS]; UNITS];
     let (mut fetched, mut order) = (0, Vec::new());
     loop {
         let before = (fetched, order.len());
@@ -97,7 +97,7 @@ impl History {
             waits: BTreeMap::new(),
         };
         let mut signallers: BTreeMap<Semaphore, Vec<usize>> = BTreeMap::new();
-        let mut previous = [None; 4];
+        let mut previous = [None; UNITS];
         for &index in order {
             let unit = instructions[index].unit();
             let mut direct: Vec<usize> = previous[unit as usize].replace(index).into_iter().collect();

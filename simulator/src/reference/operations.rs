@@ -117,7 +117,8 @@ impl Operation<'_> {
             + (channel / work.block_channels) * work.height * work.width
             + y * work.width
             + x;
-        let word = self.memories.accumulator[(vector * self.columns + channel % work.block_channels) as usize];
+        let word =
+            self.memories.accumulator.get((vector * self.columns + channel % work.block_channels) as usize) as i32;
         let sum = word.wrapping_add(self.parameter(channel, 0));
         self.output(sum as f32 * self.real_parameter(channel, 4))
     }

@@ -1,6 +1,6 @@
 //! T-4: bank ports. Each bank counts what every unit holds of it; a unit needs one port however much it overlaps itself.
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{UNITS, Unit};
 use systole_machine::spec::Machine;
 
 use super::footprint::Access;
@@ -21,7 +21,7 @@ struct Region {
 pub(super) struct Ports {
     regions: [Region; 3],
     /// By unit and bank: instructions or bursts that hold it.
-    held: [Vec<u32>; 4],
+    held: [Vec<u32>; UNITS],
     /// By bank.
     ports: Vec<u32>,
 }

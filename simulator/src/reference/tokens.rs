@@ -1,11 +1,11 @@
 //! M-8: one counting semaphore for each ordered pair of units. Its maximum is judged before the run (`hazards`).
 
-use systole_machine::isa::{Unit, UnitMask};
+use systole_machine::isa::{UNITS, Unit, UnitMask};
 
 /// Tokens given and not taken, by giver and taker.
 #[derive(Default)]
 pub(super) struct Tokens {
-    held: [[u64; 4]; 4],
+    held: [[u64; UNITS]; UNITS],
 }
 
 impl Tokens {

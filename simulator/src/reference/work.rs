@@ -217,7 +217,7 @@ pub(super) fn resolve(instructions: &[Instruction]) -> Vec<Work> {
         .iter()
         .map(|instruction| match instruction.unit() {
             Unit::Load | Unit::Store => registers.transfer(&instruction.operation),
-            Unit::Array => registers.convolution(&instruction.operation),
+            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => registers.convolution(&instruction.operation),
             Unit::Vector => registers.vector(&instruction.operation),
         })
         .collect()
@@ -259,7 +259,7 @@ impl Registers {
     fn convolution(&mut self, operation: &Operation) -> Work {
         let r = &mut self.array;
         match *operation {
-            Operation::ArrayInput { height, width, row_pitch, pixel_pitch } => {
+            Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 (r.height, r.width) = (int!(height), int!(width));
                 (r.row_pitch, r.pixel_pitch) = (int!(row_pitch), int!(pixel_pitch));
             }
@@ -273,6 +273,7 @@ impl Registers {
                 pad_top,
                 pad_left,
                 packed,
+                ..
             } => {
                 (r.kernel_h, r.kernel_w, r.stride_h, r.stride_w) =
                     (int!(kernel_h), int!(kernel_w), int!(stride_h), int!(stride_w));
@@ -280,15 +281,15 @@ impl Registers {
                     (int!(dilation_h), int!(dilation_w), int!(pad_top), int!(pad_left));
                 r.packed = packed.0;
             }
-            Operation::ArrayOutput { height, width, channels, block_step } => {
+            Operation::ArrayOutput { height, width, channels, block_step, .. } => {
                 (r.height_out, r.width_out) = (int!(height), int!(width));
                 (r.channels, r.block_step) = (int!(channels), int!(block_step));
             }
-            Operation::ArrayQuant { zero_activation, zero_weight, signed_activation, signed_weight } => {
+            Operation::ArrayQuant { zero_activation, zero_weight, signed_activation, signed_weight, .. } => {
                 (r.zero_activation, r.zero_weight) = (zero_activation.get(), zero_weight.get());
                 (r.signed_activation, r.signed_weight) = (signed_activation.0, signed_weight.0);
             }
-            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate } => {
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
                 return Work::Array(Box::new(Convolution {
                     activation: int!(activation),
                     weight: int!(weight),
@@ -314,7 +315,7 @@ impl Registers {
                 self.configure_vector(operation);
                 Work::Control
             }
-            Operation::VectorRequant { accumulator, params, out, mode: _ } => {
+            Operation::VectorRequant { accumulator, params, out, .. } => {
                 let mut work = self.work(Kind::Requant, None, None, Some(int!(params)), int!(out));
                 work.accumulator = Some(int!(accumulator));
                 Work::Vector(Box::new(work))
@@ -325,14 +326,14 @@ impl Registers {
 
     fn tensor_work(&self, operation: &Operation) -> Work {
         let (kind, a, b, params, out) = match *operation {
-            Operation::VectorAdd { a, b, out } => (Kind::Add, a, Some(b), None, out),
-            Operation::VectorMul { a, b, out } => (Kind::Mul, a, Some(b), None, out),
-            Operation::VectorAddChannel { a, params, out } => (Kind::AddChannel, a, None, Some(params), out),
-            Operation::VectorMulChannel { a, params, out } => (Kind::MulChannel, a, None, Some(params), out),
+            Operation::VectorAdd { a, b, out, .. } => (Kind::Add, a, Some(b), None, out),
+            Operation::VectorMul { a, b, out, .. } => (Kind::Mul, a, Some(b), None, out),
+            Operation::VectorAddChannel { a, params, out, .. } => (Kind::AddChannel, a, None, Some(params), out),
+            Operation::VectorMulChannel { a, params, out, .. } => (Kind::MulChannel, a, None, Some(params), out),
             Operation::VectorAffine { a, params, out } => (Kind::Affine, a, None, Some(params), out),
-            Operation::VectorRescale { a, out } => (Kind::Rescale, a, None, None, out),
+            Operation::VectorRescale { a, out, .. } => (Kind::Rescale, a, None, None, out),
             Operation::VectorMaxPool { a, out } => (Kind::MaxPool, a, None, None, out),
-            Operation::VectorAveragePool { a, out, include_pad } => {
+            Operation::VectorAveragePool { a, out, include_pad, .. } => {
                 (Kind::AveragePool { include_pad: include_pad.0 }, a, None, None, out)
             }
             Operation::VectorSoftmax { a, out } => (Kind::Softmax, a, None, None, out),
@@ -370,7 +371,7 @@ impl Registers {
             Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
                 self.pitches[operand as usize] = (int!(row_pitch), int!(pixel_pitch));
             }
-            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, signed_out: _ } => {
+            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, .. } => {
                 v.quant = Quant {
                     zero_a: zero_a.get(),
                     zero_b: zero_b.get(),

@@ -82,6 +82,13 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Whether the next field, behind a comma unless it is the first, is this one.
+    pub(super) fn at_field(&self, name: &str, first: bool) -> bool {
+        let at = if first { self.next } else { self.next + 1 };
+        let behind = first || self.at_mark(',');
+        behind && self.tokens.get(at).is_some_and(|token| token.kind == TokenKind::Word && token.text == name)
+    }
+
     /// Takes `name=`.
     pub(super) fn field(&mut self, name: &str) -> Result<(), Fault> {
         self.exactly(name, &format!("field `{name}`"))?;

@@ -6,7 +6,8 @@ use super::error::{AsmErrorKind, Fault};
 use super::lexer::Token;
 use super::scalar::{expected, field_bits};
 use super::suggest::nearest;
-use crate::isa::format::{RowFormat, by_mnemonic, table};
+use crate::isa::format::{RowFormat, by_mnemonic, may_be_left_out, table};
+use crate::isa::table::FieldRow;
 use crate::isa::{Instruction, Operation, UnitMask};
 
 /// Reads the line; its first token is `mnemonic`, already taken.
@@ -38,10 +39,16 @@ pub(super) fn instruction(mnemonic: &Token<'_>, line: &mut Cursor<'_>) -> Result
 /// The fields' bits in order; 0 for those whose value is wrong, which `faults` tells.
 fn fields(format: &RowFormat, line: &mut Cursor<'_>, faults: &mut Vec<Fault>) -> Result<Vec<u64>, Fault> {
     let mut bits = Vec::with_capacity(format.formats.len());
-    for (index, (field, kind)) in format.row.fields.iter().zip(&format.formats).enumerate() {
-        if index > 0 {
+    let mut first = true;
+    for (field, kind) in format.row.fields.iter().zip(&format.formats) {
+        if may_be_left_out(field.name) && !line.at_field(field.name, first) {
+            bits.push(0);
+            continue;
+        }
+        if !first {
             line.mark(',')?;
         }
+        first = false;
         line.field(field.name)?;
         let value = line.word("a value")?;
         bits.push(field_bits(&value, field.name, kind, field.bits).unwrap_or_else(|fault| {
@@ -63,7 +70,7 @@ fn tokens(line: &mut Cursor<'_>, keyword: &str) -> Result<UnitMask, Fault> {
         let unit = line.word("a unit")?;
         let Some(bit) = UNITS.iter().position(|&name| name == unit.text) else {
             let meant = nearest(unit.text, UNITS).map(|name| format!("did you mean `{name}`?"));
-            return Err(expected(&unit, "`load`, `array`, `vector` or `store`").help(meant));
+            return Err(expected(&unit, "`load`, `array`, `vector`, `store`, or `array1` to `array3`").help(meant));
         };
         if mask.0 & (1 << bit) != 0 {
             return Err(Fault::new(unit.span, AsmErrorKind::UnitTwice(UNITS[bit])));
@@ -82,6 +89,9 @@ fn unknown(word: &Token<'_>) -> Fault {
 
 /// The whole instruction as it should look.
 fn signature(format: &RowFormat) -> String {
-    let fields: Vec<String> = format.row.fields.iter().map(|field| format!("{}=...", field.name)).collect();
+    let field = |field: &FieldRow| {
+        if may_be_left_out(field.name) { format!("[{}=...]", field.name) } else { format!("{}=...", field.name) }
+    };
+    let fields: Vec<String> = format.row.fields.iter().map(field).collect();
     format!("all fields stand in this order: {} {}", format.row.mnemonic, fields.join(", "))
 }

@@ -3,7 +3,7 @@
 use super::UNITS;
 use super::scalar::{show_bits, show_real};
 use super::words::{ELEMENTS, LAYOUTS, ROLES};
-use crate::isa::format::by_mnemonic;
+use crate::isa::format::{by_mnemonic, may_be_left_out};
 use crate::isa::{Instruction, UnitMask};
 use crate::program::{LayerEntry, Program, Segment, TensorEntry};
 
@@ -118,7 +118,8 @@ fn instruction(out: &mut String, instruction: &Instruction) {
     if let Some(format) = by_mnemonic(mnemonic) {
         let bits = instruction.operation.field_bits();
         let fields = format.row.fields.iter().zip(&format.formats).zip(bits);
-        for (index, ((field, kind), bits)) in fields.enumerate() {
+        let written = fields.filter(|((field, _), bits)| *bits != 0 || !may_be_left_out(field.name));
+        for (index, ((field, kind), bits)) in written.enumerate() {
             out.push_str(if index == 0 { " " } else { ", " });
             out.push_str(field.name);
             out.push('=');
