@@ -128,6 +128,8 @@ fn attributes(op: &Op) -> String {
         Op::MaxPool(pool) | Op::AveragePool(pool) => pooling(pool),
         Op::BatchNorm { epsilon } => format!(" epsilon {epsilon}"),
         Op::Clip { low, high } => format!(" {low}..={high}"),
+        Op::Lrn(lrn) => format!(" size {} alpha {} beta {} bias {}", lrn.size, lrn.alpha, lrn.beta, lrn.bias),
+        Op::Transpose { perm } => format!(" perm {perm:?}"),
         _ => String::new(),
     }
 }
