@@ -5,7 +5,7 @@ mod models;
 use models::*;
 use systole_compiler::frontends::onnx::proto::{TensorProto, data_type};
 use systole_compiler::frontends::onnx::{ImportOptions, import_bytes, supported_operators};
-use systole_network::op::{Conv, Op, Pool};
+use systole_network::op::{Conv, Lrn, Op, Pool};
 use systole_network::tensor::{DType, Data, Quant, f32_of_bytes};
 
 /// A model of the one node that makes `y`; its op, its output shape.
@@ -132,6 +132,27 @@ fn sums_of_activations() {
 }
 
 #[test]
+fn sums_of_three_normalisation_and_channel_shuffle() {
+    let nodes = vec![node("Relu", &["x"], "r", vec![]), node("Sum", &["r", "x", "r"], "y", vec![])];
+    let graph = imported(&model(13, &[1, 3, 2, 2], nodes, vec![]));
+    assert_eq!((graph.nodes[1].op.clone(), graph.nodes[1].inputs.len()), (Op::Sum, 3));
+    let defaults = node("LRN", &["x"], "y", vec![int("size", 3)]);
+    let expected = Lrn { size: 3, alpha: 1e-4, beta: 0.75, bias: 1.0 };
+    assert_eq!(single(7, &[1, 6, 2, 2], defaults, vec![]), (Op::Lrn(expected), vec![1, 6, 2, 2]));
+    let reversed = node("Transpose", &["x"], "y", vec![]);
+    assert_eq!(single(7, &[2, 3, 4], reversed, vec![]), (Op::Transpose { perm: vec![2, 1, 0] }, vec![4, 3, 2]));
+    let shuffle = vec![
+        node("Reshape", &["x", "split"], "s", vec![]),
+        node("Transpose", &["s"], "t", vec![ints("perm", &[0, 2, 1, -2, 4])]),
+        node("Reshape", &["t", "merge"], "y", vec![]),
+    ];
+    let shapes = vec![i64s("split", &[0, 2, 3, 4, 5]), i64s("merge", &[0, 6, 4, 5])];
+    let graph = imported(&model(13, &[1, 6, 4, 5], shuffle, shapes));
+    assert_eq!(tensor(&graph, "t").shape, [1, 3, 2, 4, 5]);
+    assert_eq!(tensor(&graph, "y").shape, [1, 6, 4, 5]);
+}
+
+#[test]
 fn clip_bounds_of_both_opset_generations() {
     let by_attribute = node("Clip", &["x"], "y", vec![float("min", 0.0), float("max", 6.0)]);
     assert_eq!(single(10, &[1, 2], by_attribute, vec![]).0, Op::Clip { low: 0.0, high: 6.0 });
@@ -249,6 +270,7 @@ fn the_list_of_operators_is_what_the_tests_above_cover() {
         "Gemm",
         "GlobalAveragePool",
         "Identity",
+        "LRN",
         "MatMul",
         "MaxPool",
         "Mul",
@@ -268,6 +290,7 @@ fn the_list_of_operators_is_what_the_tests_above_cover() {
         "Softmax",
         "Squeeze",
         "Sum",
+        "Transpose",
         "Unsqueeze",
     ];
     covered.sort_unstable();

@@ -63,7 +63,9 @@ fn constant_behind(graph: &Graph, producers: &BTreeMap<TensorId, NodeId>, operan
         }
         let node = graph.node(*producers.get(&id)?);
         match node.op {
-            Op::Dequantize | Op::Quantize | Op::Identity | Op::Reshape | Op::Transpose { .. } => id = *node.inputs.first()?,
+            Op::Dequantize | Op::Quantize | Op::Identity | Op::Reshape | Op::Transpose { .. } => {
+                id = *node.inputs.first()?
+            }
             _ => return None,
         }
     }

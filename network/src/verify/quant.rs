@@ -75,7 +75,9 @@ fn imported(checker: &mut Checker, operands: &Operands) {
                 missing(checker, *id);
             }
         }
-        Op::MaxPool(_) | Op::Concat | Op::Reshape | Op::Identity | Op::Transpose { .. } => same_quantisation(checker, operands),
+        Op::MaxPool(_) | Op::Concat | Op::Reshape | Op::Identity | Op::Transpose { .. } => {
+            same_quantisation(checker, operands)
+        }
         _ => {}
     }
 }

@@ -71,9 +71,10 @@ fn attributes(checker: &mut Checker, operands: &Operands) {
         Op::BatchNorm { epsilon } if quantised && epsilon != 0.0 => {
             Some((format!("its epsilon is {epsilon}"), "quantised, it is part of the constant `a`; set it to 0"))
         }
-        Op::Lrn(lrn) if !lrn.is_defined() => {
-            Some((format!("its attributes are {lrn:?}"), "alpha and beta must be finite and from 0 up, bias finite and above 0"))
-        }
+        Op::Lrn(lrn) if !lrn.is_defined() => Some((
+            format!("its attributes are {lrn:?}"),
+            "alpha and beta must be finite and from 0 up, bias finite and above 0",
+        )),
         Op::Clip { low, high } if low.is_nan() || high.is_nan() || low > high => {
             Some((format!("its bounds are {low} and {high}"), "the lower must not exceed the upper"))
         }

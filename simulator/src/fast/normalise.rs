@@ -36,7 +36,7 @@ pub(super) fn lrn(work: &VectorWork, a: &[u8], out: &mut [u8]) {
 }
 
 /// The logarithm of N-13.
-#[expect(clippy::excessive_precision, reason = "the constants as the rule writes them")]
+#[expect(clippy::excessive_precision, clippy::approx_constant, reason = "the constants as the rule writes them")]
 fn lnp(u: f32) -> f32 {
     let u = if u >= f32::MIN_POSITIVE { u } else { f32::MIN_POSITIVE };
     let bits = if u > f32::MAX { f32::MAX.to_bits() } else { u.to_bits() };

@@ -34,7 +34,7 @@ fn power_of_two(k: i32) -> f32 {
 }
 
 /// `lnp` of N-13.
-#[expect(clippy::excessive_precision, reason = "the constants stand as in the rule")]
+#[expect(clippy::excessive_precision, clippy::approx_constant, reason = "the constants stand as in the rule")]
 pub(super) fn lnp(u: f32) -> f32 {
     let least = power_of_two(-126);
     let mut m = if u >= least { u.min(f32::MAX) } else { least };

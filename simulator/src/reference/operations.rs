@@ -11,8 +11,7 @@ pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32) -> V
     for y in 0..work.height {
         for x in 0..work.width {
             if matches!(work.kind, Kind::Softmax | Kind::Lrn) {
-                let values =
-                    if work.kind == Kind::Lrn { operation.lrn(y, x) } else { operation.softmax(y, x) };
+                let values = if work.kind == Kind::Lrn { operation.lrn(y, x) } else { operation.softmax(y, x) };
                 results.extend((0..).zip(values).map(|(channel, value)| (work.out.at(y, x, channel), value as u8)));
             } else {
                 for channel in 0..work.channels {

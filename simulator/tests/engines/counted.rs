@@ -167,9 +167,9 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => {
-            ["shape", "pitch", "quant", "scale", "window", "norm", "sync"].iter().any(|end| name.ends_with(&format!(".{end}")))
-        }
+        Unit::Vector => ["shape", "pitch", "quant", "scale", "window", "norm", "sync"]
+            .iter()
+            .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run"),
     }
 }

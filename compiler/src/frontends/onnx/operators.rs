@@ -3,6 +3,7 @@
 mod channel;
 mod elementwise;
 mod linear;
+mod normalise;
 mod pool;
 mod qlinear;
 mod quantise;
@@ -81,6 +82,7 @@ const OPERATORS: &[Operator] = &[
     operator("Gemm", &["alpha", "beta", "transA", "transB"], 3, linear::gemm),
     operator("GlobalAveragePool", &[], 1, pool::global_average_pool),
     operator("Identity", &[], 1, shape::identity),
+    operator("LRN", &["alpha", "beta", "bias", "size"], 1, normalise::lrn),
     operator("MatMul", &[], 2, linear::mat_mul),
     operator("MaxPool", &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"], 1, pool::max_pool),
     operator("Mul", &[], 2, elementwise::mul),
@@ -99,6 +101,7 @@ const OPERATORS: &[Operator] = &[
     operator("Softmax", &["axis"], 1, channel::softmax),
     operator("Squeeze", &["axes"], 2, shape::squeeze),
     operator("Sum", &[], usize::MAX, elementwise::sum),
+    operator("Transpose", &["perm"], 1, shape::transpose),
     operator("Unsqueeze", &["axes"], 2, shape::unsqueeze),
 ];
 
