@@ -100,7 +100,7 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
             input.extend(["min", "max"].map(|bound| bound_name(node, bound)));
             ("Clip", vec![])
         }
-        Op::Rescale | Op::Quantize | Op::Dequantize => {
+        Op::Rescale | Op::Quantize | Op::Dequantize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
         }
     };

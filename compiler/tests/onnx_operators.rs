@@ -153,6 +153,34 @@ fn sums_of_three_normalisation_and_channel_shuffle() {
 }
 
 #[test]
+fn integer_sums_and_their_cast() {
+    let nodes = vec![
+        node("QuantizeLinear", &["x", "s", "z"], "q", vec![]),
+        node("ConvInteger", &["q", "w", "z", "v"], "sum", vec![ints("pads", &[1, 1, 1, 1])]),
+        node("Cast", &["sum"], "y", vec![int("to", 1)]),
+    ];
+    let constants = vec![
+        f32s("s", &[], &[0.5]),
+        u8s("z", &[], &[7]),
+        i8s("w", &[1, 1, 3, 3], &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        i8s("v", &[], &[-2]),
+    ];
+    let graph = imported(&model(13, &[1, 1, 4, 4], nodes, constants));
+    let Op::ConvInteger { conv, zeros } = &graph.nodes[1].op else { panic!("{:?}", graph.nodes[1]) };
+    assert_eq!((conv.pads, *zeros), ([1; 4], [7, -2]));
+    assert_eq!((tensor(&graph, "sum").dtype, graph.nodes[2].op.clone()), (DType::I32, Op::Cast));
+    let nodes = vec![
+        node("QuantizeLinear", &["x", "s"], "q", vec![]),
+        node("MatMulInteger", &["q", "w"], "sum", vec![]),
+        node("Cast", &["sum"], "y", vec![int("to", 1)]),
+    ];
+    let constants = vec![f32s("s", &[], &[0.5]), u8s("w", &[3, 2], &[1, 2, 3, 4, 5, 6])];
+    let graph = imported(&model(13, &[1, 3], nodes, constants));
+    assert_eq!(graph.nodes[1].op, Op::MatMulInteger { zeros: [0, 0] });
+    assert_eq!(tensor(&graph, "w").data, Some(Data::Stored(vec![1, 3, 5, 2, 4, 6].into())));
+}
+
+#[test]
 fn clip_bounds_of_both_opset_generations() {
     let by_attribute = node("Clip", &["x"], "y", vec![float("min", 0.0), float("max", 6.0)]);
     assert_eq!(single(10, &[1, 2], by_attribute, vec![]).0, Op::Clip { low: 0.0, high: 6.0 });
@@ -260,10 +288,12 @@ fn the_list_of_operators_is_what_the_tests_above_cover() {
         "Add",
         "AveragePool",
         "BatchNormalization",
+        "Cast",
         "Clip",
         "Concat",
         "Constant",
         "Conv",
+        "ConvInteger",
         "DequantizeLinear",
         "Dropout",
         "Flatten",
@@ -272,6 +302,7 @@ fn the_list_of_operators_is_what_the_tests_above_cover() {
         "Identity",
         "LRN",
         "MatMul",
+        "MatMulInteger",
         "MaxPool",
         "Mul",
         // Those of the QOperator form are covered by `qoperator.rs`.

@@ -12,6 +12,7 @@ mod fully_connected;
 mod lrn;
 mod max_pool;
 mod softmax;
+mod sums;
 
 use systole_network::op::Op;
 
@@ -40,6 +41,9 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Sum => elementwise::sum(call).map(Value::F32),
         Op::Transpose { perm } => transpose::evaluate(call, perm),
         Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
+        Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
+        Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
+        Op::Cast => sums::cast(call).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
         Op::Rescale => Err(call.unsupported()),

@@ -52,7 +52,9 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Reshape | Op::Identity => return rescale::view(call),
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::Relu | Op::Clip { .. } => return Err(call.unsupported()),
+        Op::Relu | Op::Clip { .. } | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+            return Err(call.unsupported());
+        }
     };
     narrow(call, q)
 }

@@ -106,6 +106,20 @@ pub enum Op {
     Reshape,
     /// Copies its input (dropout at inference too).
     Identity,
+    /// Imported form: convolution of integers to an i32 sum, without bias and without scales. Rule N-16.
+    ConvInteger {
+        /// The window.
+        conv: Conv,
+        /// Zero points of input and weights.
+        zeros: [i32; 2],
+    },
+    /// Imported form: product of integers, inputs x `[n, k]`, w `[n_out, k]`, to an i32 sum. Rule N-16.
+    MatMulInteger {
+        /// Zero points of input and weights.
+        zeros: [i32; 2],
+    },
+    /// Imported form: i32 to the nearest f32.
+    Cast,
     /// Imported form: float to integer; the output tensor carries the `Quant`. Rule N-2.
     Quantize,
     /// Imported form: integer to float; the input tensor carries the `Quant`.
@@ -139,6 +153,9 @@ impl Op {
             Op::Rescale => "Rescale",
             Op::Reshape => "Reshape",
             Op::Identity => "Identity",
+            Op::ConvInteger { .. } => "ConvInteger",
+            Op::MatMulInteger { .. } => "MatMulInteger",
+            Op::Cast => "Cast",
             Op::Quantize => "QuantizeLinear",
             Op::Dequantize => "DequantizeLinear",
         }

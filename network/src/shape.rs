@@ -119,8 +119,8 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, ShapeError
         elements(shape)?;
     }
     let output = match op {
-        Op::Conv(conv) => convolution(conv, inputs)?,
-        Op::FullyConnected => fully_connected(inputs)?,
+        Op::Conv(conv) | Op::ConvInteger { conv, .. } => convolution(conv, inputs)?,
+        Op::FullyConnected | Op::MatMulInteger { .. } => fully_connected(inputs)?,
         Op::MaxPool(pool) | Op::AveragePool(pool) => pooling(pool, only(inputs)?)?,
         Op::GlobalAveragePool => {
             let [n, c, _, _] = rank4("the input", only(inputs)?)?;
@@ -135,7 +135,7 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, ShapeError
         Op::Lrn(_) => with_channels(only(inputs)?)?.to_vec(),
         Op::Sum => sum(inputs)?,
         Op::Transpose { perm } => transposed(perm, only(inputs)?)?,
-        Op::Relu | Op::Clip { .. } | Op::Rescale | Op::Identity | Op::Quantize | Op::Dequantize => {
+        Op::Relu | Op::Clip { .. } | Op::Rescale | Op::Identity | Op::Cast | Op::Quantize | Op::Dequantize => {
             only(inputs)?.to_vec()
         }
     };

@@ -137,6 +137,12 @@ impl<'a> Lowering<'a> {
             | Op::Reshape
             | Op::Transpose { .. }
             | Op::Identity => (node.op.clone(), vec![self.value(x, id)?]),
+            Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+                let message = "its sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
+                return Err(PassError::at_node(source, id, message)
+                    .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
+                    .into());
+            }
             Op::Rescale | Op::Quantize | Op::Dequantize => {
                 return Err(PassError::at_node(source, id, "it does not belong in an imported graph here").into());
             }

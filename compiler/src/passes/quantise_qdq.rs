@@ -255,8 +255,13 @@ fn unquantised(lowering: &mut Lowering<'_>, id: NodeId) -> Result<TensorId, Fail
         let message = format!("its result `{}` stays in float", source.tensor(node.outputs[0]).name);
         Failure::from(PassError::at_node(source, id, message).help("quantise it with QuantizeLinear"))
     };
+    if node.inputs.iter().any(|&input| matches!(lowering.known(input), Some(Err(_)))) {
+        return Err(Failure::Poisoned);
+    }
     match &node.op {
         op if op.only_moves() => {}
+        // Refused there, for a reason of its own.
+        Op::ConvInteger { .. } | Op::MatMulInteger { .. } => return lowering.step(id, target),
         Op::MaxPool(_) | Op::Concat | Op::Relu | Op::Clip { .. } | Op::Softmax => {}
         _ => return Err(stays()),
     }

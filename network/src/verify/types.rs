@@ -24,6 +24,7 @@ pub(super) fn check(checker: &mut Checker) {
 fn belongs(op: &Op, form: Form) -> bool {
     match op {
         Op::Relu | Op::Clip { .. } | Op::Quantize | Op::Dequantize => form == Form::Imported,
+        Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => form == Form::Imported,
         Op::Rescale => form == Form::Quantised,
         _ => true,
     }
@@ -108,6 +109,8 @@ fn imported_types(checker: &mut Checker, operands: &Operands) {
     let (of_inputs, of_output) = match operands.node.op {
         Op::Quantize => (FLOAT, ACTIVATION),
         Op::Dequantize => (DEQUANTISABLE, FLOAT),
+        Op::ConvInteger { .. } | Op::MatMulInteger { .. } => (ACTIVATION, BIAS),
+        Op::Cast => (BIAS, FLOAT),
         Op::MaxPool(_) | Op::Concat if operands.output.dtype != DType::F32 => {
             same_type(checker, operands);
             (ACTIVATION, ACTIVATION)
