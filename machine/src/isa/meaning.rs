@@ -62,6 +62,13 @@ const MEANINGS: &[(&str, &str)] = &[
     ("params", "address in the activation buffer of the parameters, 8 bytes a channel"),
     ("mode", "the rule that makes activations of accumulators"),
     ("include_pad", "padding counts as elements of the average"),
+    ("size", "channels of a window"),
+    ("alpha", "α: weight of the sum of squares, before it is divided by `size`"),
+    ("beta", "β: exponent"),
+    ("bias", "k: summand beside the sum of squares"),
+    ("ve.sum/a", "address in the activation buffer of the first tensor; the others follow, `height` rows each"),
+    ("ve.sum/params", "address in the activation buffer of the parameters, 8 bytes a tensor"),
+    ("operands", "tensors that are added"),
 ];
 
 /// The meaning of a field, the narrower entry before the wider one; `None` for one without.
