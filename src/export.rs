@@ -85,6 +85,13 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
         Op::Concat => ("Concat", vec![integer("axis", 1)]),
         Op::Softmax => ("Softmax", vec![integer("axis", 1)]),
         Op::Identity => ("Identity", vec![]),
+        Op::Lrn(lrn) => {
+            let numbers = [("alpha", lrn.alpha), ("beta", lrn.beta), ("bias", lrn.bias)];
+            let attributes = numbers.map(|(name, value)| float(name, value)).into_iter();
+            ("LRN", attributes.chain([integer("size", lrn.size as i64)]).collect())
+        }
+        Op::Sum => ("Sum", vec![]),
+        Op::Transpose { perm } => ("Transpose", vec![integers("perm", perm)]),
         Op::Reshape => {
             input.push(shape_name(node));
             ("Reshape", vec![])
@@ -93,7 +100,7 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
             input.extend(["min", "max"].map(|bound| bound_name(node, bound)));
             ("Clip", vec![])
         }
-        Op::Rescale | Op::Quantize | Op::Dequantize => {
+        Op::Rescale | Op::Quantize | Op::Dequantize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
         }
     };

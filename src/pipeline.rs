@@ -10,13 +10,13 @@ use systole_compiler::compile::{Compiled, Constants, Header, compile};
 use systole_compiler::error::ErrorKind;
 use systole_compiler::frontends::onnx::ImportOptions;
 use systole_compiler::passes::{
-    Boundary, Context, PASSES, PassError, Quantised, Values, is_float, legalise, prepare_float,
+    Boundary, Context, PASSES, PassError, Quantised, Values, float_islands, is_float, legalise, prepare_float,
 };
 use systole_golden::{GoldenError, Value, ranges};
 use systole_machine::config;
 use systole_machine::program::{ElementType, ModelEntry, Program, Role};
 use systole_machine::spec::Machine;
-use systole_network::graph::Graph;
+use systole_network::graph::{Form, Graph};
 use systole_network::policy::NumericPolicy;
 use systole_network::tensor::{DType, TensorId};
 use systole_network::{batch, count, seed, verify};
@@ -47,6 +47,8 @@ pub struct ModelOptions {
     pub calibration: Option<PathBuf>,
     /// Of weights and inputs that no file gives.
     pub seed: u64,
+    /// Float islands are errors.
+    pub refuse_float_islands: bool,
 }
 
 /// Wall-clock seconds of the steps.
@@ -142,6 +144,7 @@ pub fn quantise(
 ) -> Result<Quantised, Failure> {
     let values = values(imported, options, real)?;
     let quantised = legalise(&imported.graph, &policy(machine), &values).map_err(pass_failure)?;
+    check_islands(&quantised.graph, options)?;
     if real {
         check(&quantised.graph, "the quantised form")?;
     }
@@ -170,7 +173,18 @@ pub fn after_pass(
     for pass in &PASSES[..=last] {
         (pass.run)(&mut state, &Context { policy: &policy, values: &values }).map_err(pass_failure)?;
     }
+    check_islands(&state.graph, options)?;
     Ok(state.graph)
+}
+
+fn check_islands(graph: &Graph, options: &ModelOptions) -> Result<(), Failure> {
+    if !options.refuse_float_islands || graph.form == Form::Imported {
+        return Ok(());
+    }
+    match float_islands(graph) {
+        islands if islands.is_empty() => Ok(()),
+        islands => Err(pass_failure(islands)),
+    }
 }
 
 fn values(imported: &Imported, options: &ModelOptions, real: bool) -> Result<Values, Failure> {

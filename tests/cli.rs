@@ -265,24 +265,34 @@ fn bad_inputs_are_named_and_leave_nothing_behind() {
 
 #[test]
 fn what_is_not_built_is_refused_by_name() {
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["sweep", MODEL, "--hw", "edge-16x16", "--set", "array.rows=8,16"], "sweep"),
         (&["diff", "a.json", "b.json"], "diff"),
         (&["hw", "rtl", "edge-16x16", "-o", "rtl"], "hw rtl"),
         (&["simulate", "p.sysb", "--fst", "w.fst"], "--fst"),
         (&["compile", MODEL, "-o", "p.sysb", "--effort", "3"], "--effort"),
         (&["verify", MODEL, "--float-islands", "quantise"], "--float-islands quantise"),
-        (&["estimate", MODEL, "--float-islands", "refuse"], "--float-islands refuse"),
         (&["estimate", "net.tflite"], ".tflite"),
         (&["estimate", "net.prototxt"], ".prototxt"),
         (&["estimate", "net.csv"], ".csv"),
-        (&["golden", MODEL, "--output", "g.npz", "--float-islands", "refuse"], "--float-islands"),
+        (&["golden", MODEL, "--output", "g.npz", "--float-islands", "quantise"], "--float-islands"),
     ];
     for (arguments, name) in cases {
         let stderr = fails(2, arguments);
         assert!(stderr.contains("not available in this version") && stderr.contains(name), "{arguments:?}: {stderr}");
     }
     assert!(fails(2, &["estimate", MODEL, "--no-such-flag"]).contains("--no-such-flag"));
+}
+
+#[test]
+fn float_islands_are_refused_all_at_once() {
+    for verb in ["estimate", "verify"] {
+        let stderr = fails(2, &[verb, MODEL, "--float-islands", "refuse"]);
+        assert!(stderr.contains("node `prob` (Softmax)") && stderr.contains("rule N-10"), "{stderr}");
+    }
+    // Pre-activation: what cannot be folded backwards stays.
+    let stderr = fails(2, &["estimate", "zoo:resnet-v2-50", "--float-islands", "refuse"]);
+    assert!(stderr.matches("it is a float island").count() > 10 && stderr.contains("(BatchNormalization)"), "{stderr}");
 }
 
 /// A program that waits for a token that nobody gives, and one whose second instruction reads outside its buffer.

@@ -160,6 +160,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
     let work = match &layer.kind {
         Kind::MaxPool(window) | Kind::AveragePool { window, .. } => (window.kernel[0] * window.kernel[1]) as u64,
         Kind::Softmax => 3,
+        Kind::Lrn(lrn) => lrn.size as u64 + 2,
+        Kind::Sum(more) => 1 + more.len() as u64,
         _ => 1,
     };
     let problem = vector::Problem {
@@ -172,7 +174,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
             layer.kind,
             Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
         ),
-        all_channels: layer.kind == Kind::Softmax,
+        tensors: if let Kind::Sum(more) = &layer.kind { 1 + more.len() } else { 1 },
+        all_channels: matches!(layer.kind, Kind::Softmax | Kind::Lrn(_) | Kind::Shuffle(_)),
         work,
     };
     let mapping = problem.search().ok_or_else(too_small)?;
@@ -320,6 +323,10 @@ impl Context<'_> {
         dram: &mut Dram,
         constants: Constants,
     ) -> Result<Lowered, CompileError> {
+        let more: Vec<Place> = match &layer.kind {
+            Kind::Sum(more) => more.iter().map(|id| self.places[id]).collect(),
+            _ => vec![],
+        };
         let (function, second) = match &layer.kind {
             Kind::Add(second) => (Function::Add, Some(second)),
             Kind::Mul(second) => (Function::Mul, Some(second)),
@@ -328,10 +335,18 @@ impl Context<'_> {
             Kind::MaxPool(_) => (Function::MaxPool, None),
             Kind::AveragePool { include_pad, .. } => (Function::AveragePool { include_pad: *include_pad }, None),
             Kind::Softmax => (Function::Softmax, None),
+            Kind::Lrn(lrn) => (Function::Lrn(*lrn), None),
+            Kind::Sum(_) => (Function::Sum(&more), None),
+            Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
             Kind::Conv { .. } => return Err(CompileError::internal(&layer.name, "a convolution on the vector unit")),
         };
         let has_params = matches!(second, Some(Second::Channel(_))) || function == Function::Affine;
-        let params = has_params.then(|| dram.allocate(8 * output.dims[3] as u64));
+        let entries = match function {
+            Function::Sum(more) => 1 + more.len(),
+            _ if has_params => output.dims[3],
+            _ => 0,
+        };
+        let params = (entries > 0).then(|| dram.allocate(8 * entries as u64));
         let b = match second {
             Some(Second::Tensor(id) | Second::Channel(id)) => self.operand(*id),
             None => OperandQuant { dtype: DType::U8, zero_point: 0, scale: 1.0 },
@@ -363,7 +378,7 @@ impl Context<'_> {
             "{}x{} pixels x {} channels on the vector unit",
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
-        let constant_bytes = if has_params { 8 * output.dims[3] as u64 } else { 0 };
+        let constant_bytes = 8 * entries as u64;
         Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text) })
     }
 

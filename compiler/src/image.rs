@@ -176,6 +176,12 @@ pub fn channel_params(graph: &Graph, layer: &Layer) -> Result<Option<Vec<u8>>, C
             let (a, b) = (constants(*a)?, constants(*b)?);
             Ok(Some(interleave(a.into_iter().map(f32::to_le_bytes), b.into_iter().map(f32::to_le_bytes))))
         }
+        Kind::Sum(more) => {
+            let tensors = || std::iter::once(&layer.input).chain(more).map(|id| graph.tensor(*id));
+            let zero = |tensor: &Tensor| tensor.quant.as_ref().map_or(0, |quant| quant.zero_point_of(0));
+            let zeros = tensors().map(|tensor| zero(tensor).to_le_bytes());
+            Ok(Some(interleave(tensors().map(|tensor| scale(tensor, 0).to_le_bytes()), zeros)))
+        }
         _ => Ok(None),
     }
 }

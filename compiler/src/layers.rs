@@ -4,13 +4,16 @@
 //! of its source. A concatenation becomes a rescaling copy per input that could not be placed straight into the result.
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
+pub mod shuffle;
+
 use std::collections::BTreeMap;
 
 use systole_network::graph::{Graph, Node};
-use systole_network::op::{Op, Pool};
+use systole_network::op::{Lrn, Op, Pool};
 use systole_network::tensor::{Tensor, TensorId};
 
 use crate::error::CompileError;
+use shuffle::Shuffle;
 
 /// A window that walks over an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub enum Second {
 }
 
 /// What a layer computes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// Convolution or fully connected; weights `[m, c / groups, kh, kw]` in logical order.
     Conv {
@@ -88,6 +91,12 @@ pub enum Kind {
     },
     /// Over channels.
     Softmax,
+    /// Over channels.
+    Lrn(Lrn),
+    /// Sum of the first operand and these.
+    Sum(Vec<TensorId>),
+    /// The channels of each pixel in another order.
+    Shuffle(Shuffle),
 }
 
 /// A fused operator.
@@ -184,12 +193,73 @@ impl Builder<'_> {
         let output = node.outputs[0];
         match &node.op {
             Op::Reshape | Op::Identity => return self.add_view(node),
+            Op::Transpose { perm } => return self.add_transpose(node, perm),
             Op::Concat => return self.add_concat(node),
-            _ => {}
+            Op::Rescale => {
+                self.dims.insert(output, self.dims[&node.inputs[0]]);
+            }
+            Op::Sum => self.add_sum_dims(node)?,
+            Op::Add | Op::Mul if self.graph.tensor(node.inputs[1]).data.is_none() => {
+                self.dims.insert(output, self.dims[&node.inputs[0]]);
+            }
+            Op::FullyConnected => self.set_logical_dims(output, &node.name),
+            _ => {
+                self.require_image(node, node.inputs[0])?;
+                self.set_logical_dims(output, &node.name);
+            }
         }
-        self.set_logical_dims(output, &node.name);
         let kind = self.kind(node)?;
         self.push(node, kind, node.inputs[0], output, 0, node.name.clone());
+        Ok(())
+    }
+
+    /// Refuses a tensor that only looks like an image: its pixels and channels are those of the tensor that it was reshaped from.
+    fn require_image(&self, node: &Node, id: TensorId) -> Result<(), CompileError> {
+        let (tensor, [n, h, w, c]) = (self.graph.tensor(id), self.dims[&id]);
+        if tensor.nchw() == Some([n, c, h, w]) {
+            return Ok(());
+        }
+        let message = format!(
+            "{} reads `{}`, reshaped to {:?} from an image of [{n}, {c}, {h}, {w}]; between such reshapes only transpositions of channels \
+             and element-wise operators are supported",
+            node.op.name(),
+            tensor.name,
+            tensor.shape
+        );
+        Err(CompileError::unsupported(&node.name, message))
+    }
+
+    fn add_sum_dims(&mut self, node: &Node) -> Result<(), CompileError> {
+        let first = self.graph.tensor(node.inputs[0]);
+        let dims = self.dims[&node.inputs[0]];
+        for id in &node.inputs {
+            if self.graph.tensor(*id).dtype != first.dtype {
+                return Err(CompileError::unsupported(&node.name, "a sum of signed and unsigned tensors"));
+            }
+            if self.dims[id] != dims {
+                return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
+            }
+        }
+        self.dims.insert(node.outputs[0], dims);
+        Ok(())
+    }
+
+    fn add_transpose(&mut self, node: &Node, perm: &[usize]) -> Result<(), CompileError> {
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let (from, dims) = (self.graph.tensor(input), self.dims[&input]);
+        let Some(shuffle) = shuffle::shuffle(&from.shape, perm, dims) else {
+            let message = format!(
+                "transposing {:?} by {perm:?} moves pixels; only axes that together are the channels may change places",
+                from.shape
+            );
+            return Err(CompileError::unsupported(&node.name, message));
+        };
+        self.dims.insert(output, dims);
+        if shuffle.is_identity() {
+            self.inside.insert(output, (input, 0));
+        } else {
+            self.push(node, Kind::Shuffle(shuffle), input, output, 0, node.name.clone());
+        }
         Ok(())
     }
 
@@ -226,6 +296,8 @@ impl Builder<'_> {
             Op::Mul => Kind::Mul(self.second(node)?),
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
+            Op::Lrn(lrn) => Kind::Lrn(*lrn),
+            Op::Sum => Kind::Sum(node.inputs[1..].to_vec()),
             Op::MaxPool(pool) => {
                 let (from, to) = (self.graph.tensor(node.inputs[0]), self.graph.tensor(node.outputs[0]));
                 if !same_quantisation(from, to) {
@@ -273,11 +345,13 @@ impl Builder<'_> {
         let dims = self.dims[&input];
         let keeps_batch = from.shape.first() == to.shape.first();
         let flattens = to.shape.len() == 2 || (to.shape.len() > 2 && to.shape[2..].iter().all(|&d| d == 1));
-        if !(keeps_batch && (flattens || from.shape == to.shape)) {
-            return Err(CompileError::unsupported(
-                &node.name,
-                format!("reshape from {:?} to {:?}; only flattening an image is supported", from.shape, to.shape),
-            ));
+        let splits = shuffle::pixel_axis(&to.shape, dims).is_some();
+        if !(keeps_batch && (flattens || splits || from.shape == to.shape)) {
+            let message = format!(
+                "reshape from {:?} to {:?}; flattening an image and splitting its channels are supported",
+                from.shape, to.shape
+            );
+            return Err(CompileError::unsupported(&node.name, message));
         }
         self.dims.insert(output, dims);
         if same_quantisation(from, to) {
@@ -291,6 +365,9 @@ impl Builder<'_> {
     /// An input that nothing else claims and that has the result's quantisation is computed in place; the others are copied.
     fn add_concat(&mut self, node: &Node) -> Result<(), CompileError> {
         let output = node.outputs[0];
+        for &input in &node.inputs {
+            self.require_image(node, input)?;
+        }
         self.set_logical_dims(output, &node.name);
         let mut channel = 0;
         for &input in &node.inputs {

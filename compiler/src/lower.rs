@@ -9,6 +9,7 @@ use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
 
 pub mod conv;
+pub(crate) mod shuffle;
 pub mod vector;
 
 /// One piece of work: what it needs, what it does, what it leaves.

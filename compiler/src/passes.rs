@@ -7,6 +7,7 @@ mod canonicalise;
 mod constants;
 mod fill;
 mod fold_batch_norm;
+mod islands;
 mod lower;
 mod quantise;
 mod quantise_float;
@@ -20,6 +21,7 @@ use systole_network::op::Op;
 use systole_network::policy::NumericPolicy;
 use systole_network::tensor::TensorId;
 
+pub use islands::float_islands;
 pub(crate) use unused::drop_unused;
 
 /// Where the quantised graph gets its numbers from.

@@ -8,7 +8,9 @@ use systole_compiler::compile::{Constants, Header, compile};
 use systole_compiler::passes::{Values, legalise};
 use systole_machine::isa::{Instruction, Operation, UnitMask, Unsigned};
 use systole_machine::program::{ModelEntry, Program};
-use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
+use systole_machine::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector,
+};
 use systole_network::policy::NumericPolicy;
 
 fn machine() -> Machine {
@@ -19,13 +21,18 @@ fn machine() -> Machine {
         array: Array {
             rows: 8,
             columns: 8,
-            dataflow: Dataflow::WeightStationary,
+            count: 1,
+            dataflows: vec![Dataflow::WeightStationary],
+            dot_product_width: 1,
+            pe_latency_cycles: 1,
+            operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 2,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },
         activation: buffer(64 << 10, 8, 16),
         weight: buffer(32 << 10, 2, 8),
+        unified: false,
         accumulator: buffer(16 << 10, 2, 32),
         vector: Vector {
             lanes: 8,

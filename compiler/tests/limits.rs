@@ -4,7 +4,9 @@ use systole_compiler::compile::{Constants, Header, compile};
 use systole_compiler::error::{CompileError, ErrorKind};
 use systole_compiler::passes::Quantised;
 use systole_machine::program::ModelEntry;
-use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
+use systole_machine::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector,
+};
 use systole_network::graph::{Form, Graph, Node};
 use systole_network::op::{Op, Pool};
 use systole_network::tensor::{DType, Quant, Tensor};
@@ -17,13 +19,18 @@ fn machine(activation_bytes: u64) -> Machine {
         array: Array {
             rows: 4,
             columns: 4,
-            dataflow: Dataflow::WeightStationary,
+            count: 1,
+            dataflows: vec![Dataflow::WeightStationary],
+            dot_product_width: 1,
+            pe_latency_cycles: 1,
+            operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 1,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },
         activation: buffer(activation_bytes),
         weight: buffer(64),
+        unified: false,
         accumulator: buffer(64),
         vector: Vector {
             lanes: 4,

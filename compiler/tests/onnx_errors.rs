@@ -53,7 +53,20 @@ fn operators_refuse_what_they_would_get_wrong() {
         (complaint(13, image, node("Concat", &["x", "x"], "y", vec![int("axis", 2)]), vec![]), "its axis is 2"),
         (complaint(13, image, node("Softmax", &["x"], "y", vec![]), vec![]), "runs over axis 3"),
         (complaint(11, image, node("Softmax", &["x"], "y", vec![]), vec![]), "runs over axis 1"),
-        (complaint(13, image, node("Sum", &["x", "x", "x"], "y", vec![]), vec![]), "it has 3 inputs"),
+        (
+            complaint(13, image, node("Sum", &["x", "x", "w"], "y", vec![]), vec![ramp("w", &[1, 4, 8, 8])]),
+            "its operand `w` of shape [1, 4, 8, 8] is constant",
+        ),
+        (complaint(13, image, node("LRN", &["x"], "y", vec![]), vec![]), "`size` is not positive"),
+        (
+            complaint(13, image, node("LRN", &["x"], "y", vec![int("size", 5), float("bias", 0.0)]), vec![]),
+            "alpha 0.0001, beta 0.75, bias 0",
+        ),
+        (complaint(13, image, node("Transpose", &["x"], "y", vec![ints("perm", &[0, 1])]), vec![]), "does not name"),
+        (
+            complaint(13, image, node("Transpose", &["x"], "y", vec![ints("perm", &[0, 1, 2, 2])]), vec![]),
+            "does not name",
+        ),
         (complaint(13, image, node("Relu", &["x", "x"], "y", vec![]), vec![]), "it has 2 inputs; 1 are possible"),
         (complaint(13, image, node("Relu", &[], "y", vec![]), vec![]), "it has no input (input 0)"),
         (

@@ -5,7 +5,7 @@ mod models;
 use models::*;
 use systole_compiler::frontends::onnx::proto::{TensorProto, data_type};
 use systole_compiler::frontends::onnx::{ImportOptions, import_bytes, supported_operators};
-use systole_network::op::{Conv, Op, Pool};
+use systole_network::op::{Conv, Lrn, Op, Pool};
 use systole_network::tensor::{DType, Data, Quant, f32_of_bytes};
 
 /// A model of the one node that makes `y`; its op, its output shape.
@@ -132,6 +132,55 @@ fn sums_of_activations() {
 }
 
 #[test]
+fn sums_of_three_normalisation_and_channel_shuffle() {
+    let nodes = vec![node("Relu", &["x"], "r", vec![]), node("Sum", &["r", "x", "r"], "y", vec![])];
+    let graph = imported(&model(13, &[1, 3, 2, 2], nodes, vec![]));
+    assert_eq!((graph.nodes[1].op.clone(), graph.nodes[1].inputs.len()), (Op::Sum, 3));
+    let defaults = node("LRN", &["x"], "y", vec![int("size", 3)]);
+    let expected = Lrn { size: 3, alpha: 1e-4, beta: 0.75, bias: 1.0 };
+    assert_eq!(single(7, &[1, 6, 2, 2], defaults, vec![]), (Op::Lrn(expected), vec![1, 6, 2, 2]));
+    let reversed = node("Transpose", &["x"], "y", vec![]);
+    assert_eq!(single(7, &[2, 3, 4], reversed, vec![]), (Op::Transpose { perm: vec![2, 1, 0] }, vec![4, 3, 2]));
+    let shuffle = vec![
+        node("Reshape", &["x", "split"], "s", vec![]),
+        node("Transpose", &["s"], "t", vec![ints("perm", &[0, 2, 1, -2, 4])]),
+        node("Reshape", &["t", "merge"], "y", vec![]),
+    ];
+    let shapes = vec![i64s("split", &[0, 2, 3, 4, 5]), i64s("merge", &[0, 6, 4, 5])];
+    let graph = imported(&model(13, &[1, 6, 4, 5], shuffle, shapes));
+    assert_eq!(tensor(&graph, "t").shape, [1, 3, 2, 4, 5]);
+    assert_eq!(tensor(&graph, "y").shape, [1, 6, 4, 5]);
+}
+
+#[test]
+fn integer_sums_and_their_cast() {
+    let nodes = vec![
+        node("QuantizeLinear", &["x", "s", "z"], "q", vec![]),
+        node("ConvInteger", &["q", "w", "z", "v"], "sum", vec![ints("pads", &[1, 1, 1, 1])]),
+        node("Cast", &["sum"], "y", vec![int("to", 1)]),
+    ];
+    let constants = vec![
+        f32s("s", &[], &[0.5]),
+        u8s("z", &[], &[7]),
+        i8s("w", &[1, 1, 3, 3], &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        i8s("v", &[], &[-2]),
+    ];
+    let graph = imported(&model(13, &[1, 1, 4, 4], nodes, constants));
+    let Op::ConvInteger { conv, zeros } = &graph.nodes[1].op else { panic!("{:?}", graph.nodes[1]) };
+    assert_eq!((conv.pads, *zeros), ([1; 4], [7, -2]));
+    assert_eq!((tensor(&graph, "sum").dtype, graph.nodes[2].op.clone()), (DType::I32, Op::Cast));
+    let nodes = vec![
+        node("QuantizeLinear", &["x", "s"], "q", vec![]),
+        node("MatMulInteger", &["q", "w"], "sum", vec![]),
+        node("Cast", &["sum"], "y", vec![int("to", 1)]),
+    ];
+    let constants = vec![f32s("s", &[], &[0.5]), u8s("w", &[3, 2], &[1, 2, 3, 4, 5, 6])];
+    let graph = imported(&model(13, &[1, 3], nodes, constants));
+    assert_eq!(graph.nodes[1].op, Op::MatMulInteger { zeros: [0, 0] });
+    assert_eq!(tensor(&graph, "w").data, Some(Data::Stored(vec![1, 3, 5, 2, 4, 6].into())));
+}
+
+#[test]
 fn clip_bounds_of_both_opset_generations() {
     let by_attribute = node("Clip", &["x"], "y", vec![float("min", 0.0), float("max", 6.0)]);
     assert_eq!(single(10, &[1, 2], by_attribute, vec![]).0, Op::Clip { low: 0.0, high: 6.0 });
@@ -239,17 +288,21 @@ fn the_list_of_operators_is_what_the_tests_above_cover() {
         "Add",
         "AveragePool",
         "BatchNormalization",
+        "Cast",
         "Clip",
         "Concat",
         "Constant",
         "Conv",
+        "ConvInteger",
         "DequantizeLinear",
         "Dropout",
         "Flatten",
         "Gemm",
         "GlobalAveragePool",
         "Identity",
+        "LRN",
         "MatMul",
+        "MatMulInteger",
         "MaxPool",
         "Mul",
         // Those of the QOperator form are covered by `qoperator.rs`.
@@ -268,6 +321,7 @@ fn the_list_of_operators_is_what_the_tests_above_cover() {
         "Softmax",
         "Squeeze",
         "Sum",
+        "Transpose",
         "Unsqueeze",
     ];
     covered.sort_unstable();

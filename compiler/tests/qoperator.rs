@@ -169,8 +169,6 @@ fn what_is_not_done_is_named() {
             "the operator QLinearSigmoid of the domain `com.microsoft` is not supported",
         ),
         (node("QLinearAdd", &once, "yq", vec![]), "the operator QLinearAdd is not supported"),
-        (node("ConvInteger", &["xq", "w", "zx"], "yq", vec![]), "the operator ConvInteger is not supported"),
-        (node("MatMulInteger", &["xq", "w", "zx"], "yq", vec![]), "the operator MatMulInteger is not supported"),
         (microsoft("QLinearGlobalAveragePool", &once, "yq", vec![int("channels_last", 1)]), "`channels_last` is 1"),
         (microsoft("QLinearGlobalAveragePool", &once[..3], "yq", vec![]), "its output has no scale or no zero point"),
         (microsoft("QLinearSoftmax", &once, "yq", vec![int("axis", 1)]), "it has no attribute `opset`"),
@@ -187,4 +185,21 @@ fn what_is_not_done_is_named() {
         let told = complaint(node, vec![u8s("w", &[2, 2, 1, 1], &[0; 4])]);
         assert!(told.contains(expected), "{told}");
     }
+}
+
+#[test]
+fn integer_sums_end_at_legalisation_by_name_and_once() {
+    let nodes = vec![
+        node("ConvInteger", &["xq", "w", "zx"], "sum", vec![]),
+        node("Cast", &["sum"], "f", vec![int("to", 1)]),
+        node("Mul", &["f", "sy"], "scaled", vec![]),
+        node("QuantizeLinear", &["scaled", "sy", "zy"], "yq", vec![]),
+    ];
+    let graph = imported(&between(&[1, 2, 4, 4], nodes, vec![u8s("w", &[2, 2, 1, 1], &[1; 4])]));
+    let errors = legalise(&graph, &NumericPolicy::default(), &FILE).expect_err("no instruction does it");
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    let told = errors[0].to_string();
+    assert!(
+        told.starts_with("node `n_sum` (ConvInteger): its sums are scaled in float") && told.contains("Q/DQ pairs")
+    );
 }

@@ -9,14 +9,17 @@ mod concat;
 mod conv;
 mod elementwise;
 mod fully_connected;
+mod lrn;
 mod max_pool;
 mod softmax;
+mod sums;
 
 use systole_network::op::Op;
 
 use crate::call::Call;
 use crate::error::GoldenError;
 use crate::integer::{dequantize, quantize};
+use crate::transpose;
 use crate::value::Value;
 
 /// The output of a node of the imported form.
@@ -34,7 +37,13 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Clip { low, high } => elementwise::unary(call, |x| x.max(*low).min(*high)).map(Value::F32),
         Op::Concat => concat::evaluate(call),
         Op::Softmax => softmax::evaluate(call).map(Value::F32),
+        Op::Lrn(attributes) => lrn::evaluate(call, attributes).map(Value::F32),
+        Op::Sum => elementwise::sum(call).map(Value::F32),
+        Op::Transpose { perm } => transpose::evaluate(call, perm),
         Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
+        Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
+        Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
+        Op::Cast => sums::cast(call).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
         Op::Rescale => Err(call.unsupported()),

@@ -10,11 +10,13 @@ mod boundary;
 mod concat;
 mod conv;
 mod fully_connected;
+mod lrn;
 mod max_pool;
 mod mul;
 mod operand;
 mod rescale;
 mod softmax;
+mod sum;
 mod target;
 
 pub(crate) use boundary::{dequantize, quantize};
@@ -24,6 +26,7 @@ use systole_network::tensor::DType;
 
 use crate::call::Call;
 use crate::error::GoldenError;
+use crate::transpose;
 use crate::value::Value;
 
 /// The output of a node of the quantised form.
@@ -39,11 +42,19 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::BatchNorm { .. } => batch_norm::evaluate(call)?,
         Op::Concat => concat::evaluate(call)?,
         Op::Softmax => softmax::evaluate(call)?,
+        Op::Lrn(attributes) => lrn::evaluate(call, attributes)?,
+        Op::Sum => sum::evaluate(call)?,
+        Op::Transpose { perm } => {
+            rescale::check_view(call)?;
+            return transpose::evaluate(call, perm);
+        }
         Op::Rescale => rescale::evaluate(call)?,
         Op::Reshape | Op::Identity => return rescale::view(call),
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::Relu | Op::Clip { .. } => return Err(call.unsupported()),
+        Op::Relu | Op::Clip { .. } | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+            return Err(call.unsupported());
+        }
     };
     narrow(call, q)
 }

@@ -17,6 +17,7 @@ mod float;
 mod integer;
 mod patches;
 mod shapes;
+mod transpose;
 mod window;
 
 pub use error::GoldenError;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use systole_machine::config::{derived, init_yaml, load, preset, presets, to_yaml};
 use systole_machine::spec::{
-    Array, Buffer, Control, Dataflow, Dram, Energy, Machine, Overflow, Requantisation, Vector,
+    Array, Buffer, Control, Dataflow, Dram, Energy, Machine, OperandWidth, Overflow, Requantisation, Vector,
 };
 
 fn machine(name: &str) -> Machine {
@@ -29,13 +29,18 @@ fn edge_is_the_machine_of_the_specification() {
         array: Array {
             rows: 16,
             columns: 16,
-            dataflow: Dataflow::WeightStationary,
+            count: 1,
+            dataflows: vec![Dataflow::WeightStationary],
+            dot_product_width: 1,
+            pe_latency_cycles: 1,
+            operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 2,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },
         activation: Buffer { capacity_bytes: 2 << 20, banks: 16, port_bytes: 32, ports: 1 },
         weight: Buffer { capacity_bytes: 256 << 10, banks: 2, port_bytes: 16, ports: 1 },
+        unified: false,
         accumulator: Buffer { capacity_bytes: 128 << 10, banks: 2, port_bytes: 64, ports: 1 },
         vector: Vector {
             lanes: 32,
@@ -153,13 +158,18 @@ fn machines() -> impl Strategy<Value = Machine> {
             array: Array {
                 rows,
                 columns,
-                dataflow: Dataflow::WeightStationary,
+                count: 1,
+                dataflows: vec![Dataflow::WeightStationary],
+                dot_product_width: 1,
+                pe_latency_cycles: 1,
+                operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
                 weight_registers,
                 accumulator_bits: 32,
                 overflow: Overflow::Wrap,
             },
             activation: buffers.0,
             weight: buffers.1,
+            unified: false,
             accumulator: buffers.2,
             vector: rest.0,
             outstanding_bursts,

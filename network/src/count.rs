@@ -18,8 +18,11 @@ pub fn macs(graph: &Graph) -> u64 {
 /// Multiply-accumulates of one node: elements of the output times weights of one output channel; 0 for operators without weights.
 pub fn node_macs(graph: &Graph, node: NodeId) -> u64 {
     let node = graph.node(node);
-    let (Op::Conv(_) | Op::FullyConnected, [_, weights, ..], [output, ..]) =
-        (&node.op, &node.inputs[..], &node.outputs[..])
+    let (
+        Op::Conv(_) | Op::FullyConnected | Op::ConvInteger { .. } | Op::MatMulInteger { .. },
+        [_, weights, ..],
+        [output, ..],
+    ) = (&node.op, &node.inputs[..], &node.outputs[..])
     else {
         return 0;
     };
@@ -34,7 +37,9 @@ pub fn parameters(graph: &Graph) -> u64 {
     let mut learnable = BTreeSet::new();
     for node in &graph.nodes {
         let operands: &[TensorId] = match node.op {
-            Op::Conv(_) | Op::FullyConnected => node.inputs.get(1..).unwrap_or_default(),
+            Op::Conv(_) | Op::FullyConnected | Op::ConvInteger { .. } | Op::MatMulInteger { .. } => {
+                node.inputs.get(1..).unwrap_or_default()
+            }
             Op::BatchNorm { .. } => node.inputs.get(1..node.inputs.len().min(3)).unwrap_or_default(),
             Op::Mul if node.inputs.iter().any(|&operand| is_one_value(graph.tensor(operand))) => &[],
             Op::Add | Op::Mul => &node.inputs,
@@ -63,7 +68,9 @@ fn constant_behind(graph: &Graph, producers: &BTreeMap<TensorId, NodeId>, operan
         }
         let node = graph.node(*producers.get(&id)?);
         match node.op {
-            Op::Dequantize | Op::Quantize | Op::Identity | Op::Reshape => id = *node.inputs.first()?,
+            Op::Dequantize | Op::Quantize | Op::Identity | Op::Reshape | Op::Transpose { .. } => {
+                id = *node.inputs.first()?
+            }
             _ => return None,
         }
     }

@@ -34,6 +34,27 @@ pub struct Pool {
     pub count_include_pad: bool,
 }
 
+/// Local response normalisation across channels. Quantised: rule N-13.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lrn {
+    /// Channels in a window: `(size − 1) / 2` below the channel itself, rounded down, the rest above; those that exist count.
+    pub size: usize,
+    /// Weight of the sum of squares, before it is divided by `size`.
+    pub alpha: f32,
+    /// Exponent.
+    pub beta: f32,
+    /// Summand beside the sum of squares (`k` in papers).
+    pub bias: f32,
+}
+
+impl Lrn {
+    /// Whether the power of rule N-13 is one of a positive number.
+    pub fn is_defined(&self) -> bool {
+        let from_zero = |v: f32| v.is_finite() && v >= 0.0;
+        from_zero(self.alpha) && from_zero(self.beta) && from_zero(self.bias) && self.bias > 0.0
+    }
+}
+
 /// What a node computes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -70,12 +91,35 @@ pub enum Op {
     Concat,
     /// Over the channel axis (1), for each pixel. Quantised: rule N-10.
     Softmax,
+    /// Local response normalisation across channels. Rule N-13.
+    Lrn(Lrn),
+    /// Element-wise sum of three or more activations of one shape, in order. Rule N-14.
+    Sum,
+    /// Output axis i is input axis `perm[i]`; values unchanged.
+    Transpose {
+        /// A permutation of the axes.
+        perm: Vec<usize>,
+    },
     /// Changes scale, zero point or type only (also a lone integer ReLU, by its clamp). Quantised form only. Rule N-9.
     Rescale,
     /// `[n, c, h, w]` to `[n, c·h·w]`, or any other change of shape that keeps the logical order; a view.
     Reshape,
     /// Copies its input (dropout at inference too).
     Identity,
+    /// Imported form: convolution of integers to an i32 sum, without bias and without scales. Rule N-16.
+    ConvInteger {
+        /// The window.
+        conv: Conv,
+        /// Zero points of input and weights.
+        zeros: [i32; 2],
+    },
+    /// Imported form: product of integers, inputs x `[n, k]`, w `[n_out, k]`, to an i32 sum. Rule N-16.
+    MatMulInteger {
+        /// Zero points of input and weights.
+        zeros: [i32; 2],
+    },
+    /// Imported form: i32 to the nearest f32.
+    Cast,
     /// Imported form: float to integer; the output tensor carries the `Quant`. Rule N-2.
     Quantize,
     /// Imported form: integer to float; the input tensor carries the `Quant`.
@@ -83,6 +127,11 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it hands values on as they are, in another shape or order: type and quantisation stay.
+    pub fn only_moves(&self) -> bool {
+        matches!(self, Op::Reshape | Op::Identity | Op::Transpose { .. })
+    }
+
     /// ONNX's name of the operator, as reports show it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -98,9 +147,15 @@ impl Op {
             Op::Clip { .. } => "Clip",
             Op::Concat => "Concat",
             Op::Softmax => "Softmax",
+            Op::Lrn(_) => "LRN",
+            Op::Sum => "Sum",
+            Op::Transpose { .. } => "Transpose",
             Op::Rescale => "Rescale",
             Op::Reshape => "Reshape",
             Op::Identity => "Identity",
+            Op::ConvInteger { .. } => "ConvInteger",
+            Op::MatMulInteger { .. } => "MatMulInteger",
+            Op::Cast => "Cast",
             Op::Quantize => "QuantizeLinear",
             Op::Dequantize => "DequantizeLinear",
         }

@@ -77,6 +77,14 @@ pub enum ShapeError {
         /// The kernel's extent along the same axis.
         kernel: usize,
     },
+    /// A transposition that names an axis twice, or not at all.
+    #[error("the permutation {perm:?} does not name each axis of shape {shape:?} once")]
+    Permutation {
+        /// The permutation.
+        perm: Vec<usize>,
+        /// The input's shape.
+        shape: Vec<usize>,
+    },
     /// A dimension of zero.
     #[error("shape {shape:?} has a dimension of zero; every dimension must be at least 1 (give dynamic ones a size)")]
     ZeroDimension {
@@ -111,8 +119,8 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, ShapeError
         elements(shape)?;
     }
     let output = match op {
-        Op::Conv(conv) => convolution(conv, inputs)?,
-        Op::FullyConnected => fully_connected(inputs)?,
+        Op::Conv(conv) | Op::ConvInteger { conv, .. } => convolution(conv, inputs)?,
+        Op::FullyConnected | Op::MatMulInteger { .. } => fully_connected(inputs)?,
         Op::MaxPool(pool) | Op::AveragePool(pool) => pooling(pool, only(inputs)?)?,
         Op::GlobalAveragePool => {
             let [n, c, _, _] = rank4("the input", only(inputs)?)?;
@@ -123,7 +131,11 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, ShapeError
         Op::Concat => concat(inputs)?,
         Op::Softmax => with_channels(only(inputs)?)?.to_vec(),
         Op::Reshape => reshaped(only(inputs)?, None)?,
-        Op::Relu | Op::Clip { .. } | Op::Rescale | Op::Identity | Op::Quantize | Op::Dequantize => {
+        Op::Lrn(lrn) if lrn.size == 0 => return Err(ShapeError::ZeroAttribute { attribute: "size" }),
+        Op::Lrn(_) => with_channels(only(inputs)?)?.to_vec(),
+        Op::Sum => sum(inputs)?,
+        Op::Transpose { perm } => transposed(perm, only(inputs)?)?,
+        Op::Relu | Op::Clip { .. } | Op::Rescale | Op::Identity | Op::Cast | Op::Quantize | Op::Dequantize => {
             only(inputs)?.to_vec()
         }
     };
@@ -238,6 +250,25 @@ fn elementwise(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
         must_be("the second input", expected, b)?;
     }
     Ok(a.to_vec())
+}
+
+fn sum(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
+    let ([first, rest @ ..], 3..) = (inputs, inputs.len()) else {
+        return Err(ShapeError::InputCount { expected: "at least 3", found: inputs.len() });
+    };
+    for shape in rest {
+        must_be("a later input", first, shape)?;
+    }
+    Ok(first.to_vec())
+}
+
+fn transposed(perm: &[usize], input: &[usize]) -> Result<Vec<usize>, ShapeError> {
+    let mut sorted = perm.to_vec();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..input.len()) {
+        return Err(ShapeError::Permutation { perm: perm.to_vec(), shape: input.to_vec() });
+    }
+    Ok(perm.iter().map(|&axis| input[axis]).collect())
 }
 
 fn batch_norm(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {

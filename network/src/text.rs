@@ -127,7 +127,11 @@ fn attributes(op: &Op) -> String {
         Op::Conv(conv) => convolution(conv),
         Op::MaxPool(pool) | Op::AveragePool(pool) => pooling(pool),
         Op::BatchNorm { epsilon } => format!(" epsilon {epsilon}"),
+        Op::ConvInteger { conv, zeros } => format!("{} zeros {zeros:?}", convolution(conv)),
+        Op::MatMulInteger { zeros } => format!(" zeros {zeros:?}"),
         Op::Clip { low, high } => format!(" {low}..={high}"),
+        Op::Lrn(lrn) => format!(" size {} alpha {} beta {} bias {}", lrn.size, lrn.alpha, lrn.beta, lrn.bias),
+        Op::Transpose { perm } => format!(" perm {perm:?}"),
         _ => String::new(),
     }
 }

@@ -13,6 +13,7 @@ mod footprint;
 mod gemm;
 mod hazard;
 pub mod mutant;
+mod normalise;
 mod pool;
 mod ports;
 mod simd;

@@ -199,9 +199,9 @@ fn dram_contents(draw: &mut Draw, bytes: u64) -> Vec<u8> {
 }
 
 /// Writes parameters into DRAM, where the load unit reads: see [`Builder::tables`].
-fn tables(b: &mut Builder, dram: &mut [u8]) -> [(u64, u64); 3] {
+fn tables(b: &mut Builder, dram: &mut [u8]) -> [(u64, u64); 4] {
     let room = b.rooms[Unit::Load as usize].0[Memory::Dram as usize];
-    let entries = (room.1 - room.0) / 8 / 4;
+    let entries = (room.1 - room.0) / 8 / 5;
     std::array::from_fn(|table| {
         let first = room.0 + table as u64 * 8 * entries;
         for entry in 0..entries {
@@ -209,6 +209,7 @@ fn tables(b: &mut Builder, dram: &mut [u8]) -> [(u64, u64); 3] {
             let bias = (b.draw.bits() as i32) >> b.draw.range(0, 31);
             let (low, high) = match table {
                 0 => (bias.to_le_bytes(), b.draw.float(-16, 0).to_le_bytes()),
+                3 => (b.draw.float(-7, 1).to_le_bytes(), (b.draw.signed(-128, 255) as i32).to_le_bytes()),
                 1 => (b.draw.float(-3, 2).to_le_bytes(), b.draw.float(-3, 5).to_le_bytes()),
                 _ => (bias.to_le_bytes(), [0; 4]),
             };
@@ -333,5 +334,6 @@ fn is_vector_configuration(operation: &Operation) -> bool {
             | Operation::VectorScale { .. }
             | Operation::VectorFixed { .. }
             | Operation::VectorWindow { .. }
+            | Operation::VectorNorm { .. }
     )
 }

@@ -7,7 +7,9 @@
 use std::path::Path;
 
 use systole_machine::isa::{Flag, Instruction, Operation, Unsigned};
-use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
+use systole_machine::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector,
+};
 use systole_simulator::contract::{Job, Outcome, Timing};
 use systole_simulator::{fast, reference};
 
@@ -85,13 +87,18 @@ fn machine(side: u32, layer: Layer) -> Machine {
         array: Array {
             rows: side,
             columns: side,
-            dataflow: Dataflow::WeightStationary,
+            count: 1,
+            dataflows: vec![Dataflow::WeightStationary],
+            dot_product_width: 1,
+            pe_latency_cycles: 1,
+            operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 1,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },
         activation: buffer(wide * pixels, side),
         weight: buffer(wide * wide, side),
+        unified: false,
         accumulator: buffer(4 * wide * pixels, 4 * side),
         vector: Vector {
             lanes: 1,

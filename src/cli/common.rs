@@ -50,7 +50,7 @@ enum FloatIslands {
     Run,
     /// As integers (not available in this version)
     Quantise,
-    /// An error (not available in this version)
+    /// An error that names each
     Refuse,
 }
 
@@ -70,9 +70,8 @@ impl ModelArgs {
     /// What is not built.
     pub(super) fn options(&self) -> Result<ModelOptions, Failure> {
         match self.float_islands {
-            FloatIslands::Run => {}
+            FloatIslands::Run | FloatIslands::Refuse => {}
             FloatIslands::Quantise => return Err(not_available("`--float-islands quantise`")),
-            FloatIslands::Refuse => return Err(not_available("`--float-islands refuse`")),
         }
         let mut shapes = BTreeMap::new();
         for (name, dims) in &self.shapes {
@@ -80,7 +79,13 @@ impl ModelArgs {
                 return Err(Problem::new(format!("`--shape` is given twice for `{name}`")).into());
             }
         }
-        Ok(ModelOptions { batch: self.batch, shapes, calibration: self.calibration.clone(), seed: self.seed.seed })
+        Ok(ModelOptions {
+            batch: self.batch,
+            shapes,
+            calibration: self.calibration.clone(),
+            seed: self.seed.seed,
+            refuse_float_islands: self.float_islands == FloatIslands::Refuse,
+        })
     }
 }
 

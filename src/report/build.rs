@@ -244,7 +244,7 @@ fn fills_bus(machine: &Machine, sum: &LayerSums, cycles: u64) -> bool {
 fn waited_for(stall: Stall) -> &'static str {
     match stall {
         Stall::TokenLoad | Stall::Dram => "dram",
-        Stall::TokenArray => "array",
+        Stall::TokenArray | Stall::TokenArray1 | Stall::TokenArray2 | Stall::TokenArray3 => "array",
         Stall::TokenVector => "vector",
         Stall::TokenStore => "store",
         Stall::Port => "port",

@@ -277,8 +277,9 @@ impl<'a> Traffic<'a> {
         let mut touch = |memory, first: u64, bytes: u64| moved.touched.push((memory, first, first + bytes));
         touch(Memory::Activation, run.out, extent(height, width, self.vector_pitch[2], channels));
         if let Some(params) = run.params {
-            touch(Memory::Activation, params, 8 * channels);
-            moved.read[act] += 8 * channels;
+            let entries = run.tensors.unwrap_or(channels);
+            touch(Memory::Activation, params, 8 * entries);
+            moved.read[act] += 8 * entries;
         }
         if let Some(accumulator) = run.accumulator {
             let vector = self.machine.accumulator_vector_bytes();
@@ -295,8 +296,9 @@ impl<'a> Traffic<'a> {
                 moved.read[act] += v.inside() * h.inside() * channels;
                 touch(Memory::Activation, address, extent(v.input, h.input, pitch, channels));
             } else {
-                moved.read[act] += elements;
-                touch(Memory::Activation, address, extent(height, width, pitch, channels));
+                let tensors = run.tensors.unwrap_or(1);
+                moved.read[act] += tensors * elements;
+                touch(Memory::Activation, address, extent(tensors * height, width, pitch, channels));
             }
         }
     }
@@ -342,6 +344,8 @@ struct VectorRun {
     accumulator: Option<u64>,
     out: u64,
     pools: bool,
+    /// Tensors in a, of a sum of many.
+    tensors: Option<u64>,
 }
 
 /// `None` for what is no vector operation.
@@ -362,6 +366,14 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
         Operation::VectorRescale { a, out, .. } | Operation::VectorSoftmax { a, out, .. } => {
             VectorRun { a: Some(a.get()), out: out.get(), ..run }
         }
+        Operation::VectorLrn { a, out } => VectorRun { a: Some(a.get()), out: out.get(), ..run },
+        Operation::VectorSum { a, params, out, operands } => VectorRun {
+            a: Some(a.get()),
+            params: Some(params.get()),
+            tensors: Some(operands.get()),
+            out: out.get(),
+            ..run
+        },
         Operation::VectorMaxPool { a, out } | Operation::VectorAveragePool { a, out, .. } => {
             VectorRun { a: Some(a.get()), out: out.get(), pools: true, ..run }
         }

@@ -1,7 +1,7 @@
 """Cuts a quantised (QDQ or QOperator) network into single operators that ONNX Runtime can be asked about one at a time.
 
-Each activation QuantizeLinear of the file gives one case: that QuantizeLinear, the operator before it and the operator's
-DequantizeLinears, with the integer activations as graph inputs and the QuantizeLinear's output as the only output. A second
+Each activation QuantizeLinear of the file gives one case: that QuantizeLinear, the operator before it (the operators, where they
+follow each other in float, as LRN and MaxPool do; the first names the case) and their DequantizeLinears, with the integer activations as graph inputs and the QuantizeLinear's output as the only output. A second
 output would stop ONNX Runtime's fusion and so test another kernel. A QLinear operator, or one on integers, is a case by itself.
 """
 from dataclasses import dataclass, field
@@ -34,11 +34,13 @@ QLINEAR = {
     "QLinearConcat": ("Concat", 1),
     "QLinearSoftmax": ("Softmax", 4),
     "MaxPool": ("MaxPool", 0),
+    "Transpose": ("Transpose", 0),
+    "Reshape": ("Reshape", 0),
 }
-MOVES = ("MaxPool", "Reshape", "Flatten", "Identity")
+MOVES = ("MaxPool", "Reshape", "Flatten", "Identity", "Transpose")
 # Where ONNX Runtime is no oracle: its two modes disagree (AveragePool), its fused kernel is off (Add), or the operator is
 # computed in float by a library's own order of operations. At most 1 apart, and the count is recorded.
-INEXACT = ("AveragePool", "Add", "BatchNormalization", "Softmax")
+INEXACT = ("AveragePool", "Add", "BatchNormalization", "Softmax", "LRN")
 
 
 @dataclass
@@ -105,8 +107,13 @@ class Network:
 
     def cut(self, quantiser):
         node = self.producers[quantiser.input[0]]
+        chain = [node]
+        while node.op_type in MOVES and self.producers[node.input[0]].op_type != "DequantizeLinear":
+            node = self.producers[node.input[0]]
+            chain.insert(0, node)
         dequantisers = [self.producers.get(i) for i in node.input]
         nodes, names, inputs = [], [], []
+        names += [i for n in chain[1:] for i in n.input[1:]]
         for name, dq in zip(node.input, dequantisers):
             if dq is None:
                 names.append(name)
@@ -120,7 +127,7 @@ class Network:
                 inputs.append(dq.input[0])
         names += list(quantiser.input)
         constants = {n: self.constants[n] for n in names if n in self.constants}
-        model = self.single([*nodes, node, quantiser], inputs, quantiser.output[0], constants)
+        model = self.single([*nodes, *chain, quantiser], inputs, quantiser.output[0], constants)
         return Case(node.op_type, node.name or node.output[0], inputs, quantiser.output[0], node, model, constants,
                     dequantisers, quantiser)
 

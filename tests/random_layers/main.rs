@@ -3,6 +3,7 @@
 //! Machines have 1 to 40 rows and columns and buffers down to the smallest that hold a tile; where one is too small the compiler must refuse by
 //! name. The run counts what it hit and fails where it hit nothing. `SYSTOLE_LAYERS` sets the number of cases, `SYSTOLE_SEED` the first seed.
 
+mod channels;
 mod dice;
 mod machine;
 mod network;
@@ -15,7 +16,7 @@ use rayon::prelude::*;
 use run::{Verdict, run_case};
 
 /// What a run of the default size must have met.
-const EXPECTED_HITS: [&str; 25] = [
+const EXPECTED_HITS: [&str; 30] = [
     "dense convolution",
     "depthwise convolution",
     "grouped convolution",
@@ -35,6 +36,11 @@ const EXPECTED_HITS: [&str; 25] = [
     "two tensors",
     "concat",
     "softmax",
+    "lrn of even size",
+    "lrn of odd size",
+    "lrn over all channels",
+    "sum of many",
+    "channel shuffle",
     "clamp",
     "packed taps",
     "streamed weights",

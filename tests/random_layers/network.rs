@@ -21,7 +21,7 @@ impl Network {
         Quant::per_tensor(self.dice.real(0.003, 0.1), zero)
     }
 
-    fn activation(&mut self, name: &str, shape: [usize; 4], quant: Option<Quant>, dtype: DType) -> TensorId {
+    pub(crate) fn activation(&mut self, name: &str, shape: [usize; 4], quant: Option<Quant>, dtype: DType) -> TensorId {
         let quant = quant.unwrap_or_else(|| self.quant(dtype));
         self.graph.add_tensor(Tensor {
             name: name.into(),
@@ -43,9 +43,9 @@ impl Network {
         self.graph.add_tensor(Tensor { name, shape, dtype, quant, data: Some(data) })
     }
 
-    fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
+    pub(crate) fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
         let range = self.graph.tensor(output).dtype.range().expect("an activation type");
-        let clampable = !matches!(op, Op::Reshape | Op::Identity | Op::Concat | Op::Softmax);
+        let clampable = !matches!(op, Op::Reshape | Op::Transpose { .. } | Op::Identity | Op::Concat | Op::Softmax);
         let clamp = (clampable && self.dice.chance(40)).then(|| {
             self.hits.push("clamp");
             let low = range.0 + self.dice.below(100) as i32;
@@ -54,7 +54,7 @@ impl Network {
         self.graph.add_node(Node { name: name.into(), op, inputs, outputs: vec![output], clamp, origins: vec![] });
     }
 
-    fn dtype(&mut self) -> DType {
+    pub(crate) fn dtype(&mut self) -> DType {
         self.dice.pick(&[DType::I8, DType::U8])
     }
 
@@ -274,12 +274,15 @@ pub(crate) fn network(mut dice: Dice) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(12) {
+        tensor = match network.dice.below(16) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
             8 | 9 => network.element_wise(&name, tensor),
             10 => network.concat(&name, tensor),
+            11 => network.lrn(&name, tensor),
+            12 => network.sum(&name, tensor),
+            13 | 14 => network.shuffle(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

@@ -169,7 +169,14 @@ impl Registers {
             | Operation::VectorAffine { a: x, params: table, out: to } => {
                 vec![a(x.get()), params(table.get()), out(to.get())]
             }
-            Operation::VectorRescale { a: x, out: to, .. } | Operation::VectorSoftmax { a: x, out: to } => {
+            Operation::VectorSum { a: x, params: table, out: to, operands } => {
+                let rows = [operands.get() * height, width];
+                let table = range(Memory::Activation, table.get(), 8 * operands.get(), false);
+                vec![tensor(x.get(), VectorOperand::A, rows, false), table, out(to.get())]
+            }
+            Operation::VectorRescale { a: x, out: to, .. }
+            | Operation::VectorSoftmax { a: x, out: to }
+            | Operation::VectorLrn { a: x, out: to } => {
                 vec![a(x.get()), out(to.get())]
             }
             Operation::VectorMaxPool { a: x, out: to } | Operation::VectorAveragePool { a: x, out: to, .. } => {

@@ -1,19 +1,22 @@
 //! A mapped layer of the vector unit → items: per tile the loads, one vector run, one store.
 
-use systole_machine::isa::{Flag, Operation, RequantMode, Space, VectorOperand};
+use systole_machine::isa::{Flag, Operation, Real, RequantMode, Space, VectorOperand};
+use systole_network::op::Lrn;
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
 use crate::layers::Window;
+use crate::layers::shuffle::Shuffle;
 use crate::lower::conv::{pitches, quant, scales, shape};
+use crate::lower::shuffle::Tile;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut};
 use crate::mapping::{SpatialTile, VectorMapping, spatial_tiles};
 use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
 
 /// Which instruction runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Function<'a> {
     /// `ve.add`, or `ve.addc` with parameters.
     Add,
     /// `ve.mul`, or `ve.mulc` with parameters.
@@ -31,6 +34,12 @@ pub enum Function {
     },
     /// `ve.softmax`.
     Softmax,
+    /// `ve.lrn`.
+    Lrn(Lrn),
+    /// `ve.sum` of the first operand and these; parameters are per tensor.
+    Sum(&'a [Place]),
+    /// Copies.
+    Shuffle(&'a Shuffle),
 }
 
 /// Type, zero point and scale of an operand.
@@ -52,7 +61,7 @@ pub struct VectorLayer<'a> {
     /// Its name.
     pub name: &'a str,
     /// Which instruction.
-    pub function: Function,
+    pub function: Function<'a>,
     /// The window; one tap for element-wise layers.
     pub window: &'a Window,
     /// The mapping.
@@ -61,7 +70,7 @@ pub struct VectorLayer<'a> {
     pub input: Place,
     /// Second operand, an activation.
     pub second: Option<Place>,
-    /// Parameters in DRAM, 8 bytes a channel.
+    /// Parameters in DRAM, 8 bytes a channel (a tensor for sums of many).
     pub params: Option<u64>,
     /// Output; the layer's channels only.
     pub output: Place,
@@ -110,17 +119,45 @@ impl VectorLayer<'_> {
         let mut item = Item::default();
         let cut = Cut { image, first: tile.input, size: tile.in_size, channels };
         item.loads.push(load_cut(layer, name, &self.input, &cut, a)?);
+        for (place, at) in self.more().iter().zip(1..) {
+            let tile_bytes = (cut.size[0] * cut.size[1] * channels.1) as u64;
+            item.loads.push(load_cut(layer, name, place, &cut, a + at * tile_bytes)?);
+        }
         if let Some(second) = &self.second {
             item.loads.push(load_cut(layer, name, second, &cut, b)?);
         }
         if let Some(address) = self.params {
-            let (first, bytes) = (address + 8 * channels.0 as u64, 8 * channels.1 as u64);
+            let (first, bytes) = match self.function {
+                Function::Sum(more) => (address, 8 * (1 + more.len() as u64)),
+                _ => (address + 8 * channels.0 as u64, 8 * channels.1 as u64),
+            };
             item.loads.push(load_bytes(layer, name, first, params, Space::Activation, bytes)?);
         }
-        item.work.push(self.step(tile, channels.1, [a, b, params, out])?);
+        match self.function {
+            Function::Shuffle(shuffle) => item.work = self.shuffle(tile, channels.1, [a, out], shuffle)?,
+            _ => item.work.push(self.step(tile, channels.1, [a, b, params, out])?),
+        }
         let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
         item.stores.push(store_cut(layer, name, &self.output, &cut, out, channels.1 as u64)?);
         Ok(item)
+    }
+
+    /// Operands of a sum beside the first.
+    fn more(&self) -> &[Place] {
+        if let Function::Sum(more) = self.function { more } else { &[] }
+    }
+
+    fn shuffle(
+        &self,
+        tile: &SpatialTile,
+        channels: usize,
+        [input, output]: [u64; 2],
+        shuffle: &Shuffle,
+    ) -> Result<Vec<Step>, CompileError> {
+        let pixels = tile.out_size[0] * tile.out_size[1];
+        let quants = self.quants.map(|q| (q.dtype, 0));
+        let (layer, name, range) = (self.layer, self.name, self.clamp);
+        super::shuffle::steps(&Tile { layer, name, pixels, channels, input, output, quants, range }, shuffle)
     }
 
     fn step(&self, tile: &SpatialTile, channels: usize, at: [u64; 4]) -> Result<Step, CompileError> {
@@ -141,7 +178,16 @@ impl VectorLayer<'_> {
         if matches!(self.function, Function::MaxPool | Function::AveragePool { .. }) {
             setup.push(self.window_setup(tile)?);
         }
-        let in_bytes = (tile.in_size[0] * tile.in_size[1] * channels) as u64;
+        if let Function::Lrn(lrn) = self.function {
+            setup.push(Operation::VectorNorm {
+                size: field(lrn.size as u64, name)?,
+                alpha: Real::new(lrn.alpha),
+                beta: Real::new(lrn.beta),
+                bias: Real::new(lrn.bias),
+            });
+        }
+        let tensors = 1 + self.more().len();
+        let in_bytes = (tensors * tile.in_size[0] * tile.in_size[1] * channels) as u64;
         let out_bytes = (tile.out_size[0] * tile.out_size[1] * channels) as u64;
         let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
         let mut accesses = vec![access(a, in_bytes, false), access(out, out_bytes, true)];
@@ -149,7 +195,8 @@ impl VectorLayer<'_> {
             accesses.push(access(b, in_bytes, false));
         }
         if self.params.is_some() {
-            accesses.push(access(params, 8 * channels as u64, false));
+            let entries = if tensors > 1 { tensors } else { channels };
+            accesses.push(access(params, 8 * entries as u64, false));
         }
         Ok(Step::new(self.layer, setup, self.operation([a, b, params, out])?, accesses))
     }
@@ -172,6 +219,11 @@ impl VectorLayer<'_> {
                 Operation::VectorAveragePool { a, out, include_pad: Flag(include_pad), mode }
             }
             Function::Softmax => Operation::VectorSoftmax { a, out },
+            Function::Lrn(_) => Operation::VectorLrn { a, out },
+            Function::Sum(more) => {
+                Operation::VectorSum { a, params, out, operands: field(1 + more.len() as u64, name)? }
+            }
+            Function::Shuffle(_) => return Err(CompileError::internal(name, "a shuffle as one instruction")),
         })
     }
 

@@ -35,6 +35,8 @@ pub struct Problem<'a> {
     pub second: bool,
     /// Eight bytes a channel are read.
     pub params: bool,
+    /// Tensors of the input's shape that are summed; with more than one, eight bytes of parameters each are read.
+    pub tensors: usize,
     /// All channels of a pixel are needed at once.
     pub all_channels: bool,
     /// Operations per element.
@@ -46,9 +48,13 @@ impl Problem<'_> {
         let extent = input_extent(self.window, [self.input[1], self.input[2]], tile);
         let input = (extent[0] * extent[1] * channels) as u64;
         let region_bytes = [
-            input,
+            self.tensors as u64 * input,
             if self.second { input } else { 0 },
-            if self.params { 8 * channels as u64 } else { 0 },
+            match () {
+                () if self.tensors > 1 => 8 * self.tensors as u64,
+                () if self.params => 8 * channels as u64,
+                () => 0,
+            },
             (tile[0] * tile[1] * channels) as u64,
         ];
         let buffer = &self.machine.activation;

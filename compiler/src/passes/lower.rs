@@ -27,6 +27,7 @@ impl From<PassError> for Failure {
 type Result<T> = std::result::Result<T, Failure>;
 
 /// The integer tensor that a step makes.
+#[derive(Clone)]
 pub(super) struct Target {
     pub(super) name: String,
     pub(super) dtype: DType,
@@ -86,6 +87,11 @@ impl<'a> Lowering<'a> {
         })
     }
 
+    /// The source tensor has no integer value of its own any more.
+    pub(super) fn forget(&mut self, source: TensorId) {
+        self.values.remove(&source);
+    }
+
     pub(super) fn stand_for(&mut self, source: TensorId, value: Option<TensorId>) {
         self.values.insert(source, value);
     }
@@ -119,12 +125,23 @@ impl<'a> Lowering<'a> {
             Op::Add | Op::Mul => (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?]),
             Op::BatchNorm { .. } => (Op::BatchNorm { epsilon: 0.0 }, self.affine(id)?),
             Op::Relu | Op::Clip { .. } => (Op::Rescale, vec![self.value(x, id)?]),
-            Op::Concat => {
+            Op::Concat | Op::Sum => {
                 let values = node.inputs.iter().map(|&input| self.value(input, id)).collect::<Result<_>>()?;
-                (Op::Concat, values)
+                (node.op.clone(), values)
             }
-            Op::MaxPool(_) | Op::AveragePool(_) | Op::GlobalAveragePool | Op::Softmax | Op::Reshape | Op::Identity => {
-                (node.op.clone(), vec![self.value(x, id)?])
+            Op::MaxPool(_)
+            | Op::AveragePool(_)
+            | Op::GlobalAveragePool
+            | Op::Softmax
+            | Op::Lrn(_)
+            | Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Identity => (node.op.clone(), vec![self.value(x, id)?]),
+            Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+                let message = "its sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
+                return Err(PassError::at_node(source, id, message)
+                    .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
+                    .into());
             }
             Op::Rescale | Op::Quantize | Op::Dequantize => {
                 return Err(PassError::at_node(source, id, "it does not belong in an imported graph here").into());

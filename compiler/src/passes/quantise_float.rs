@@ -109,7 +109,7 @@ fn scales(
     let activations: Vec<TensorId> = source.inputs.iter().copied().chain(made).collect();
     for &id in order {
         let node = source.node(id);
-        if matches!(node.op, Op::Concat | Op::MaxPool(_) | Op::Reshape | Op::Identity) {
+        if node.op.only_moves() || matches!(node.op, Op::Concat | Op::MaxPool(_)) {
             node.inputs.iter().for_each(|&input| groups.join(input, node.outputs[0]));
         }
     }
@@ -143,7 +143,7 @@ fn range_of(
     let mut made = id;
     let softmax = loop {
         match lowering.producers.get(&made).map(|&producer| source.node(producer)) {
-            Some(node) if matches!(node.op, Op::Reshape | Op::Identity) => made = node.inputs[0],
+            Some(node) if node.op.only_moves() => made = node.inputs[0],
             Some(node) => break node.op == Op::Softmax,
             None => break false,
         }

@@ -71,16 +71,40 @@ fn integer_input(lowering: &mut Lowering<'_>, id: TensorId, errors: &mut Vec<Pas
     }
 }
 
-/// By node: whether every path from its output leads through activations that fuse to a Quantize, so that it needs no value of its own.
+/// By node: whether its result has no integer form but the one that a later Quantize gives it.
+fn floats(lowering: &Lowering<'_>, order: &[NodeId]) -> Vec<bool> {
+    let source = lowering.source;
+    let mut floats = vec![false; source.nodes.len()];
+    for &id in order {
+        let node = source.node(id);
+        let made_by_float = |x: &TensorId| lowering.producers.get(x).is_some_and(|maker| floats[maker.0 as usize]);
+        floats[id.0 as usize] = match &node.op {
+            Op::Quantize | Op::Dequantize | Op::Softmax => false,
+            op if hands_on(op) || matches!(op, Op::Relu | Op::Clip { .. }) => node.inputs.iter().any(made_by_float),
+            _ => true,
+        };
+    }
+    floats
+}
+
+/// Whether quantising before the operator is the same as quantising after it: it moves values, or selects by order, which rounding keeps.
+fn hands_on(op: &Op) -> bool {
+    op.only_moves() || matches!(op, Op::MaxPool(_) | Op::Concat)
+}
+
+/// By node: whether every path from its output leads through activations that fuse, or operators that hand it on, to a Quantize, so
+/// that it needs no value of its own.
 fn absorbed(lowering: &Lowering<'_>, order: &[NodeId]) -> Vec<bool> {
     let source = lowering.source;
+    let floats = floats(lowering, order);
     let mut absorbed = vec![false; source.nodes.len()];
     for &id in order.iter().rev() {
         let node = source.node(id);
         let readers = lowering.consumers.get(&node.outputs[0]).map_or(&[][..], Vec::as_slice);
         let output = source.outputs.contains(&node.outputs[0]);
         let takes = |reader: &NodeId| match source.node(*reader).op {
-            Op::Quantize => !matches!(node.op, Op::Reshape | Op::Identity) || keeps_scale(lowering, id, *reader),
+            Op::Quantize => !node.op.only_moves() || floats[id.0 as usize] || keeps_scale(lowering, id, *reader),
+            ref op if hands_on(op) => floats[id.0 as usize] && absorbed[reader.0 as usize],
             Op::Relu | Op::Clip { .. } => clamps(&node.op) && absorbed[reader.0 as usize],
             _ => false,
         };
@@ -106,7 +130,9 @@ pub(super) fn clamps(op: &Op) -> bool {
         Op::Conv(_)
             | Op::FullyConnected
             | Op::Add
+            | Op::Sum
             | Op::Mul
+            | Op::Lrn(_)
             | Op::BatchNorm { .. }
             | Op::AveragePool(_)
             | Op::GlobalAveragePool
@@ -120,12 +146,24 @@ fn quantise(lowering: &mut Lowering<'_>, id: NodeId) -> Result<TensorId, Failure
     let source = lowering.source;
     let node = source.node(id);
     let result = source.tensor(node.outputs[0]);
-    let Some((range, quant)) = result.dtype.range().zip(result.quant.clone()).filter(|(_, quant)| quant.axis.is_none())
+    let (Some(_), Some(quant)) = (result.dtype.range(), result.quant.clone().filter(|quant| quant.axis.is_none()))
     else {
         return Err(PassError::at_node(source, id, "activations are i8 or u8 with one scale").into());
     };
-    let mut x = node.inputs[0];
-    let mut origins = node.origins.clone();
+    let (name, origins) = (result.name.clone(), node.origins.clone());
+    integers_of(lowering, id, node.inputs[0], Target { name, dtype: result.dtype, quant, clamp: None, origins }, 0)
+}
+
+/// The float tensor `x` as the integers that the Quantize `id` makes of it.
+fn integers_of(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    mut x: TensorId,
+    mut target: Target,
+    depth: usize,
+) -> Result<TensorId, Failure> {
+    let source = lowering.source;
+    let range = target.dtype.range().unwrap_or((0, 255));
     let mut activations = vec![];
     let producer = loop {
         if lowering.known(x).is_some() {
@@ -134,22 +172,57 @@ fn quantise(lowering: &mut Lowering<'_>, id: NodeId) -> Result<TensorId, Failure
         match lowering.producers.get(&x).copied() {
             Some(maker) if matches!(source.node(maker).op, Op::Relu | Op::Clip { .. }) => {
                 activations.push(&source.node(maker).op);
-                origins.splice(0..0, source.node(maker).origins.iter().cloned());
+                target.origins.splice(0..0, source.node(maker).origins.iter().cloned());
                 x = source.node(maker).inputs[0];
             }
             other => break other,
         }
     };
-    let clamp = activations.iter().rev().fold(None, |clamp, op| Some(narrowed(clamp, op, &quant, range)));
-    let target = Target { name: result.name.clone(), dtype: result.dtype, quant, clamp, origins };
+    target.clamp = activations.iter().rev().fold(None, |clamp, op| Some(narrowed(clamp, op, &target.quant, range)));
     match (lowering.known(x), producer) {
-        (Some(value), _) => Ok(lowering.rescale(value?, &node.name, target)),
+        (Some(value), _) => Ok(lowering.rescale(value?, &source.node(id).name, target)),
+        (None, Some(producer)) if hands_on(&source.node(producer).op) => {
+            handed_on(lowering, id, producer, target, depth)
+        }
         (None, Some(producer)) => lowering.step(producer, target),
         (None, None) if source.inputs.contains(&x) && target.clamp.is_none() => {
             Ok(lowering.input(x, &target.name, target.dtype, target.quant))
         }
         (None, None) => lowering.value(x, id),
     }
+}
+
+/// Operators in a row that hand on float values: one is common, and each costs a level of recursion.
+const MAX_HANDED_ON: usize = 32;
+
+/// What `producer` hands on to the Quantize `id`: float inputs are quantised before it instead.
+fn handed_on(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    producer: NodeId,
+    target: Target,
+    depth: usize,
+) -> Result<TensorId, Failure> {
+    let source = lowering.source;
+    if depth == MAX_HANDED_ON {
+        let message =
+            format!("more than {MAX_HANDED_ON} operators that hand float values on lie before a QuantizeLinear");
+        return Err(PassError::at_node(source, producer, message).help("quantise between them").into());
+    }
+    let mut inputs = source.node(producer).inputs.clone();
+    inputs.sort_unstable();
+    inputs.dedup();
+    inputs.retain(|&input| lowering.known(input).is_none());
+    for &input in &inputs {
+        let name = source.tensor(input).name.clone();
+        let before = Target { name, clamp: None, origins: vec![], ..target.clone() };
+        let value = integers_of(lowering, id, input, before, depth + 1)?;
+        lowering.stand_for(input, Some(value));
+    }
+    let made = lowering.step(producer, target);
+    // Another Quantize may ask for another scale.
+    inputs.into_iter().for_each(|input| lowering.forget(input));
+    made
 }
 
 /// `clamp` (the whole range if none) and then one more activation, in integers. Rounding is monotonic, so this is exact.
@@ -182,8 +255,14 @@ fn unquantised(lowering: &mut Lowering<'_>, id: NodeId) -> Result<TensorId, Fail
         let message = format!("its result `{}` stays in float", source.tensor(node.outputs[0]).name);
         Failure::from(PassError::at_node(source, id, message).help("quantise it with QuantizeLinear"))
     };
+    if node.inputs.iter().any(|&input| matches!(lowering.known(input), Some(Err(_)))) {
+        return Err(Failure::Poisoned);
+    }
     match &node.op {
-        Op::Reshape | Op::Identity | Op::MaxPool(_) | Op::Concat | Op::Relu | Op::Clip { .. } | Op::Softmax => {}
+        op if op.only_moves() => {}
+        // Refused there, for a reason of its own.
+        Op::ConvInteger { .. } | Op::MatMulInteger { .. } => return lowering.step(id, target),
+        Op::MaxPool(_) | Op::Concat | Op::Relu | Op::Clip { .. } | Op::Softmax => {}
         _ => return Err(stays()),
     }
     let values = node.inputs.iter().map(|&input| lowering.value(input, id)).collect::<Result<Vec<_>, _>>()?;

@@ -5,12 +5,15 @@ use super::target::Target;
 use crate::call::Call;
 use crate::error::GoldenError;
 
-/// Cephes' `expf` for `x ≤ 0`, each product and sum rounded once; the constants are those of rule N-10.
+/// Cephes' `expf`, each product and sum rounded once; the constants are those of rule N-10.
 #[expect(clippy::excessive_precision, reason = "the digits are those of the rule")]
-fn exp2p(x: f32) -> f32 {
+pub(super) fn exp2p(x: f32) -> f32 {
     let t = x * 1.44269502;
-    if t < -126.0 {
+    if t < -126.0 || t.is_nan() {
         return 0.0;
+    }
+    if t > 127.0 {
+        return f32::INFINITY;
     }
     let k = t.round_ties_even();
     let r = (x - k * 0.693359375) - k * -2.12194440e-4;
@@ -19,7 +22,7 @@ fn exp2p(x: f32) -> f32 {
         p = p * r + c;
     }
     let y = (p * (r * r) + r) + 1.0;
-    let exponent = (k as i32).clamp(-126, 0);
+    let exponent = (k as i32).clamp(-126, 127);
     y * f32::from_bits(((exponent + 127) as u32) << 23)
 }
 

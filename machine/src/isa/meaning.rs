@@ -73,6 +73,13 @@ const MEANINGS: &[(&str, &str)] = &[
     ("params", "address in the activation buffer of the parameters, a record a channel (M-7)"),
     ("mode", "the rules that scale: single precision or one of N-17"),
     ("include_pad", "padding counts as elements of the average"),
+    ("size", "channels of a window"),
+    ("alpha", "α: weight of the sum of squares, before it is divided by `size`"),
+    ("beta", "β: exponent"),
+    ("bias", "k: summand beside the sum of squares"),
+    ("ve.sum/a", "address in the activation buffer of the first tensor; the others follow, `height` rows each"),
+    ("ve.sum/params", "address in the activation buffer of the parameters, 8 bytes a tensor"),
+    ("operands", "tensors that are added"),
 ];
 
 /// The meaning of a field, the narrower entry before the wider one; `None` for one without.

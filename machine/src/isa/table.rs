@@ -53,6 +53,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x33 Vector VectorScale "ve.scale" { a: Real, b: Real, out: Real }
     /// Pooling window over the input tile of `in_height` × `in_width`.
     0x34 Vector VectorWindow "ve.window" { kernel_h: U12, kernel_w: U12, stride_h: U8, stride_w: U8, pad_top: U8, pad_left: U8, pad_bottom: U8, pad_right: U8, in_height: U16, in_width: U16 }
+    /// Attributes of local response normalisation (rule N-13): channels of a window, α, β, k.
+    0x35 Vector VectorNorm "ve.norm" { size: U8, alpha: Real, beta: Real, bias: Real }
     /// Multiplier and shift of an operand's integer scaling (rule N-17).
     0x36 Vector VectorFixed "ve.fixed" { operand: VectorOperand, multiplier: I32, shift: I8 }
     /// Accumulators to activations (rule N-1); parameters per channel: bias i32, then multiplier f32, or multiplier i32 and shift i32, or shift i32.
@@ -75,6 +77,10 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x41 Vector VectorAveragePool "ve.avgpool" { a: U32, out: U32, include_pad: Flag, mode: RequantMode }
     /// Softmax over the channels of each pixel (rule N-10).
     0x42 Vector VectorSoftmax "ve.softmax" { a: U32, out: U32 }
+    /// Local response normalisation over the channels of each pixel (rule N-13).
+    0x43 Vector VectorLrn "ve.lrn" { a: U32, out: U32 }
+    /// Sum of `operands` tensors one behind the other (rule N-14); parameters per tensor: scale f32, zero point i32.
+    0x44 Vector VectorSum "ve.sum" { a: U32, params: U32, out: U32, operands: U8 }
     /// Only tokens.
     0x4f Vector VectorSync "ve.sync" { }
     /// Shape of the following stores: `planes` × `rows` × `row_bytes`.

@@ -75,7 +75,9 @@ fn imported(checker: &mut Checker, operands: &Operands) {
                 missing(checker, *id);
             }
         }
-        Op::MaxPool(_) | Op::Concat | Op::Reshape | Op::Identity => same_quantisation(checker, operands),
+        Op::MaxPool(_) | Op::Concat | Op::Reshape | Op::Identity | Op::Transpose { .. } => {
+            same_quantisation(checker, operands)
+        }
         _ => {}
     }
 }
@@ -94,7 +96,7 @@ fn quantised(checker: &mut Checker, operands: &Operands) {
         }
     }
     match node.op {
-        Op::Reshape | Op::Identity => same_quantisation(checker, operands),
+        Op::Reshape | Op::Identity | Op::Transpose { .. } => same_quantisation(checker, operands),
         Op::Conv(_) | Op::FullyConnected => bias_scale(checker, operands),
         _ => {}
     }

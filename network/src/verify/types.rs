@@ -24,6 +24,7 @@ pub(super) fn check(checker: &mut Checker) {
 fn belongs(op: &Op, form: Form) -> bool {
     match op {
         Op::Relu | Op::Clip { .. } | Op::Quantize | Op::Dequantize => form == Form::Imported,
+        Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => form == Form::Imported,
         Op::Rescale => form == Form::Quantised,
         _ => true,
     }
@@ -51,7 +52,7 @@ fn clamp(checker: &mut Checker, operands: &Operands) {
         fault("it has a clamp".into(), "clamps are of the quantised form; use Relu or Clip");
         return;
     }
-    if matches!(operands.node.op, Op::Reshape | Op::Identity) {
+    if operands.node.op.only_moves() {
         fault("a view has a clamp".into(), "clamp its producer, or rescale");
     }
     let Some((least, most)) = operands.output.dtype.range() else {
@@ -71,6 +72,10 @@ fn attributes(checker: &mut Checker, operands: &Operands) {
         Op::BatchNorm { epsilon } if quantised && epsilon != 0.0 => {
             Some((format!("its epsilon is {epsilon}"), "quantised, it is part of the constant `a`; set it to 0"))
         }
+        Op::Lrn(lrn) if !lrn.is_defined() => Some((
+            format!("its attributes are {lrn:?}"),
+            "alpha and beta must be finite and from 0 up, bias finite and above 0",
+        )),
         Op::Clip { low, high } if low.is_nan() || high.is_nan() || low > high => {
             Some((format!("its bounds are {low} and {high}"), "the lower must not exceed the upper"))
         }
@@ -104,11 +109,13 @@ fn imported_types(checker: &mut Checker, operands: &Operands) {
     let (of_inputs, of_output) = match operands.node.op {
         Op::Quantize => (FLOAT, ACTIVATION),
         Op::Dequantize => (DEQUANTISABLE, FLOAT),
+        Op::ConvInteger { .. } | Op::MatMulInteger { .. } => (ACTIVATION, BIAS),
+        Op::Cast => (BIAS, FLOAT),
         Op::MaxPool(_) | Op::Concat if operands.output.dtype != DType::F32 => {
             same_type(checker, operands);
             (ACTIVATION, ACTIVATION)
         }
-        Op::Reshape | Op::Identity => return same_type(checker, operands),
+        Op::Reshape | Op::Identity | Op::Transpose { .. } => return same_type(checker, operands),
         _ => (FLOAT, FLOAT),
     };
     for input in 0..operands.inputs.len() {
@@ -119,7 +126,7 @@ fn imported_types(checker: &mut Checker, operands: &Operands) {
 
 fn quantised_types(checker: &mut Checker, operands: &Operands) {
     let op = &operands.node.op;
-    if matches!(op, Op::Reshape | Op::Identity) {
+    if op.only_moves() {
         same_type(checker, operands);
     }
     if matches!(op, Op::BatchNorm { .. }) && operands.inputs.len() == 5 {

@@ -82,8 +82,11 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     let a = match w.kind {
         VectorKind::Requant => true,
         kind if kind.pools() => tensor_fits(w.in_height, w.in_width, w.channels, w.pitch[0]),
-        _ => tensor_fits(w.height, w.width, w.channels, w.pitch[0]),
+        _ => tensor_fits(w.rows_a(), w.width, w.channels, w.pitch[0]),
     };
+    if (w.kind == VectorKind::Lrn && w.norm_size == 0) || (w.kind == VectorKind::Sum && w.operands == 0) {
+        return false;
+    }
     a && (!w.kind.has_b() || tensor_fits(w.height, w.width, w.channels, w.pitch[1]))
         && tensor_fits(w.height, w.width, w.channels, w.pitch[2])
 }

@@ -70,6 +70,11 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
             let columns = if on(Mutant::WindowFlat) { 1 } else { work.kernel_w };
             (elements * work.kernel_h * columns).div_ceil(lanes)
         }
+        VectorKind::Lrn => {
+            let window = if on(Mutant::LrnWindowFree) { 1 } else { work.norm_size };
+            pixels * (window + 2) * work.channels.div_ceil(lanes)
+        }
+        VectorKind::Sum => params(work.operands) + work.operands * elements.div_ceil(lanes),
         VectorKind::Softmax => pixels * (3 - u64::from(on(Mutant::SoftmaxTwoPasses))) * work.channels.div_ceil(lanes),
     };
     cycles + latency

@@ -4,6 +4,7 @@
 //! of the rule; nothing is contracted.
 
 use super::mutant::{Mutant, on};
+use super::normalise;
 use super::work::{VectorKind, VectorWork};
 
 /// How an operand's byte becomes an integer minus its zero point.
@@ -66,11 +67,11 @@ impl Writer {
     }
 }
 
-/// The two parameters of each channel, as words.
+/// The two parameters of each channel (of each tensor for sums of many), as words.
 #[derive(Default)]
 pub(super) struct Params {
-    first: Vec<u32>,
-    second: Vec<u32>,
+    pub(super) first: Vec<u32>,
+    pub(super) second: Vec<u32>,
 }
 
 impl Params {
@@ -79,7 +80,7 @@ impl Params {
         if !work.kind.has_params() {
             return Params::default();
         }
-        let bytes = &activation[work.params as usize..][..8 * work.channels as usize];
+        let bytes = &activation[work.params as usize..][..8 * work.entries() as usize];
         let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
         Params {
             first: bytes.chunks_exact(8).map(|pair| word(&pair[..4])).collect(),
@@ -133,6 +134,11 @@ pub(super) fn row(work: &VectorWork, params: &Params, activation: &[u8], y: usiz
             VectorKind::Add | VectorKind::Mul => tensors(work, a, pixel(work.b, 1, x), out),
             VectorKind::AddChannel | VectorKind::MulChannel | VectorKind::Affine => channel(work, a, params, out),
             VectorKind::Softmax => softmax(work, a, out),
+            VectorKind::Lrn => normalise::lrn(work, a, out),
+            VectorKind::Sum => {
+                let tensor = |operand: u64| pixel(work.a + operand * work.height * work.pitch[0].row, 0, x);
+                normalise::sum(work, params, tensor, out);
+            }
             _ => rescale(work, a, out),
         }
     }
@@ -243,7 +249,7 @@ fn softmax(work: &VectorWork, a: &[u8], out: &mut [u8]) {
 
 /// The exponential of N-10.
 #[expect(clippy::excessive_precision, reason = "the constants as the rule writes them")]
-fn exp2p(x: f32) -> f32 {
+pub(super) fn exp2p(x: f32) -> f32 {
     let t = x * 1.442_695_02;
     if t < -126.0 || t.is_nan() {
         return 0.0;

@@ -188,13 +188,13 @@ fn vector(work: &VectorWork, all: &mut Footprint) {
     } else if work.kind.pools() {
         all.push(Memory::Activation, false, tensor(work.a, work.in_height, work.in_width, work.pitch[0]));
     } else {
-        all.push(Memory::Activation, false, tensor(work.a, height, width, work.pitch[0]));
+        all.push(Memory::Activation, false, tensor(work.a, work.rows_a(), width, work.pitch[0]));
     }
     if work.kind.has_b() {
         all.push(Memory::Activation, false, tensor(work.b, height, width, work.pitch[1]));
     }
     if work.kind.has_params() {
-        all.push(Memory::Activation, false, Ranges::one(work.params, 8 * work.channels));
+        all.push(Memory::Activation, false, Ranges::one(work.params, 8 * work.entries()));
     }
     all.push(Memory::Activation, true, tensor(work.out, height, width, work.pitch[2]));
 }

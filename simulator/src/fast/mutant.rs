@@ -52,6 +52,7 @@ mutants! {
     ParametersFree "T-6" "parameters per channel are fetched in no time"
     WindowFlat "T-6" "a pooling window has one column"
     SoftmaxTwoPasses "T-6" "softmax passes twice"
+    LrnWindowFree "T-6" "normalisation passes once over its window"
     LanesBeyondPort "T-6" "lanes are not limited by the port"
     RequantBeyondPort "T-6" "requantisation is not limited by the accumulator port"
     BurstUnaligned "T-7" "rows are cut from their start, not at addresses"
@@ -81,6 +82,9 @@ mutants! {
     MulZeroAfter "N-7" "a product is rounded before its zero point is added"
     RescaleByQuotient "N-9" "a value is multiplied by the quotient of the scales"
     SoftmaxSumBackwards "N-10" "exponentials are added in the other order"
+    LrnWindowLow "N-13" "of an even window the larger half lies below the channel"
+    LrnAlphaWhole "N-13" "alpha is not divided by the size"
+    SumFirstTwice "N-14" "all tensors have the first one's zero point"
 }
 
 #[cfg(feature = "mutants")]

@@ -93,6 +93,8 @@ pub(super) enum VectorKind {
     MaxPool,
     AveragePool,
     Softmax,
+    Lrn,
+    Sum,
 }
 
 impl VectorKind {
@@ -101,9 +103,10 @@ impl VectorKind {
         matches!(self, VectorKind::MaxPool | VectorKind::AveragePool)
     }
 
-    /// Whether parameters per channel are fetched.
+    /// Whether parameters, per channel or per operand, are fetched.
     pub(super) fn has_params(self) -> bool {
-        matches!(self, VectorKind::Requant | VectorKind::AddChannel | VectorKind::MulChannel | VectorKind::Affine)
+        use VectorKind as Kind;
+        matches!(self, Kind::Requant | Kind::AddChannel | Kind::MulChannel | Kind::Affine | Kind::Sum)
     }
 
     /// Whether a second tensor is read.
@@ -142,11 +145,29 @@ pub(super) struct VectorWork {
     pub(super) in_height: u64,
     pub(super) in_width: u64,
     pub(super) include_pad: bool,
+    pub(super) norm_size: u64,
+    pub(super) norm_alpha: f32,
+    pub(super) norm_beta: f32,
+    pub(super) norm_bias: f32,
+    /// Tensors of `ve.sum`.
+    pub(super) operands: u64,
     pub(super) accumulator: u64,
     pub(super) params: u64,
     pub(super) a: u64,
     pub(super) b: u64,
     pub(super) out: u64,
+}
+
+impl VectorWork {
+    /// Rows of operand a where it is no pooling's input.
+    pub(super) fn rows_a(&self) -> u64 {
+        if self.kind == VectorKind::Sum { self.operands * self.height } else { self.height }
+    }
+
+    /// Pairs of parameters.
+    pub(super) fn entries(&self) -> u64 {
+        if self.kind == VectorKind::Sum { self.operands } else { self.channels }
+    }
 }
 
 /// An instruction with its registers.
@@ -316,6 +337,15 @@ impl Registers {
             Operation::VectorSoftmax { a, out } => {
                 VectorWork { kind: Kind::Softmax, a: a.get(), out: out.get(), ..unit }
             }
+            Operation::VectorLrn { a, out } => VectorWork { kind: Kind::Lrn, a: a.get(), out: out.get(), ..unit },
+            Operation::VectorSum { a, params, out, operands } => VectorWork {
+                kind: Kind::Sum,
+                a: a.get(),
+                params: params.get(),
+                out: out.get(),
+                operands: operands.get(),
+                ..unit
+            },
             _ => {
                 self.vector_register(operation);
                 return Work::Configure;
@@ -346,6 +376,10 @@ impl Registers {
             }
             Operation::VectorScale { a, b, out } => {
                 (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
+            }
+            Operation::VectorNorm { size, alpha, beta, bias } => {
+                (unit.norm_size, unit.norm_alpha) = (size.get(), alpha.get());
+                (unit.norm_beta, unit.norm_bias) = (beta.get(), bias.get());
             }
             Operation::VectorWindow {
                 kernel_h,

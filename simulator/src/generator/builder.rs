@@ -95,7 +95,7 @@ pub(super) struct Builder<'a> {
     /// Ranges of late instructions, next to which new ones are put.
     recent: Vec<Access>,
     /// Where DRAM holds parameters, eight bytes each: first address, number. Those of `ve.requant` (i32, f32), then those of two floats, then of one integer.
-    pub(super) tables: [(u64, u64); 3],
+    pub(super) tables: [(u64, u64); 4],
     pub(super) last: Last,
     pub(super) steps: Vec<Step>,
     /// What occurs that a counter should see.
@@ -112,7 +112,7 @@ impl<'a> Builder<'a> {
             rooms,
             limits: Limits::default(),
             recent: Vec::new(),
-            tables: [(0, 0); 3],
+            tables: [(0, 0); 4],
             last: Last::default(),
             steps: Vec::new(),
             notes: BTreeSet::new(),

@@ -19,6 +19,8 @@ pub(super) enum Kind {
     MaxPool,
     AveragePool,
     Softmax,
+    Lrn,
+    Sum,
 }
 
 impl Kind {
@@ -32,12 +34,13 @@ impl Kind {
             Kind::Requant => Some(0),
             Kind::Affine => Some(1),
             Kind::AddChannel | Kind::MulChannel => Some(2),
+            Kind::Sum => Some(3),
             _ => None,
         }
     }
 }
 
-const KINDS: [(u64, Kind); 10] = [
+const KINDS: [(u64, Kind); 12] = [
     (30, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
@@ -48,6 +51,8 @@ const KINDS: [(u64, Kind); 10] = [
     (10, Kind::MaxPool),
     (10, Kind::AveragePool),
     (8, Kind::Softmax),
+    (10, Kind::Lrn),
+    (12, Kind::Sum),
 ];
 
 /// A pooling window.
@@ -68,16 +73,34 @@ pub(super) struct Shape {
     channels: u64,
     block_channels: u64,
     window: Window,
+    /// Tensors of a sum.
+    operands: u64,
+    /// Channels of a normalisation's window.
+    norm: u64,
 }
 
 impl Shape {
     /// Height and width of operand a.
     fn input(&self) -> (u64, u64) {
-        if self.kind.pools() { self.window.input } else { (self.height, self.width) }
+        match self.kind {
+            kind if kind.pools() => self.window.input,
+            Kind::Sum => (self.operands * self.height, self.width),
+            _ => (self.height, self.width),
+        }
+    }
+
+    /// Pairs of parameters.
+    fn entries(&self) -> u64 {
+        if self.kind == Kind::Sum { self.operands } else { self.channels }
     }
 
     fn affordable(&self, b: &Builder) -> bool {
-        let taps = if self.kind.pools() { self.window.kernel.0 * self.window.kernel.1 } else { 1 };
+        let taps = match self.kind {
+            kind if kind.pools() => self.window.kernel.0 * self.window.kernel.1,
+            Kind::Sum => self.operands,
+            Kind::Lrn => self.norm + 2,
+            _ => 1,
+        };
         let rate = b.machine.vector.lanes.min(b.machine.activation.port_bytes).max(1);
         self.height * self.width * self.channels * taps / u64::from(rate) <= b.limits.cycles
     }
@@ -128,7 +151,8 @@ fn shape(b: &mut Builder, kind: Kind, attempt: u64) -> Shape {
     };
     let (height, width) = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let channels = d.range(1, most_channels >> (attempt / 4));
-    Shape { kind, height, width, channels: channels.max(1), block_channels, window }
+    let (operands, norm) = (d.range(1, 5), d.small(1, 12));
+    Shape { kind, height, width, channels: channels.max(1), block_channels, window, operands, norm }
 }
 
 /// Addresses of the operands that the kind has.
@@ -162,10 +186,10 @@ fn placed(
     if let Some(table) = shape.kind.table()
         && builder.draw.chance(75)
     {
-        pieces.extend(parameters(builder, table, shape.channels, placed.params));
+        pieces.extend(parameters(builder, table, shape.entries(), placed.params));
     }
     note(builder, shape);
-    let run = run(builder, shape.kind, &placed);
+    let run = run(builder, shape, &placed);
     pieces.push(Piece { configuration, run, accesses: placed.accesses });
     Some(pieces)
 }
@@ -187,7 +211,7 @@ fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Opti
         placed.b = put(Memory::Activation, false, tensors[1].extent)?;
     }
     if shape.kind.table().is_some() {
-        placed.params = put(Memory::Activation, false, 8 * shape.channels)?;
+        placed.params = put(Memory::Activation, false, 8 * shape.entries())?;
     }
     placed.out = put(Memory::Activation, true, tensors[2].extent)?;
     Some(placed)
@@ -226,6 +250,9 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
         let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
         all.push(Operation::VectorScale { a, b, out });
     }
+    if shape.kind == Kind::Lrn {
+        all.push(norm(builder, shape));
+    }
     if shape.kind.pools() {
         let window = &shape.window;
         all.push(Operation::VectorWindow {
@@ -242,6 +269,23 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
         });
     }
     all
+}
+
+/// Attributes of a normalisation: mostly such that the power is near 1, at times any.
+fn norm(builder: &mut Builder, shape: &Shape) -> Operation {
+    let d = &mut builder.draw;
+    let wild = d.chance(15);
+    let [alpha, beta, bias] = match () {
+        () if wild => [d.float(-40, 40), d.float(-3, 6), d.float(-130, 40)],
+        () => [d.float(-14, 1), d.float(-2, 1), d.float(-3, 3)],
+    };
+    let sign = if wild && d.chance(30) { -1.0 } else { 1.0 };
+    Operation::VectorNorm {
+        size: u(shape.norm),
+        alpha: Real::new(sign * alpha),
+        beta: Real::new(beta),
+        bias: Real::new(bias),
+    }
 }
 
 /// Scales of a, b and the output. Results that lie on or near a tie show in which order an engine rounds, so many are small multiples of each other, or have
@@ -291,10 +335,10 @@ fn quant(builder: &mut Builder, fine: bool) -> Operation {
     }
 }
 
-fn run(builder: &mut Builder, kind: Kind, placed: &Placed) -> Operation {
+fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
     let (a, out, params) = (u(placed.a), u(placed.out), u(placed.params));
     let mode = RequantMode::Float32;
-    match kind {
+    match shape.kind {
         Kind::Requant => {
             Operation::VectorRequant { accumulator: u(placed.accumulator), params, out, mode, transposed: Flag(false) }
         }
@@ -307,6 +351,8 @@ fn run(builder: &mut Builder, kind: Kind, placed: &Placed) -> Operation {
         Kind::MaxPool => Operation::VectorMaxPool { a, out },
         Kind::AveragePool => Operation::VectorAveragePool { a, out, include_pad: Flag(builder.draw.chance(50)), mode },
         Kind::Softmax => Operation::VectorSoftmax { a, out },
+        Kind::Lrn => Operation::VectorLrn { a, out },
+        Kind::Sum => Operation::VectorSum { a, params, out, operands: u(shape.operands) },
     }
 }
 
@@ -321,6 +367,9 @@ fn note(builder: &mut Builder, shape: &Shape) {
     let all = [
         ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
         ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
+        ("lrn: a window beyond the channels", shape.kind == Kind::Lrn && shape.norm > shape.channels),
+        ("lrn: an even window", shape.kind == Kind::Lrn && shape.norm.is_multiple_of(2)),
+        ("sum: three or more tensors", shape.kind == Kind::Sum && shape.operands >= 3),
         ("vector: large output", shape.height * shape.width * shape.channels > 70_000),
         ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
         ("pool: a window outside the input", shape.kind.pools() && outside),

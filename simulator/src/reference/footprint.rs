@@ -2,7 +2,7 @@
 
 use systole_machine::spec::Machine;
 
-use super::work::{Convolution, Memory, Transfer, VectorWork, Work, div_ceil};
+use super::work::{Convolution, Kind, Memory, Transfer, VectorWork, Work, div_ceil};
 
 /// A range `[first, end)` of a memory: bytes, or vectors of the accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +84,8 @@ fn of_vector(v: &VectorWork) -> Vec<Access> {
         }
     }
     if let Some(params) = v.params {
-        ranges.push(access(Memory::Activation, false, params, i128::from(v.channels) * 8));
+        let count = if let Kind::Sum { operands } = v.kind { operands } else { v.channels };
+        ranges.push(access(Memory::Activation, false, params, i128::from(count) * 8));
     }
     if let Some(accumulator) = v.accumulator {
         let vectors = i128::from(div_ceil(v.channels, v.block_channels)) * i128::from(v.height * v.width);

@@ -1,6 +1,6 @@
-//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10.
+//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13 and N-14.
 
-use super::float::{exp2p, saturate};
+use super::float::{exp2p, lnp, saturate};
 use super::work::{Kind, Tensor, VectorWork};
 use crate::contract::Memories;
 
@@ -10,8 +10,8 @@ pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32) -> V
     let mut results = Vec::new();
     for y in 0..work.height {
         for x in 0..work.width {
-            if work.kind == Kind::Softmax {
-                let values = operation.softmax(y, x);
+            if matches!(work.kind, Kind::Softmax | Kind::Lrn) {
+                let values = if work.kind == Kind::Lrn { operation.lrn(y, x) } else { operation.softmax(y, x) };
                 results.extend((0..).zip(values).map(|(channel, value)| (work.out.at(y, x, channel), value as u8)));
             } else {
                 for channel in 0..work.channels {
@@ -64,7 +64,8 @@ impl Operation<'_> {
                 let sum = pool.sum - pool.inside * quant.zero_a;
                 self.output(sum as f32 * (scale_a / (scale_out * count as f32)))
             }
-            Kind::Softmax => quant.low,
+            Kind::Sum { operands } => self.sum_of_many(operands, y, x, channel),
+            Kind::Softmax | Kind::Lrn => quant.low,
         }
     }
 
@@ -128,6 +129,35 @@ impl Operation<'_> {
         let [scale_a, scale_b, scale_out] = self.work.scales;
         let v = a as f32 * scale_a + b as f32 * scale_b;
         self.output(v / scale_out)
+    }
+
+    /// N-14
+    fn sum_of_many(&self, operands: i64, y: i64, x: i64, channel: i64) -> i64 {
+        let mut v = 0.0f32;
+        for operand in 0..operands {
+            let raw = self.raw(self.work.a, self.work.quant.signed_a, operand * self.work.height + y, x, channel);
+            let term = (raw as i32).wrapping_sub(self.parameter(operand, 4)) as f32 * self.real_parameter(operand, 0);
+            v = if operand == 0 { term } else { v + term };
+        }
+        self.output(v / self.work.scales[2])
+    }
+
+    /// N-13 for one pixel.
+    fn lrn(&self, y: i64, x: i64) -> Vec<i64> {
+        let work = self.work;
+        let [scale_a, _, scale_out] = work.scales;
+        let norm = &work.norm;
+        let a = ((norm.alpha / norm.size as f32) * scale_a) * scale_a;
+        let (below, above) = ((norm.size - 1) / 2, norm.size / 2);
+        let one = |channel: i64| {
+            let near = (channel - below..=channel + above).filter(|c| (0..work.channels).contains(c));
+            let squares = near.map(|c| self.a(y, x, c)).fold(0i32, |s, q| s.wrapping_add(q.wrapping_mul(q)));
+            let u = norm.bias + squares as f32 * a;
+            let w = exp2p(-norm.beta * lnp(u));
+            let value = self.a(y, x, channel) as f32 * scale_a;
+            self.output((value * w) / scale_out)
+        };
+        (0..work.channels).map(one).collect()
     }
 
     /// N-7

@@ -6,7 +6,9 @@ mod timing;
 mod values;
 
 use systole_machine::isa::{Flag, Instruction, Operation, Real, RequantMode, Signed, Space, Unit, Unsigned};
-use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
+use systole_machine::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector,
+};
 
 use super::run;
 use crate::contract::{Job, Memories, Outcome, Timing};
@@ -21,13 +23,18 @@ fn machine() -> Machine {
         array: Array {
             rows: 4,
             columns: 4,
-            dataflow: Dataflow::WeightStationary,
+            count: 1,
+            dataflows: vec![Dataflow::WeightStationary],
+            dot_product_width: 1,
+            pe_latency_cycles: 1,
+            operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 2,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },
         activation: Buffer { capacity_bytes: 1024, banks: 4, port_bytes: 4, ports: 1 },
         weight: Buffer { capacity_bytes: 1024, banks: 4, port_bytes: 4, ports: 1 },
+        unified: false,
         accumulator: Buffer { capacity_bytes: 512, banks: 4, port_bytes: 16, ports: 1 },
         vector: Vector {
             lanes: 4,
@@ -153,6 +160,7 @@ fn ar_run(activation: u64, weight: u64, accumulator: u64, blocks: u64, accumulat
     plain(Operation::ArrayRun {
         activation: u(activation),
         weight: u(weight),
+        unified: false,
         accumulator: u(accumulator),
         blocks: u(blocks),
         accumulate: Flag(accumulate),

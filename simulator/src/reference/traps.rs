@@ -98,6 +98,8 @@ fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {
     let window = [w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.in_height, w.in_width];
     [v.height, v.width, v.channels].contains(&0)
         || (v.kind.pools() && window.contains(&0))
+        || (v.kind == Kind::Lrn && v.norm.size == 0)
+        || v.kind.tensors() == 0
         || [v.a, v.b, Some(v.out)].iter().flatten().any(bad_tensor)
         || (v.kind == Kind::Requant && !(1..=i64::from(machine.array.columns)).contains(&v.block_channels))
         || v.quant.low > v.quant.high

@@ -109,6 +109,11 @@ impl VectorUnit {
             }
             // Three passes over the channels of each pixel.
             Kind::Softmax => phases.push_back(phase(channels, 3 * pixels, rate)),
+            Kind::Lrn => phases.push_back(phase(channels, pixels * (work.norm.size as u64 + 2), rate)),
+            Kind::Sum { operands } => {
+                phases.push_back(parameters(operands as u64));
+                phases.push_back(phase(pixels * channels, operands as u64, rate));
+            }
         }
         if self.latency > 0 {
             phases.push_back(phase(self.latency, 1, 1));

@@ -106,12 +106,21 @@ pub(super) enum Kind {
         include_pad: bool,
     },
     Softmax,
+    Lrn,
+    Sum {
+        operands: i64,
+    },
 }
 
 impl Kind {
     /// Whether the first tensor operand is a pooling's input tile.
     pub(super) fn pools(self) -> bool {
         matches!(self, Kind::MaxPool | Kind::AveragePool { .. })
+    }
+
+    /// Tensors that operand a holds, one below the other.
+    pub(super) fn tensors(self) -> i64 {
+        if let Kind::Sum { operands } = self { operands } else { 1 }
     }
 }
 
@@ -153,6 +162,15 @@ pub(super) struct Window {
     pub(super) in_width: i64,
 }
 
+/// `ve.norm`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Norm {
+    pub(super) size: i64,
+    pub(super) alpha: f32,
+    pub(super) beta: f32,
+    pub(super) bias: f32,
+}
+
 /// `ve.quant`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Quant {
@@ -179,6 +197,7 @@ pub(super) struct VectorWork {
     pub(super) params: Option<i64>,
     pub(super) accumulator: Option<i64>,
     pub(super) window: Window,
+    pub(super) norm: Norm,
     pub(super) quant: Quant,
     /// Scales a, b, out.
     pub(super) scales: [f32; 3],
@@ -311,6 +330,7 @@ impl Registers {
             | Operation::VectorQuant { .. }
             | Operation::VectorScale { .. }
             | Operation::VectorWindow { .. }
+            | Operation::VectorNorm { .. }
             | Operation::VectorSync { .. } => {
                 self.configure_vector(operation);
                 Work::Control
@@ -337,6 +357,10 @@ impl Registers {
                 (Kind::AveragePool { include_pad: include_pad.0 }, a, None, None, out)
             }
             Operation::VectorSoftmax { a, out } => (Kind::Softmax, a, None, None, out),
+            Operation::VectorLrn { a, out } => (Kind::Lrn, a, None, None, out),
+            Operation::VectorSum { a, params, out, operands } => {
+                (Kind::Sum { operands: int!(operands) }, a, None, Some(params), out)
+            }
             _ => return Work::Control,
         };
         Work::Vector(Box::new(self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out))))
@@ -349,7 +373,7 @@ impl Registers {
             Tensor { address, row_pitch, pixel_pitch, height, width, channels: v.channels }
         };
         let (in_height, in_width) =
-            if kind.pools() { (v.window.in_height, v.window.in_width) } else { (v.height, v.width) };
+            if kind.pools() { (v.window.in_height, v.window.in_width) } else { (kind.tensors() * v.height, v.width) };
         VectorWork {
             kind,
             a: a.map(|address| tensor(address, VectorOperand::A, in_height, in_width)),
@@ -383,6 +407,9 @@ impl Registers {
                 };
             }
             Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
+            Operation::VectorNorm { size, alpha, beta, bias } => {
+                v.norm = Norm { size: int!(size), alpha: alpha.get(), beta: beta.get(), bias: bias.get() };
+            }
             Operation::VectorWindow {
                 kernel_h,
                 kernel_w,

@@ -167,9 +167,9 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => {
-            ["shape", "pitch", "quant", "scale", "window", "sync"].iter().any(|end| name.ends_with(&format!(".{end}")))
-        }
+        Unit::Vector => ["shape", "pitch", "quant", "scale", "window", "norm", "sync"]
+            .iter()
+            .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run"),
     }
 }
@@ -246,6 +246,9 @@ const OFTEN: &[&str] = &[
     "requant: several blocks",
     "requant: blocks under the columns",
     "pool: padding",
+    "lrn: a window beyond the channels",
+    "lrn: an even window",
+    "sum: three or more tensors",
     "pool: a window outside the input",
     "vector: parameters loaded",
     "load repeats DRAM bytes",

@@ -1,7 +1,9 @@
 //! A small machine, and a run of a program, given as assembly, in both engines. Nothing here knows a rule but that the cycles of a unit add up.
 
 use systole_machine::isa::assembler::assemble;
-use systole_machine::spec::{Array, Buffer, Control, Dataflow, Dram, Machine, Overflow, Requantisation, Vector};
+use systole_machine::spec::{
+    Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector,
+};
 use systole_simulator::compare::compare_timing;
 use systole_simulator::contract::{Job, Outcome, Timing};
 use systole_simulator::{fast, reference};
@@ -18,13 +20,18 @@ pub(crate) fn machine() -> Machine {
         array: Array {
             rows: 4,
             columns: 4,
-            dataflow: Dataflow::WeightStationary,
+            count: 1,
+            dataflows: vec![Dataflow::WeightStationary],
+            dot_product_width: 1,
+            pe_latency_cycles: 1,
+            operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 2,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },
         activation: Buffer { capacity_bytes: 1024, banks: 4, port_bytes: 4, ports: 1 },
         weight: Buffer { capacity_bytes: 1024, banks: 4, port_bytes: 4, ports: 1 },
+        unified: false,
         accumulator: Buffer { capacity_bytes: 512, banks: 4, port_bytes: 16, ports: 1 },
         vector: Vector {
             lanes: 4,

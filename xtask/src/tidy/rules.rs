@@ -11,6 +11,8 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("N-3", "no instruction dequantises; the host does"),
     ("N-11", "of the import of models"),
     ("N-12", "of the import of models"),
+    ("N-15", "no arithmetic: transposes are copies, reshapes views"),
+    ("N-16", "of the imported form; no instruction computes it"),
 ];
 
 /// Rules without citation in the reference engine, and exceptions that excuse nothing.

@@ -165,7 +165,7 @@ impl<'a> Importer<'a> {
     ) -> Result<()> {
         let output = node.proto.output.first().filter(|name| !name.is_empty());
         let output = output.ok_or_else(|| ImportError::invalid("it has no output"))?;
-        check_activation_shape(&shape)?;
+        check_activation_shape(&shape, if any_rank(&op) { MAX_RANK } else { IMAGE_RANK })?;
         let id = self.define(Tensor { name: output.clone(), shape, dtype, quant, data: None })?;
         self.add_node(node.name(), op, inputs, id, vec![node.name().to_owned()]);
         Ok(())
@@ -237,7 +237,7 @@ impl<'a> Importer<'a> {
             (None, Some(dims)) => dims.iter().enumerate().map(|(axis, d)| extent(axis, d)).collect::<Result<_>>()?,
             (None, None) => return Err(unknown_extent("its rank is unknown")),
         };
-        check_activation_shape(&shape)?;
+        check_activation_shape(&shape, IMAGE_RANK)?;
         let id = self.define(Tensor { name: info.name.clone(), shape, dtype, quant: None, data: None })?;
         self.graph.inputs.push(id);
         Ok(())
@@ -265,14 +265,24 @@ fn unknown_extent(message: &str) -> ImportError {
     ImportError::unsupported(message).help("give its shape, for example `--shape NAME=1x3x224x224`")
 }
 
-fn check_activation_shape(shape: &[usize]) -> Result<()> {
+/// Rank of a batch of images.
+const IMAGE_RANK: usize = 4;
+
+/// Rank to which operators that only move values, or treat each alone, may go: a channel shuffle has 5.
+const MAX_RANK: usize = 8;
+
+fn any_rank(op: &Op) -> bool {
+    op.only_moves() || matches!(op, Op::Quantize | Op::Dequantize | Op::Relu | Op::Clip { .. })
+}
+
+fn check_activation_shape(shape: &[usize], most: usize) -> Result<()> {
     let size = constants::elements(shape)?;
     if size == 0 {
         return Err(ImportError::invalid(format!("a tensor of shape {shape:?} has no elements")));
     }
-    if shape.is_empty() || shape.len() > 4 {
+    if shape.is_empty() || shape.len() > most {
         return Err(ImportError::unsupported(format!(
-            "a tensor of rank {} (shape {shape:?}); ranks 1 to 4 are supported",
+            "a tensor of rank {} (shape {shape:?}); ranks 1 to {most} are supported here",
             shape.len()
         )));
     }

@@ -2,7 +2,9 @@
 
 mod channel;
 mod elementwise;
+mod integer;
 mod linear;
+mod normalise;
 mod pool;
 mod qlinear;
 mod quantise;
@@ -71,17 +73,21 @@ const OPERATORS: &[Operator] = &[
     operator("Add", &[], 2, elementwise::add),
     operator("AveragePool", &["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"], 1, pool::average_pool),
     operator("BatchNormalization", &["epsilon", "momentum", "spatial", "training_mode"], 5, channel::batch_normalization),
+    operator("Cast", &["saturate", "to"], 1, integer::cast),
     operator("Clip", &["max", "min"], 3, elementwise::clip),
     operator("Concat", &["axis"], usize::MAX, channel::concat),
     operator("Constant", &["value", "value_float", "value_floats", "value_int", "value_ints"], 0, shape::constant),
     operator("Conv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], 3, linear::conv),
+    operator("ConvInteger", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], 4, integer::conv),
     of(Domains::Both, operator("DequantizeLinear", &["axis", "block_size", "output_dtype"], 3, quantise::dequantize_linear)),
     operator("Dropout", &["ratio", "seed"], 3, shape::dropout),
     operator("Flatten", &["axis"], 1, shape::flatten),
     operator("Gemm", &["alpha", "beta", "transA", "transB"], 3, linear::gemm),
     operator("GlobalAveragePool", &[], 1, pool::global_average_pool),
     operator("Identity", &[], 1, shape::identity),
+    operator("LRN", &["alpha", "beta", "bias", "size"], 1, normalise::lrn),
     operator("MatMul", &[], 2, linear::mat_mul),
+    operator("MatMulInteger", &[], 4, integer::mat_mul),
     operator("MaxPool", &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"], 1, pool::max_pool),
     operator("Mul", &[], 2, elementwise::mul),
     of(Domains::Contributed, operator("QGemm", &["alpha", "transA", "transB"], 9, qlinear::gemm)),
@@ -99,6 +105,7 @@ const OPERATORS: &[Operator] = &[
     operator("Softmax", &["axis"], 1, channel::softmax),
     operator("Squeeze", &["axes"], 2, shape::squeeze),
     operator("Sum", &[], usize::MAX, elementwise::sum),
+    operator("Transpose", &["perm"], 1, shape::transpose),
     operator("Unsqueeze", &["axes"], 2, shape::unsqueeze),
 ];
 

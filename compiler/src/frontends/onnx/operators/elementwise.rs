@@ -25,10 +25,27 @@ pub(super) fn sum(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inp
             importer.emit(node, Op::Identity, vec![x], shape)
         }
         2 => binary(importer, node, inputs, Op::Add),
-        // Their sum in f32 is one rounding after the other, without a quantisation between: no instruction adds more than two.
-        n => Err(ImportError::unsupported(format!("it has {n} inputs; up to 2 are supported"))
-            .help("write it as Adds with quantisers between them")),
+        _ => sum_of_many(importer, node, inputs),
     }
+}
+
+fn sum_of_many(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    let operands: Vec<TensorId> =
+        (0..inputs.0.len()).map(|index| inputs.required(index, "operand")).collect::<Result<_>>()?;
+    let Some(&first) = operands.first() else {
+        return Err(ImportError::invalid("it has no input"));
+    };
+    let shape = float_shape(importer, first)?;
+    for &operand in &operands {
+        let other = float_shape(importer, operand)?;
+        if other != shape || importer.is_constant(operand) {
+            let name = &importer.tensor(operand).name;
+            let message = format!("its operand `{name}` of shape {other:?} is constant, or not of the shape {shape:?}");
+            return Err(ImportError::unsupported(message)
+                .help("sums of more than two take activations of one shape; add constants with Add"));
+        }
+    }
+    importer.emit(node, Op::Sum, operands, shape)
 }
 
 fn binary(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, op: Op) -> Result<()> {

@@ -2,7 +2,7 @@
 //! one legaliser serves both ways of writing a quantised network.
 //!
 //! The float operator carries the node's name and origin; the nodes around it have no origin of their own. The integer result keeps the
-//! file's name. Not here: ConvInteger and MatMulInteger, whose scales lie in float nodes after them.
+//! file's name. ConvInteger and MatMulInteger, whose scales lie in float nodes after them, are in `integer`.
 
 use systole_network::op::Op;
 use systole_network::tensor::{DType, Quant, TensorId};

@@ -131,6 +131,28 @@ pub(super) fn unsqueeze(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs
     view(importer, node, Op::Reshape, x, shape)
 }
 
+pub(super) fn transpose(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    let x = inputs.required(0, "input")?;
+    let tensor = importer.tensor(x);
+    let (shape, dtype, quant) = (tensor.shape.clone(), tensor.dtype, tensor.quant.clone());
+    if tensor.data.is_some() {
+        return Err(ImportError::unsupported(format!("its input `{}` is a constant", tensor.name))
+            .help("store it transposed; onnxsim and onnxruntime's optimiser do"));
+    }
+    let perm = match node.ints("perm")? {
+        Some(perm) => perm.iter().map(|&axis| normalise_axis(axis, shape.len())).collect::<Result<_>>()?,
+        None => (0..shape.len()).rev().collect::<Vec<_>>(),
+    };
+    let named = |axis: usize| perm.iter().filter(|&&named| named == axis).count();
+    if perm.len() != shape.len() || (0..shape.len()).any(|axis| named(axis) != 1) {
+        return Err(ImportError::invalid(format!(
+            "its permutation {perm:?} does not name each axis of the shape {shape:?} once"
+        )));
+    }
+    let transposed = perm.iter().map(|&axis| shape[axis]).collect();
+    importer.emit_typed(node, Op::Transpose { perm }, vec![x], transposed, dtype, quant)
+}
+
 /// Attribute before opset 13, input from then on.
 fn axes(importer: &Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<Option<Vec<i64>>> {
     match (node.opset < 13, inputs.optional(1)) {

@@ -1,0 +1,58 @@
+//! A shuffle of channels (`layers::shuffle`) → runs of `ve.maxpool` with a window of one pixel, which copies: bytes pass unchanged.
+//!
+//! Pixels of the tile are rows, the runs of a pixel its columns, so that one instruction moves one offset of all pixels.
+
+use systole_machine::isa::{Operation, VectorOperand};
+
+use crate::error::CompileError;
+use crate::layers::shuffle::Shuffle;
+use crate::lower::conv::{pitches, quant, shape};
+use crate::lower::field;
+use crate::schedule::{Access, Memory, Step};
+
+/// A tile of dense pixels, at `input`, and where its shuffled copy goes.
+pub(crate) struct Tile<'a> {
+    pub(crate) layer: u32,
+    pub(crate) name: &'a str,
+    pub(crate) pixels: usize,
+    /// Bytes of a pixel.
+    pub(crate) channels: usize,
+    pub(crate) input: u64,
+    pub(crate) output: u64,
+    pub(crate) quants: [(systole_network::tensor::DType, i32); 3],
+    /// The range of the type.
+    pub(crate) range: (i32, i32),
+}
+
+pub(crate) fn steps(tile: &Tile<'_>, shuffle: &Shuffle) -> Result<Vec<Step>, CompileError> {
+    let name = tile.name;
+    let (pixels, count) = (tile.pixels as u64, shuffle.count as u64);
+    let pixel = tile.channels as u64;
+    let setup = vec![
+        shape(name, [tile.pixels, shuffle.count], shuffle.run, 0)?,
+        pitches(name, VectorOperand::A, pixel, shuffle.from_step as u64)?,
+        pitches(name, VectorOperand::Out, pixel, shuffle.to_step as u64)?,
+        quant(name, tile.quants, tile.range)?,
+        Operation::VectorWindow {
+            kernel_h: field(1, name)?,
+            kernel_w: field(1, name)?,
+            stride_h: field(1, name)?,
+            stride_w: field(1, name)?,
+            pad_top: field(0, name)?,
+            pad_left: field(0, name)?,
+            pad_bottom: field(0, name)?,
+            pad_right: field(0, name)?,
+            in_height: field(pixels, name)?,
+            in_width: field(count, name)?,
+        },
+    ];
+    let extent = |step: usize| (pixels - 1) * pixel + (count - 1) * step as u64 + shuffle.run as u64;
+    let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
+    let one = |&(from, to): &(usize, usize)| {
+        let (a, out) = (tile.input + from as u64, tile.output + to as u64);
+        let accesses = vec![access(a, extent(shuffle.from_step), false), access(out, extent(shuffle.to_step), true)];
+        let run = Operation::VectorMaxPool { a: field(a, name)?, out: field(out, name)? };
+        Ok(Step::new(tile.layer, setup.clone(), run, accesses))
+    };
+    shuffle.offsets.iter().map(one).collect()
+}

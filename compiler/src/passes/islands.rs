@@ -1,0 +1,22 @@
+//! Float islands: operators between integers that are computed in single precision (rules N-8, N-10, N-13), for those who want none.
+
+use systole_network::graph::{Graph, NodeId};
+use systole_network::op::Op;
+
+use super::PassError;
+
+/// One refusal for each float island of a quantised graph, in order.
+pub fn float_islands(graph: &Graph) -> Vec<PassError> {
+    let island = |index: usize| {
+        let id = NodeId(index as u32);
+        let (rule, remedy) = match graph.node(id).op {
+            Op::BatchNorm { .. } => ("N-8", "fold it into the convolution before it"),
+            Op::Softmax => ("N-10", "end the network before it"),
+            Op::Lrn(_) => ("N-13", "replace it by an operator with an integer rule"),
+            _ => return None,
+        };
+        let message = format!("it is a float island: computed in single precision (rule {rule})");
+        Some(PassError::at_node(graph, id, message).help(format!("{remedy}, or run it with `--float-islands run`")))
+    };
+    (0..graph.nodes.len()).filter_map(island).collect()
+}
