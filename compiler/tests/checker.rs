@@ -93,9 +93,10 @@ fn a_lost_signal_is_refused() {
 #[test]
 fn a_read_from_elsewhere_is_refused() {
     let (tried, refused) = spoil(|i| match i.operation {
-        Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate } => {
+        Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, dataflow, array } => {
             let activation = Unsigned::new(activation.get() + 60_000).ok()?;
-            let operation = Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate };
+            let operation =
+                Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, dataflow, array };
             Some(Instruction { operation, ..*i })
         }
         _ => None,

@@ -78,7 +78,7 @@ fn every_f32_comes_back_bit_for_bit() {
 
 #[test]
 fn token_masks_name_all_eight_units() {
-    let program = assembled("ld.sync wait(array, unit7) signal(store,unit4)");
+    let program = assembled("ld.sync wait(array, unit7) signal(store,array1)");
     assert_eq!((program.instructions[0].wait.0, program.instructions[0].signal.0), (0b1000_0010, 0b0001_1000));
 }
 

@@ -72,7 +72,8 @@ fn known_machines_have_their_known_peaks() {
     assert_eq!(edge.peak_macs_per_cycle, 256);
     assert_eq!(edge.dram_bytes_per_cycle, Some(16.0));
     assert_eq!(edge.ridge_point_macs_per_byte, Some(16.0));
-    assert_eq!(edge.buffers.each_ref().map(|buffer| buffer.bytes_per_cycle), [512, 32, 128]);
+    let bytes_per_cycle: Vec<u64> = edge.buffers.iter().map(|buffer| buffer.bytes_per_cycle).collect();
+    assert_eq!(bytes_per_cycle, [512, 32, 128]);
     // 16 banks of 128 KiB, 2 of 128 KiB, 2 of 64 KiB, in blocks of 4 KiB.
     assert_eq!(edge.fpga.bram36, 16 * 32 + 2 * 32 + 2 * 16);
     assert_eq!(edge.fpga.dsp, 128 + 3 * 16 + 32);

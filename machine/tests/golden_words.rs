@@ -22,9 +22,10 @@ const GOLDEN: &[(&str, [u8; 16])] = &[
     // i16 at 24: -2 = 2^16 - 2 = 0xfffe. i16 at 40: 128 = 0x0080. Flags at 56 (0) and 57 (1): byte 7 = 1<<1.
     ("ar.quant zero_activation=-2, zero_weight=128, signed_activation=false, signed_weight=true",
      [0x23, 0, 0, 0xfe, 0xff, 0x80, 0x00, 0x02, 0, 0, 0, 0, 0, 0, 0, 0]),
-    // u32 at 24 = bytes 3..7, u32 at 56 = 7..11, u24 at 88 = 11..14, u12 at 112 and flag at 124: 0x345 | 1 << 12 = 0x1345 = bytes 45 13.
-    ("ar.run activation=0x00010000, weight=0x20, accumulator=0x102, blocks=0x345, accumulate=true wait(load) signal(vector)",
-     [0x24, 0x01, 0x04, 0x00, 0x00, 0x01, 0x00, 0x20, 0x00, 0x00, 0x00, 0x02, 0x01, 0x00, 0x45, 0x13]),
+    // u32 at 24 = bytes 3..7, u32 at 56 = 7..11; from bit 88 (byte 11) up: u22, u12 at +22, flag at +34, the choice is = 2 at +35, u2 at +37:
+    // 0x102 + 0x345·2^22 + 2^34 + 2·2^35 + 2^37 = 0x102 + 0xd140_0000 + 0x4_0000_0000 + 0x10_0000_0000 + 0x20_0000_0000 = 0x34_d140_0102.
+    ("ar.run activation=0x00010000, weight=0x20, accumulator=0x102, blocks=0x345, accumulate=true, dataflow=is, array=1 wait(load) signal(vector)",
+     [0x24, 0x01, 0x04, 0x00, 0x00, 0x01, 0x00, 0x20, 0x00, 0x00, 0x00, 0x02, 0x01, 0x40, 0xd1, 0x34]),
     // Choice out = 2 at 24 (2 bits), u32 at 26, u24 at 58: from bit 24 up 2 + 0x40000001·4 + 3·2^34 = 2 + 0x1_0000_0004 + 0xc_0000_0000
     // = 0xd_0000_0006 = bytes 06 00 00 00 0d.
     ("ve.pitch operand=out, row_pitch=0x40000001, pixel_pitch=3",
@@ -39,14 +40,18 @@ const GOLDEN: &[(&str, [u8; 16])] = &[
     // All 104 bits are used: two u12 1 | 2 << 12 = 0x002001 = bytes 01 20 00; six u8 at 48 = bytes 6..12; u16 at 96 and 112.
     ("ve.window kernel_h=1, kernel_w=2, stride_h=3, stride_w=4, pad_top=5, pad_left=6, pad_bottom=7, pad_right=8, in_height=0x0a09, in_width=0xffff",
      [0x34, 0, 0, 0x01, 0x20, 0x00, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0xff, 0xff]),
-    // u24 at 24 = bytes 3..6, u32 at 48 = 6..10, u32 at 80 = 10..14, the choice float32 = 0 at 112.
-    ("ve.requant accumulator=0x010203, params=0x04050607, out=0x08090a0b, mode=float32 wait(array) signal(load)",
-     [0x38, 0x02, 0x01, 0x03, 0x02, 0x01, 0x07, 0x06, 0x05, 0x04, 0x0b, 0x0a, 0x09, 0x08, 0, 0]),
+    // From bit 24 up: u22, u32 at +22, u32 at +54, the choice fixed_double = 2 at +86, flag at +88:
+    // bytes 03 02 01|(07 << 6 = c0) = c1; 0x04050607·4 >> 8 = 0x101418 with c1's carry: 81 41 01; 0x08090a0b·2^6 = 0x2_0242_82c0 from byte 9: c0|01, 82, 42, 02, 02; 2·2^6 in byte 13: 82; 01.
+    ("ve.requant accumulator=0x010203, params=0x04050607, out=0x08090a0b, mode=fixed_double, transposed=true wait(array) signal(load)",
+     [0x38, 0x02, 0x01, 0x03, 0x02, 0xc1, 0x81, 0x41, 0x01, 0xc1, 0x82, 0x42, 0x02, 0x82, 0x01, 0]),
+    // Choice b = 1 at 24 (2 bits), i32 at +2, i8 at +34: 1 + 0xffff_fffe·4 + 0xfd·2^34 = 1 + 0x3_ffff_fff8 + 0x3f4_0000_0000 = 0x3f7_ffff_fff9.
+    ("ve.fixed operand=b, multiplier=-2, shift=-3",
+     [0x36, 0, 0, 0xf9, 0xff, 0xff, 0xff, 0xf7, 0x03, 0, 0, 0, 0, 0, 0, 0]),
     // u32 at 24 and 56, flag at 88 = bit 0 of byte 11.
     ("ve.avgpool a=1, out=2, include_pad=true",
      [0x41, 0, 0, 0x01, 0, 0, 0, 0x02, 0, 0, 0, 0x01, 0, 0, 0, 0]),
     // Masks alone: all eight bits, and bit 7.
-    ("st.sync wait(load, array, vector, store, unit4, unit5, unit6, unit7) signal(unit7)",
+    ("st.sync wait(load, array, vector, store, array1, array2, array3, unit7) signal(unit7)",
      [0x5f, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
 ];
 

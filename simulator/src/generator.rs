@@ -177,7 +177,7 @@ fn rooms(b: &mut Builder, style: Style, dram_bytes: u64) -> [Room; UNITS] {
     }
     let mut rooms = [all; UNITS];
     let users: [&[Unit]; 4] =
-        [&Unit::ALL, &[Unit::Load, Unit::Array], &[Unit::Array, Unit::Vector], &[Unit::Load, Unit::Store]];
+        [&PRESENT, &[Unit::Load, Unit::Array], &[Unit::Array, Unit::Vector], &[Unit::Load, Unit::Store]];
     for (memory, users) in users.into_iter().enumerate() {
         let end = all.0[memory].1;
         let mut users = users.to_vec();
@@ -307,8 +307,11 @@ fn prologue(b: &mut Builder) {
     }
 }
 
+/// The units of a machine with one array.
+const PRESENT: [Unit; 4] = [Unit::Load, Unit::Array, Unit::Vector, Unit::Store];
+
 fn sync(b: &mut Builder) {
-    let operation = match b.draw.pick(&Unit::ALL) {
+    let operation = match b.draw.pick(&PRESENT) {
         Unit::Load => Operation::LoadSync {},
         Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => Operation::ArraySync { array: builder::u(0) },
         Unit::Vector => Operation::VectorSync {},
@@ -321,6 +324,7 @@ fn sync(b: &mut Builder) {
 fn stray(b: &mut Builder) {
     let operation = arbitrary::random_operation(&mut || b.draw.bits());
     let runs = operation.mnemonic().ends_with(".run")
+        || !PRESENT.contains(&operation.unit())
         || (operation.unit() == Unit::Vector && !is_vector_configuration(&operation));
     if runs { sync(b) } else { b.append(operation) }
 }

@@ -427,7 +427,7 @@ mod tests {
     }
 
     fn spanned(span: (u64, u64), array: Option<(u64, u64)>, vector: Option<(u64, u64)>) -> LayerSums {
-        LayerSums { span: Some(span), work: [None, array, vector, None], ..LayerSums::default() }
+        LayerSums { span: Some(span), work: [None, array, vector, None, None, None, None], ..LayerSums::default() }
     }
 
     /// A layer that still stores while the next one has the array does not take the next one's cycles.

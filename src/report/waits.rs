@@ -86,7 +86,7 @@ mod tests {
         let instructions = [
             sync(Operation::LoadSync {}, &[], &[Unit::Array]),
             sync(Operation::VectorSync {}, &[], &[Unit::Array]),
-            sync(Operation::ArraySync {}, &[Unit::Load, Unit::Vector], &[]),
+            sync(Operation::ArraySync { array: Default::default() }, &[Unit::Load, Unit::Vector], &[]),
         ];
         let span = |fetch, start, end| Some(Span { fetch, start, end });
         // The load's token comes at 10, the vector unit's at 14; a port is free at 15.
@@ -100,6 +100,6 @@ mod tests {
             stretch(15, 16, None),
         ];
         assert_eq!(found, expected);
-        assert_eq!(cycles_within(&found, 9, 15), (0, [1, 0, 4, 0, 1, 0]));
+        assert_eq!(cycles_within(&found, 9, 15), (0, [1, 0, 4, 0, 0, 0, 0, 1, 0]));
     }
 }

@@ -117,6 +117,10 @@ fn operands(at: &At<OneOrMore<schema::Operand>>, errors: &mut Errors<'_>) -> Opt
             errors.invalid(&at.span, message, "", "keep one of the two");
             return None;
         }
+        if bits == 16 {
+            errors.unsupported(&at.span, "`array.operands` of 16 bit", "leave them out, 8-bit operands are enough");
+            return None;
+        }
         operands.push(OperandWidth { bits, rate_milli: narrow(get(&operand.rate)?.0)? });
     }
     Some(operands)

@@ -55,7 +55,7 @@ section! {
         /// C: output channels of one fold.
         columns: Count<1, 1024> => required();
         /// Number of equal arrays.
-        count: Count<1, 4> => default("1");
+        count: Count<1, 64> => default("1").only(&["1"]);
         /// Who goes first when arrays want the same port.
         arbitration: Arbitration => default("fixed");
         /// Which operand stays in the processing elements; a list where the array supports several.
@@ -147,7 +147,7 @@ section! {
         /// Weight tiles.
         weight: Buffer => required_unless("unified");
         /// One scratchpad instead of the two.
-        unified: Buffer => optional();
+        unified: Buffer => optional().only(&[]);
         /// Partial sums, in vectors of one word per column.
         accumulator: Buffer => required();
     }
@@ -183,7 +183,7 @@ section! {
         /// A multiply-accumulate per lane and cycle present, for depthwise convolutions.
         depthwise: Flag => default("false");
         /// How accumulators become activations.
-        requantisation: Requantisation => default("float32");
+        requantisation: Requantisation => default("float32").only(&["float32"]);
     }
 }
 

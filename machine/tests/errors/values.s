@@ -6,4 +6,4 @@ ld.run dram=0x10000000000, buffer=12ab, space=weights
 ld.run dram=99999999999999999999999999999999999999999999999999999, buffer=0x, space=wgr
 ve.scale a=1e39, b=inf, out=f32:0x123456789
 ve.scale a=1.2.3, b=f32:7, out=-inf
-ve.requant accumulator=0, params=0, out=0, mode=fixed
+ve.requant accumulator=0, params=0, out=0, mode=fix

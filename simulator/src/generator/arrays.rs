@@ -1,7 +1,7 @@
 //! Array instructions that fit (M-5).
 
 use systole_machine::isa::{DataflowChoice, Flag, Operation, Unit};
-use systole_machine::spec::Machine;
+use systole_machine::spec::{Dataflow, Machine, Overflow};
 
 use super::builder::{Builder, Limits, Piece, Tensor, i, u};
 use super::footprint::{Access, Memory};
@@ -20,15 +20,26 @@ pub(super) struct Shape {
     tensor: Tensor,
     blocks: u64,
     block_step: u64,
+    dataflow: DataflowChoice,
+    /// N, input-stationary.
+    outputs: u64,
 }
 
 impl Shape {
-    fn folds(&self, rows: u64) -> u64 {
+    /// Q of M-5.
+    fn chunk(&self, machine: &Machine) -> u64 {
+        let width = u64::from(machine.array.dot_product_width);
+        if self.dataflow == DataflowChoice::OutputStationary { width } else { width * u64::from(machine.array.rows) }
+    }
+
+    /// blocks · F.
+    fn chunks(&self, machine: &Machine) -> u64 {
         let (kernel_h, kernel_w) = self.kernel;
+        let chunk = self.chunk(machine);
         let row = if self.packed {
-            (kernel_w * self.channels).div_ceil(rows)
+            (kernel_w * self.channels).div_ceil(chunk)
         } else {
-            kernel_w * self.channels.div_ceil(rows)
+            kernel_w * self.channels.div_ceil(chunk)
         };
         self.blocks * kernel_h * row
     }
@@ -37,15 +48,42 @@ impl Shape {
         self.output.0 * self.output.1
     }
 
+    /// Bytes of weights and accumulator vectors.
+    fn sizes(&self, machine: &Machine) -> (u64, u64) {
+        let columns = u64::from(machine.array.columns);
+        let tiles = self.chunks(machine) * self.chunk(machine);
+        if self.dataflow == DataflowChoice::InputStationary {
+            (tiles * self.outputs, self.blocks * self.pixels().div_ceil(columns) * self.outputs)
+        } else {
+            (tiles * columns, self.blocks * self.pixels())
+        }
+    }
+
+    /// Folds, and the vectors or steps of one.
+    fn folds(&self, machine: &Machine) -> (u64, u64) {
+        let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
+        let chunks = self.chunks(machine);
+        match self.dataflow {
+            DataflowChoice::WeightStationary => (chunks, self.pixels()),
+            DataflowChoice::InputStationary => (chunks * self.pixels().div_ceil(columns), self.outputs),
+            DataflowChoice::OutputStationary => (self.blocks * self.pixels().div_ceil(rows), chunks / self.blocks),
+        }
+    }
+
+    /// Whether it takes no more than the budget, about.
     fn affordable(&self, machine: &Machine, limits: &Limits) -> bool {
         let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
-        let tile = rows * columns.div_ceil(machine.weight.port_bytes.into());
-        let vector = rows
-            .div_ceil(machine.activation.port_bytes.into())
-            .max(4 * columns / u64::from(machine.accumulator.port_bytes));
-        let fold = tile + self.pixels() * vector.max(1) + rows + columns;
-        let folds = self.folds(rows);
-        folds * fold <= limits.cycles && folds * self.pixels() * rows * columns <= limits.steps
+        let width = u64::from(machine.array.dot_product_width);
+        let ports = [&machine.activation, &machine.weight].map(|buffer| u64::from(buffer.port_bytes));
+        let rate = machine.array.interval_cycles(8).unwrap_or(1);
+        let latency = u64::from(machine.array.pe_latency_cycles);
+        let sums = (6 * columns).div_ceil(machine.accumulator.port_bytes.into());
+        let tile = rows * (columns * width).div_ceil(ports[0].min(ports[1])).max(latency);
+        let beat = (rows * width).div_ceil(ports[0].min(ports[1])).max(sums).max(rate);
+        let beat = if self.dataflow == DataflowChoice::OutputStationary { beat + tile / rows + rows } else { beat };
+        let (folds, vectors) = self.folds(machine);
+        let fold = tile + vectors * beat + rows * latency + columns + rows * sums;
+        folds * fold <= limits.cycles && folds * vectors * rows * columns * width <= limits.steps
     }
 }
 
@@ -73,9 +111,14 @@ pub(super) fn array(b: &mut Builder) -> Option<Piece> {
 
 fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let less = |most: u64| (most.saturating_sub(attempt / 2)).max(1);
-    let rows = u64::from(b.machine.array.rows);
+    let rows = u64::from(b.machine.array.rows) * u64::from(b.machine.array.dot_product_width);
     let mut limits = b.limits;
+    let dataflow = dataflow(b);
     let d = &mut b.draw;
+    let outputs = match () {
+        () if dataflow == DataflowChoice::InputStationary => d.range(1, less(2 * u64::from(b.machine.array.columns))),
+        () => d.range(0, 65535),
+    };
     // Deep and narrow, or wide and shallow.
     let deep = limits.channels > 100 && d.chance(50);
     if deep {
@@ -104,13 +147,34 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
     // With holes between blocks, where others may work, or without.
     let hole = if b.draw.chance(30) { tensor.extent } else { 0 };
     let block_step = if b.draw.chance(30) { 0 } else { hole + b.draw.small(0, 40) };
-    Shape { kernel, stride, dilation, pad, packed, input, output, channels, tensor, blocks, block_step }
+    Shape {
+        kernel,
+        stride,
+        dilation,
+        pad,
+        packed,
+        input,
+        output,
+        channels,
+        tensor,
+        blocks,
+        block_step,
+        dataflow,
+        outputs,
+    }
+}
+
+/// One that the machine lists.
+fn dataflow(b: &mut Builder) -> DataflowChoice {
+    match b.draw.pick(&b.machine.array.dataflows) {
+        Dataflow::WeightStationary => DataflowChoice::WeightStationary,
+        Dataflow::OutputStationary => DataflowChoice::OutputStationary,
+        Dataflow::InputStationary => DataflowChoice::InputStationary,
+    }
 }
 
 fn placed(b: &mut Builder, shape: &Shape, configuration: Vec<Operation>) -> Option<Piece> {
-    let (rows, columns) = (u64::from(b.machine.array.rows), u64::from(b.machine.array.columns));
-    let weights = shape.folds(rows) * rows * columns;
-    let vectors = shape.blocks * shape.pixels();
+    let (weights, vectors) = shape.sizes(b.machine);
     let input = (shape.blocks - 1) * shape.block_step + shape.tensor.extent;
     let activation = b.place(Unit::Array, Memory::Activation, input)?;
     let weight = b.place(Unit::Array, Memory::Weight, weights)?;
@@ -128,7 +192,7 @@ fn placed(b: &mut Builder, shape: &Shape, configuration: Vec<Operation>) -> Opti
         accumulator: u(accumulator),
         blocks: u(shape.blocks),
         accumulate: Flag(accumulate),
-        dataflow: DataflowChoice::WeightStationary,
+        dataflow: shape.dataflow,
         array: u(0),
     };
     Some(Piece { configuration, run, accesses })
@@ -168,7 +232,7 @@ fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
             width: u(shape.output.1),
             channels: u(shape.channels),
             block_step: u(shape.block_step),
-            outputs: u(0),
+            outputs: u(shape.outputs),
             array: u(0),
         },
         Operation::ArrayQuant {
@@ -183,7 +247,12 @@ fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
 }
 
 fn note(b: &mut Builder, shape: &Shape, accumulate: bool) {
-    let rows = u64::from(b.machine.array.rows);
+    let rows = shape.chunk(b.machine);
+    let (columns, height) = (u64::from(b.machine.array.columns), u64::from(b.machine.array.rows));
+    let (folds, vectors) = shape.folds(b.machine);
+    let flows = |dataflow| shape.dataflow == dataflow;
+    let changes = b.last.dataflow.replace(shape.dataflow).is_some_and(|last| last != shape.dataflow);
+    let array = &b.machine.array;
     let run = shape.channels * if shape.packed { shape.kernel.1 } else { 1 };
     let all = [
         ("array: several taps packed", shape.packed && shape.kernel.1 > 1),
@@ -194,12 +263,26 @@ fn note(b: &mut Builder, shape: &Shape, accumulate: bool) {
         ("array: several chunks", run > rows),
         ("array: last chunk short", run > rows && !run.is_multiple_of(rows)),
         ("array: several blocks", shape.blocks > 1),
-        ("array: several folds", shape.folds(rows) > 1),
-        ("array: accumulate", accumulate),
+        ("array: several folds", folds > 1),
+        ("array: output-stationary", flows(DataflowChoice::OutputStationary)),
         (
-            "array: large product",
-            shape.pixels() * shape.folds(rows) * rows * u64::from(b.machine.array.columns) > 1_000_000,
+            "array: output-stationary, last group short",
+            flows(DataflowChoice::OutputStationary) && !shape.pixels().is_multiple_of(height),
         ),
+        ("array: input-stationary", flows(DataflowChoice::InputStationary)),
+        (
+            "array: input-stationary, last group short",
+            flows(DataflowChoice::InputStationary) && !shape.pixels().is_multiple_of(columns),
+        ),
+        ("array: another dataflow than before", changes),
+        ("array: dot products", array.dot_product_width > 1),
+        ("array: slow PEs", array.pe_latency_cycles > 1),
+        ("array: reduced rate", array.interval_cycles(8) > Some(1)),
+        ("array: narrow sums", array.accumulator_bits < 32),
+        ("array: wide sums", array.accumulator_bits > 32),
+        ("array: saturating sums", array.overflow == Overflow::Saturate),
+        ("array: accumulate", accumulate),
+        ("array: large product", folds * vectors * u64::from(array.dot_product_width) * height * columns > 1_000_000),
         ("array: long reduction", run * shape.kernel.0 * if shape.packed { 1 } else { shape.kernel.1 } > 600),
     ];
     b.notes.extend(all.iter().filter(|entry| entry.1).map(|entry| entry.0));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use systole_machine::isa::{Instruction, Operand, Operation, Signed, Space, UNITS, Unit, Unsigned};
+use systole_machine::isa::{DataflowChoice, Instruction, Operand, Operation, Signed, Space, UNITS, Unit, Unsigned};
 use systole_machine::spec::Machine;
 
 use super::arrays;
@@ -52,6 +52,8 @@ pub(super) struct Last {
     pub(super) store: Option<(Shape, Side, Side)>,
     /// With its configuration.
     pub(super) array: Option<(arrays::Shape, Vec<Operation>)>,
+    /// Of the last `ar.run`.
+    pub(super) dataflow: Option<DataflowChoice>,
     /// With its pitches and its configuration.
     pub(super) vector: Option<(vectors::Shape, [Tensor; 3], Vec<Operation>)>,
 }

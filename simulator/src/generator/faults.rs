@@ -3,13 +3,14 @@
 use systole_machine::isa::{Instruction, Operation, Unit, UnitMask, format};
 use systole_machine::spec::Machine;
 
+use super::PRESENT;
 use super::builder::Step;
 use super::draw::Draw;
 use super::footprint::Memory;
 
 /// Takes one token out: signal and wait of a pair, or one of the two, which moves all later pairs.
 pub(super) fn drop_token(draw: &mut Draw, steps: &mut [Step]) {
-    let pairs: Vec<(Unit, Unit)> = Unit::ALL.iter().flat_map(|from| Unit::ALL.map(|to| (*from, to))).collect();
+    let pairs: Vec<(Unit, Unit)> = PRESENT.iter().flat_map(|from| PRESENT.map(|to| (*from, to))).collect();
     let used = |(from, to): &(Unit, Unit)| {
         steps.iter().any(|step| step.instruction.unit() == *from && step.instruction.signal.contains(*to))
     };
@@ -37,7 +38,7 @@ pub(super) fn drop_token(draw: &mut Draw, steps: &mut [Step]) {
 /// Adds a wait or a signal that nothing answers, or takes one away.
 pub(super) fn disturb_tokens(draw: &mut Draw, steps: &mut [Step]) {
     for _ in 0..draw.small(1, 4) {
-        let (unit, other) = (draw.pick(&Unit::ALL), draw.pick(&Unit::ALL));
+        let (unit, other) = (draw.pick(&PRESENT), draw.pick(&PRESENT));
         let of_unit: Vec<usize> = (0..steps.len()).filter(|&k| steps[k].instruction.unit() == unit).collect();
         if other != unit && !of_unit.is_empty() {
             let instruction = &mut steps[draw.pick(&of_unit)].instruction;

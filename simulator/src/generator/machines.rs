@@ -36,7 +36,7 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
 /// The same kind of machine with more of everything.
 fn enlarge(draw: &mut Draw, machine: &mut Machine) {
     (machine.array.rows, machine.array.columns) = (draw.range(6, 40) as u32, draw.range(6, 40) as u32);
-    let tile = u64::from(machine.array.rows) * u64::from(machine.array.columns);
+    let tile = tile_bytes(&machine.array);
     let mut large = |buffer: &mut Buffer, bytes: u64| {
         buffer.port_bytes = 4 * draw.range(4, 32) as u32;
         buffer.capacity_bytes = u64::from(buffer.banks) * bytes;
@@ -60,14 +60,30 @@ fn array(draw: &mut Draw) -> Array {
         rows,
         columns,
         count: 1,
-        dataflows: vec![Dataflow::WeightStationary],
-        dot_product_width: 1,
-        pe_latency_cycles: 1,
-        operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
+        dataflows: dataflows(draw),
+        dot_product_width: if draw.chance(70) { 1 } else { draw.range(2, 5) as u32 },
+        pe_latency_cycles: if draw.chance(70) { 1 } else { draw.range(2, 4) as u32 },
+        operands: vec![OperandWidth { bits: 8, rate_milli: if draw.chance(80) { 1000 } else { 400 } }],
         weight_registers: draw.range(1, 2) as u32,
-        accumulator_bits: 32,
-        overflow: Overflow::Wrap,
+        accumulator_bits: if draw.chance(60) { 32 } else { draw.range(16, 48) as u32 },
+        overflow: if draw.chance(75) { Overflow::Wrap } else { Overflow::Saturate },
     }
+}
+
+/// One, two or all three.
+fn dataflows(draw: &mut Draw) -> Vec<Dataflow> {
+    let all = [Dataflow::WeightStationary, Dataflow::OutputStationary, Dataflow::InputStationary];
+    match draw.range(0, 9) {
+        0..3 => vec![Dataflow::WeightStationary],
+        3..5 => vec![Dataflow::OutputStationary],
+        5..7 => vec![Dataflow::InputStationary],
+        7 => vec![draw.pick(&all[..1]), draw.pick(&all[1..])],
+        _ => all.to_vec(),
+    }
+}
+
+fn tile_bytes(array: &Array) -> u64 {
+    u64::from(array.rows) * u64::from(array.columns) * u64::from(array.dot_product_width)
 }
 
 fn port_bytes(draw: &mut Draw) -> u32 {
@@ -88,7 +104,7 @@ fn activation(draw: &mut Draw) -> Buffer {
 
 fn weight(draw: &mut Draw, array: &Array) -> Buffer {
     let banks = draw.range(1, 8);
-    let tile = u64::from(array.rows) * u64::from(array.columns);
+    let tile = tile_bytes(array);
     let bytes = tile * draw.range(1, 10) + draw.range(0, 30);
     let port = port_bytes(draw);
     buffer(draw, banks, bytes.div_ceil(banks).max(4), port)
@@ -96,11 +112,12 @@ fn weight(draw: &mut Draw, array: &Array) -> Buffer {
 
 fn accumulator(draw: &mut Draw, array: &Array) -> Buffer {
     let banks = draw.range(1, 8);
-    let vector = 4 * u64::from(array.columns);
+    let word = array.accumulator_bytes();
+    let vector = word * u64::from(array.columns);
     // What is left of a bank beyond its last whole vector is no vector.
     let slack = if draw.chance(30) { draw.range(0, vector - 1) } else { 0 };
     let bank = vector * draw.small(1, 24) + slack;
-    let port = 4 * draw.pick(&[1, 2, 3, 4, 8, 16, array.columns, array.columns]);
+    let port = word as u32 * draw.pick(&[1, 2, 3, 4, 8, 16, array.columns, array.columns]);
     buffer(draw, banks, bank, port)
 }
 

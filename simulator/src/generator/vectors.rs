@@ -72,6 +72,8 @@ pub(super) struct Shape {
     width: u64,
     channels: u64,
     block_channels: u64,
+    /// Accumulator vectors of pixels.
+    transposed: bool,
     window: Window,
     /// Tensors of a sum.
     operands: u64,
@@ -144,15 +146,17 @@ fn shape(b: &mut Builder, kind: Kind, attempt: u64) -> Shape {
         input: (d.range(1, less(limits.side)), d.range(1, less(limits.side))),
     };
     let most_channels = if kind == Kind::Requant { 2 * columns + 3 } else { limits.channels };
+    let transposed = kind == Kind::Requant && d.chance(35);
     let block_channels = match () {
         () if kind != Kind::Requant => d.range(0, 65535),
+        () if transposed => d.range(1, 2 * columns + 3),
         () if d.chance(70) => columns,
         () => d.range(1, columns),
     };
     let (height, width) = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let channels = d.range(1, most_channels >> (attempt / 4));
     let (operands, norm) = (d.range(1, 5), d.small(1, 12));
-    Shape { kind, height, width, channels: channels.max(1), block_channels, window, operands, norm }
+    Shape { kind, height, width, channels: channels.max(1), block_channels, transposed, window, operands, norm }
 }
 
 /// Addresses of the operands that the kind has.
@@ -196,13 +200,16 @@ fn placed(
 
 fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Option<Placed> {
     let mut placed = Placed { a: 0, b: 0, out: 0, params: 0, accumulator: 0, accesses: Vec::new() };
+    let columns = u64::from(builder.machine.array.columns);
     let mut put = |memory, write, length| {
         let first = builder.place(Unit::Vector, memory, length)?;
         placed.accesses.push(Access::new(memory, write, first, length));
         Some(first)
     };
     if shape.kind == Kind::Requant {
-        let vectors = shape.channels.div_ceil(shape.block_channels) * shape.height * shape.width;
+        let pixels = shape.height * shape.width;
+        let of_block = if shape.transposed { pixels.div_ceil(columns) * shape.block_channels } else { pixels };
+        let vectors = shape.channels.div_ceil(shape.block_channels) * of_block;
         placed.accumulator = put(Memory::Accumulator, false, vectors)?;
     } else {
         placed.a = put(Memory::Activation, false, tensors[0].extent)?;
@@ -339,9 +346,13 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
     let (a, out, params) = (u(placed.a), u(placed.out), u(placed.params));
     let mode = RequantMode::Float32;
     match shape.kind {
-        Kind::Requant => {
-            Operation::VectorRequant { accumulator: u(placed.accumulator), params, out, mode, transposed: Flag(false) }
-        }
+        Kind::Requant => Operation::VectorRequant {
+            accumulator: u(placed.accumulator),
+            params,
+            out,
+            mode,
+            transposed: Flag(shape.transposed),
+        },
         Kind::Add => Operation::VectorAdd { a, b: u(placed.b), out, mode },
         Kind::Mul => Operation::VectorMul { a, b: u(placed.b), out, mode },
         Kind::AddChannel => Operation::VectorAddChannel { a, params, out, mode },
@@ -370,6 +381,8 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("lrn: a window beyond the channels", shape.kind == Kind::Lrn && shape.norm > shape.channels),
         ("lrn: an even window", shape.kind == Kind::Lrn && shape.norm.is_multiple_of(2)),
         ("sum: three or more tensors", shape.kind == Kind::Sum && shape.operands >= 3),
+        ("requant: transposed", shape.transposed),
+        ("requant: transposed, several groups", shape.transposed && shape.height * shape.width > columns),
         ("vector: large output", shape.height * shape.width * shape.channels > 70_000),
         ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
         ("pool: a window outside the input", shape.kind.pools() && outside),
