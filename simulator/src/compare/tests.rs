@@ -11,10 +11,10 @@ fn run() -> (Timing, Memories) {
         outcome: Outcome::Halted,
         total_cycles: 100,
         spans: vec![span(1), span(20), span(5), None],
-        units: [UnitCycles { busy: 60, idle: 40, stalls: [0; 6] }; 4],
+        units: [UnitCycles { busy: 60, idle: 40, stalls: [0; 9] }; 7],
         dram_bus_bytes: [64, 0],
     };
-    let memories = Memories { dram: vec![1, 2], activation: vec![3, 4], weight: vec![5], accumulator: vec![-6, 7] };
+    let memories = Memories { dram: vec![1, 2], activation: vec![3, 4], weight: vec![5], accumulator: crate::contract::Accumulators::Narrow(vec![-6, 7]) };
     (timing, memories)
 }
 
@@ -77,7 +77,7 @@ fn counters_are_named() {
 
 #[test]
 fn memories_come_with_address_and_values() {
-    let text = changed(|_, memories| memories.accumulator[1] = -1).unwrap().to_string();
+    let text = changed(|_, memories| memories.accumulator.set(1, -1)).unwrap().to_string();
     assert_eq!(text, "Accumulator memory at 1: reference 7, fast -1 (1 places differ)");
     let shorter = changed(|_, memories| memories.dram.clear()).unwrap().to_string();
     assert_eq!(shorter, "Dram memory at 0: reference 1, fast nothing (2 places differ)");

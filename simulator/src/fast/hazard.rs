@@ -110,12 +110,19 @@ fn overflow(steps: &[Step], untimed: &Untimed, token_max: u32) -> Option<usize> 
     earliest
 }
 
+/// Those of an array's instructions.
+const ARRAY: [Option<(Memory, bool)>; 3] =
+    [Some((Memory::Activation, false)), Some((Memory::Weight, false)), Some((Memory::Accumulator, true))];
+
 /// The kinds of access that a unit's instructions have, one bounding range kept for each.
-const LANES: [[Option<(Memory, bool)>; 3]; 4] = [
+const LANES: [[Option<(Memory, bool)>; 3]; UNITS] = [
     [Some((Memory::Dram, false)), Some((Memory::Activation, true)), Some((Memory::Weight, true))],
-    [Some((Memory::Activation, false)), Some((Memory::Weight, false)), Some((Memory::Accumulator, true))],
+    ARRAY,
     [Some((Memory::Activation, false)), Some((Memory::Activation, true)), Some((Memory::Accumulator, false))],
     [Some((Memory::Activation, false)), Some((Memory::Dram, true)), None],
+    ARRAY,
+    ARRAY,
+    ARRAY,
 ];
 
 /// Bounding ranges by lane; first ≥ end for none.
