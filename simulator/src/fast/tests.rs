@@ -1,5 +1,6 @@
 //! Tests of the fast engine: a small machine and short ways to write programs.
 
+mod dataflows;
 mod events;
 mod kernel;
 mod order;

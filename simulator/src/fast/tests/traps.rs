@@ -67,7 +67,9 @@ fn m10_bad_shape() {
         signed_a: Flag(false),
         signed_b: Flag(false),
         signed_out: Flag(false),
-        wide_a: Flag(false), wide_b: Flag(false), wide_out: Flag(false),
+        wide_a: Flag(false),
+        wide_b: Flag(false),
+        wide_out: Flag(false),
     });
     assert_eq!(trap_of(&machine(), &[ve_shape(1, 1, 4, 4), clamp, ve_rescale(0, 0)]), Some((Trap::BadShape, 2)));
 }

@@ -81,7 +81,9 @@ fn program(s: &Setup, operation: Operation) -> Vec<Instruction> {
             signed_a: Flag(s.signed[0]),
             signed_b: Flag(s.signed[1]),
             signed_out: Flag(false),
-        wide_a: Flag(false), wide_b: Flag(false), wide_out: Flag(false),
+            wide_a: Flag(false),
+            wide_b: Flag(false),
+            wide_out: Flag(false),
         }),
         ve_scale(s.scales[0], s.scales[1], s.scales[2]),
         window(s.kernel, s.stride, s.pads, s.input),
@@ -238,8 +240,16 @@ fn n6_n7_tensors() {
 
 #[test]
 fn n6_n7_n8_channels() {
-    check(Operation::VectorAddChannel { a: u(A), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32 }, false, 7);
-    check(Operation::VectorMulChannel { a: u(A), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32 }, false, 8);
+    check(
+        Operation::VectorAddChannel { a: u(A), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32 },
+        false,
+        7,
+    );
+    check(
+        Operation::VectorMulChannel { a: u(A), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32 },
+        false,
+        8,
+    );
     check(Operation::VectorAffine { a: u(A), params: u(PARAMS), out: u(OUT) }, false, 9);
 }
 
@@ -252,8 +262,16 @@ fn n9_n10_rescale_and_softmax() {
 #[test]
 fn n4_n5_pooling() {
     check(Operation::VectorMaxPool { a: u(A), out: u(OUT) }, true, 12);
-    check(Operation::VectorAveragePool { a: u(A), out: u(OUT), include_pad: Flag(false), mode: RequantMode::Float32 }, true, 13);
-    check(Operation::VectorAveragePool { a: u(A), out: u(OUT), include_pad: Flag(true), mode: RequantMode::Float32 }, true, 14);
+    check(
+        Operation::VectorAveragePool { a: u(A), out: u(OUT), include_pad: Flag(false), mode: RequantMode::Float32 },
+        true,
+        13,
+    );
+    check(
+        Operation::VectorAveragePool { a: u(A), out: u(OUT), include_pad: Flag(true), mode: RequantMode::Float32 },
+        true,
+        14,
+    );
 }
 
 #[test]
@@ -300,8 +318,13 @@ fn n1_requantisation_of_accumulators() {
             ar_output(1, pixels, 4, 0),
             ar_run(9, 1, 2, blocks, false).signal(Unit::Vector),
         ];
-        let operation =
-            Operation::VectorRequant { accumulator: u(2), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32, transposed: Flag(false) };
+        let operation = Operation::VectorRequant {
+            accumulator: u(2),
+            params: u(PARAMS),
+            out: u(OUT),
+            mode: RequantMode::Float32,
+            transposed: Flag(false),
+        };
         let mut tail = self::program(&s, operation).split_off(2);
         tail[0] = ve_shape(s.shape.0, s.shape.1, s.shape.2, s.block).wait(Unit::Array);
         program.extend(tail);
