@@ -190,7 +190,7 @@ fn params(channels: u64, port: u64) -> u64 {
 fn transposed(work: &VectorWork, machine: &Machine, rate: u64) -> u64 {
     let port = port(machine.activation.port_bytes);
     // `count` times `size`, then what is left of `total`.
-    let parts = |total: u64, size: u64| [(total / size, size), (u64::from(total % size > 0), total % size)];
+    let parts = |total: u64, size: u64| [(total / size, size), (u64::from(!total.is_multiple_of(size)), total % size)];
     let lanes = u64::from(machine.vector.lanes).max(1);
     let turn = |channels: u64, pixels: u64| {
         let empty = if on(Mutant::TransposerEmptiesFree) { 0 } else { pixels * channels.div_ceil(port) };

@@ -128,3 +128,48 @@ fn m5_values_of_both_paths_agree_and_saturate_in_order() {
     }
     assert!(cases == 300 && clamped > 30, "too few cases: {clamped}");
 }
+
+#[test]
+fn n20_words_of_48_bits() {
+    let mut array = all().array;
+    array.accumulator_bits = 48;
+    let one = Convolution {
+        height: 1,
+        width: 1,
+        kernel_h: 1,
+        kernel_w: 1,
+        stride_h: 1,
+        stride_w: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        height_out: 1,
+        width_out: 1,
+        channels: 1,
+        blocks: 1,
+        accumulate: true,
+        ..Convolution::default()
+    };
+    let high = (1i64 << 47) - 1;
+    for (overflow, expected) in [(Overflow::Wrap, -(1i64 << 47) + 5), (Overflow::Saturate, high)] {
+        array.overflow = overflow;
+        let mut words = Accumulators::Wide(vec![high; 4]);
+        plain::run(&one, &array, &[2], &[3; 16], &mut words);
+        assert_eq!(words, Accumulators::Wide(vec![expected; 4]));
+    }
+}
+
+#[test]
+fn t6_transposed_requantisation() {
+    let transposed = Instruction::new(Operation::VectorRequant {
+        accumulator: u(0),
+        params: u(0),
+        out: u(1024),
+        mode: RequantMode::Float32,
+        transposed: Flag(true),
+    });
+    let pitch = ve_pitch(VectorOperand::Out, 60, 6);
+    // One block of 6 channels in turns of 4 and 2, pixels in groups of 4 and 1, q = 2:
+    // (4 + 4·2 + 4·1) + (2 + 2·2 + 4·1) + (4 + 4·1 + 1) + (2 + 2·1 + 1), + 5.
+    let found = timing(&machine(), &[ve_shape(1, 5, 6, 6), pitch, transposed]);
+    assert_eq!(spans(&found)[2], (3, 3 + 16 + 10 + 9 + 5 + 5));
+}
