@@ -2,7 +2,8 @@
 //!
 //! Traps that need two instructions are `hazard`.
 
-use systole_machine::spec::Machine;
+use systole_machine::isa::Unit;
+use systole_machine::spec::{Dataflow, Machine};
 
 use super::footprint::{Memory, footprint};
 use super::work::{Convolution, Pitch, Step, Transfer, VectorKind, VectorWork, Work};
@@ -10,14 +11,12 @@ use crate::contract::Trap;
 
 /// The trap of an instruction, if any.
 pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<Trap> {
-    let forbidden = 0xf0 | 1 << step.unit as u8;
-    if (step.wait.0 | step.signal.0) & forbidden != 0 {
+    let count = machine.array.count as usize;
+    let missing = Unit::ARRAYS.iter().skip(count).fold(0x80, |mask, &unit| mask | 1 << unit as u8);
+    if (step.wait.0 | step.signal.0) & (missing | 1 << step.unit as u8) != 0 {
         return Some(Trap::BadToken);
     }
-    if let Work::Vector(work) = &step.work
-        && work.kind != VectorKind::MaxPool
-        && !machine.vector.float32
-    {
+    if step.unit.array().is_some_and(|index| index >= count) || !supported(&step.work, machine) {
         return Some(Trap::Unsupported);
     }
     let shape = match &step.work {
@@ -42,6 +41,20 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
     outside.then_some(Trap::OutOfBounds)
 }
 
+/// Whether the machine has what the operation needs, and this engine too: operands of two bytes and integer scalings are not run yet.
+fn supported(work: &Work, machine: &Machine) -> bool {
+    match work {
+        Work::Array(run) => {
+            machine.array.supports(run.dataflow) && !run.wide && machine.array.interval_cycles(8).is_some()
+        }
+        Work::Vector(work) => {
+            let wide = (work.kind.has_a() && work.wide[0]) || (work.kind.has_b() && work.wide[1]) || work.wide[2];
+            !wide && !work.integer_mode && (machine.vector.float32 || work.kind == VectorKind::MaxPool)
+        }
+        _ => true,
+    }
+}
+
 fn rows_fit(t: &Transfer, row_pitch: u64, plane_pitch: u64) -> bool {
     (t.rows == 1 || row_pitch >= t.row_bytes)
         && (t.planes == 1 || plane_pitch >= (t.rows - 1) * row_pitch + t.row_bytes)
@@ -62,7 +75,9 @@ fn tensor_fits(height: u64, width: u64, channels: u64, pitch: Pitch) -> bool {
 fn array_shape(r: &Convolution) -> bool {
     let sizes = [r.height, r.width, r.height_out, r.width_out, r.channels, r.blocks];
     let window = [r.kernel_h, r.kernel_w, r.stride_h, r.stride_w, r.dilation_h, r.dilation_w];
-    !sizes.contains(&0)
+    let outputs = r.dataflow != Dataflow::InputStationary || r.outputs > 0;
+    outputs
+        && !sizes.contains(&0)
         && !window.contains(&0)
         && (!r.packed || (r.dilation_w == 1 && r.channels == r.pixel_pitch))
         && tensor_fits(r.height, r.width, r.channels, Pitch { row: r.row_pitch, pixel: r.pixel_pitch })
@@ -76,7 +91,8 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     if w.kind.pools() && window.contains(&0) {
         return false;
     }
-    if w.kind == VectorKind::Requant && (w.block_channels == 0 || w.block_channels > columns) {
+    let too_wide = !w.transposed && w.block_channels > columns;
+    if w.kind == VectorKind::Requant && (w.block_channels == 0 || too_wide) {
         return false;
     }
     let a = match w.kind {

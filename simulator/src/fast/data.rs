@@ -5,9 +5,11 @@
 use rayon::prelude::*;
 
 use systole_machine::isa::Unit;
+use systole_machine::spec::Array;
 
 use super::elementwise;
 use super::gemm::Gemm;
+use super::plain::{self, Adder};
 use super::pool;
 use super::simd::{Level, with_level};
 use super::work::{Pitch, Step, Transfer, VectorKind, VectorWork, Work};
@@ -47,23 +49,21 @@ pub(super) fn execute(job: &Job, steps: &[Step], spans: &[Option<Span>], memorie
     rayon::scope(|_| order.iter().for_each(|&(_, _, index)| executor.step(&steps[index].work, memories)));
 }
 
-struct Executor {
+struct Executor<'a> {
     level: Level,
-    array: (usize, usize),
+    array: &'a Array,
     gemm: Gemm,
     /// Results of a vector operation before they are written (M-6).
     out: Vec<u8>,
 }
 
-impl Executor {
-    fn new(job: &Job, level: Level) -> Self {
-        let array = (job.machine.array.rows as usize, job.machine.array.columns as usize);
-        Executor { level, array, gemm: Gemm::new(level), out: Vec::new() }
+impl<'a> Executor<'a> {
+    fn new(job: &Job<'a>, level: Level) -> Self {
+        Executor { level, array: &job.machine.array, gemm: Gemm::new(level), out: Vec::new() }
     }
 
     fn step(&mut self, work: &Work, memories: &mut Memories) {
         let Memories { dram, activation, weight, accumulator } = memories;
-        let Accumulators::Narrow(accumulator) = accumulator else { return };
         match work {
             Work::Configure => {}
             Work::Load(transfer) => {
@@ -75,19 +75,24 @@ impl Executor {
             Work::Store(transfer) => copy(transfer, |from, at, bytes| {
                 dram[at..at + bytes].copy_from_slice(&activation[from..from + bytes]);
             }),
-            Work::Array(run) => self.gemm.run(run, self.array, activation, weight, accumulator),
+            Work::Array(run) => match accumulator {
+                Accumulators::Narrow(words) if Adder::new(self.array).wraps_narrow() => {
+                    self.gemm.run(run, self.array, activation, weight, words);
+                }
+                words => plain::run(run, self.array, activation, weight, words),
+            },
             Work::Vector(work) => self.vector(work, activation, accumulator),
         }
     }
 
-    fn vector(&mut self, work: &VectorWork, activation: &mut [u8], accumulator: &[i32]) {
+    fn vector(&mut self, work: &VectorWork, activation: &mut [u8], accumulator: &Accumulators) {
         let work = &flat(work);
         let row = (work.width * work.channels) as usize;
         let size = row * work.height as usize;
         self.out.resize(size.max(self.out.len()), 0);
         let out = &mut self.out[..size];
         let params = elementwise::Params::read(work, activation);
-        let columns = self.array.1;
+        let sums = elementwise::Sums::new(work, self.array, accumulator);
         let level = self.level;
         let memory: &[u8] = activation;
         let compute = |(y, out): (usize, &mut [u8])| {
@@ -95,7 +100,7 @@ impl Executor {
                 level,
                 #[inline(always)]
                 || match work.kind {
-                    VectorKind::Requant => elementwise::requant(work, &params, accumulator, columns, y, out),
+                    VectorKind::Requant => elementwise::requant(work, &params, &sums, y, out),
                     VectorKind::MaxPool => pool::max(work, memory, y, out),
                     VectorKind::AveragePool => pool::average(work, memory, y, out),
                     _ => elementwise::row(work, &params, memory, y, out),

@@ -1,62 +1,173 @@
 //! Durations in closed form: the array (T-5) and the vector unit (T-6).
 //!
-//! Nothing here depends on what else runs, but for the end of the array's previous stream, which is handed in.
+//! Nothing here depends on what else runs, but for what the array's previous run left, which is handed in.
 
-use systole_machine::spec::Machine;
+use systole_machine::spec::{Dataflow, Machine};
 
+use super::folds::Folds;
 use super::mutant::{Mutant, on};
 use super::work::{Convolution, VectorKind, VectorWork};
 
-/// When an `ar.run` that starts at a given cycle releases its unit, ends, and has streamed its last vector in.
+/// What a run leaves to the array's next one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ArrayState {
+    /// Of the last run; `None` before the first.
+    pub(super) dataflow: Option<Dataflow>,
+    /// E: the end of its stream.
+    pub(super) stream_end: u64,
+    /// B: its last step (output-stationary).
+    pub(super) last_step: u64,
+    /// Its end.
+    pub(super) end: u64,
+}
+
+/// When an `ar.run` that starts at a given cycle releases its unit, and what it leaves.
 pub(super) struct ArrayTimes {
     pub(super) release: u64,
-    pub(super) end: u64,
-    pub(super) stream_end: u64,
+    pub(super) state: ArrayState,
 }
 
 /// T-5.
-pub(super) fn array(run: &Convolution, machine: &Machine, start: u64, previous_stream_end: u64) -> ArrayTimes {
-    let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
-    let port = |bytes: u32| u64::from(bytes.max(1));
-    let mut row = columns.div_ceil(port(machine.weight.port_bytes));
-    if on(Mutant::TileRowFloor) {
-        row = (columns / port(machine.weight.port_bytes)).max(1);
+pub(super) fn array(run: &Convolution, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+    let folds = Folds::new(run, &machine.array);
+    match run.dataflow {
+        Dataflow::OutputStationary => sums_stay(run, &folds, machine, start, previous),
+        _ => operands_stay(run, &folds, machine, start, previous),
     }
-    let tile = rows * row - u64::from(on(Mutant::TileShorter));
-    let chunk = if on(Mutant::ChunkUnlimited) { run.run_length() } else { run.run_length().min(rows) };
-    let read = chunk.div_ceil(port(machine.activation.port_bytes));
-    let write = (4 * columns).div_ceil(port(machine.accumulator.port_bytes));
-    let vector = if on(Mutant::WritePortIgnored) { read.max(1) } else { read.max(write).max(1) };
-    let pixels = run.pixels();
-    let folds = run.blocks * run.folds(rows);
-    let drain = (pixels - 1) * vector + rows + columns - 1 + u64::from(on(Mutant::DrainLonger))
+}
+
+fn port(bytes: u32) -> u64 {
+    u64::from(bytes.max(1))
+}
+
+/// τ: cycles of a PE for 8-bit operands.
+fn interval(machine: &Machine) -> u64 {
+    machine.array.interval_cycles(8).unwrap_or(1)
+}
+
+/// Cycles to write a vector of accumulators.
+fn write_cycles(machine: &Machine) -> u64 {
+    machine.accumulator_vector_bytes().div_ceil(port(machine.accumulator.port_bytes))
+}
+
+/// What a fold of a weight- or input-stationary run takes.
+struct Stationary {
+    /// T: a tile loads.
+    tile: u64,
+    /// v: from one streamed vector to the next.
+    vector: u64,
+    /// V: streamed vectors.
+    vectors: u64,
+    /// n: folds.
+    folds: u64,
+}
+
+fn stationary(run: &Convolution, folds: &Folds, machine: &Machine) -> Stationary {
+    let array = &machine.array;
+    let (rows, columns) = (u64::from(array.rows), u64::from(array.columns));
+    let (activation, weight) = (port(machine.activation.port_bytes), port(machine.weight.port_bytes));
+    let chunk = if on(Mutant::ChunkUnlimited) { run.run_length() } else { run.run_length().min(folds.chunk) };
+    let (row, read, vectors, count) = if run.dataflow == Dataflow::InputStationary {
+        let row = (columns * chunk.div_ceil(activation)).div_ceil(rows);
+        (row, chunk.div_ceil(weight), folds.outputs, run.blocks * folds.groups * folds.chunks)
+    } else {
+        let bytes = columns * u64::from(array.dot_product_width);
+        let row = if on(Mutant::TileRowFloor) { (bytes / weight).max(1) } else { bytes.div_ceil(weight) };
+        (row, chunk.div_ceil(activation), folds.pixels, run.blocks * folds.chunks)
+    };
+    let row = row.max(u64::from(array.pe_latency_cycles));
+    let vector = read.max(if on(Mutant::WritePortIgnored) { 1 } else { write_cycles(machine) }).max(interval(machine));
+    Stationary { tile: rows * row - u64::from(on(Mutant::TileShorter)), vector, vectors, folds: count }
+}
+
+/// Weight- and input-stationary.
+fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+    let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
+    let Stationary { tile, vector, vectors, folds } = stationary(run, folds, machine);
+    let latency = u64::from(machine.array.pe_latency_cycles);
+    let down = if on(Mutant::PeLatencyUnskewed) { rows + latency - 1 } else { rows * latency };
+    let stream = vectors * vector;
+    let drain = (vectors - 1) * vector + down + columns - 1 + u64::from(on(Mutant::DrainLonger))
         - u64::from(on(Mutant::DrainShorter));
-    if machine.array.weight_registers >= 2 {
-        let first = (start + tile).max(if on(Mutant::StreamEndIgnored) { 0 } else { previous_stream_end });
-        let cadence = if on(Mutant::CadenceWithoutTile) { pixels * vector } else { (pixels * vector).max(tile) };
+    let (last, release) = if machine.array.weight_registers >= 2 {
+        let first = (start + tile).max(if on(Mutant::StreamEndIgnored) { 0 } else { previous.stream_end });
+        let cadence = if on(Mutant::CadenceWithoutTile) { stream } else { stream.max(tile) };
         let last = first + (folds - 1) * cadence;
-        let release = if on(Mutant::ReleaseAtStreamEnd) { last + pixels * vector } else { last };
-        ArrayTimes { release, end: last + drain, stream_end: last + pixels * vector }
+        (last, if on(Mutant::ReleaseAtStreamEnd) { last + stream } else { last })
     } else {
         let tiles = if on(Mutant::OneRegisterPrefetches) { 1 } else { folds };
-        let end = start + tiles * tile + folds * drain;
-        ArrayTimes { release: end, end, stream_end: end - drain + pixels * vector }
+        let last = start + tiles * tile + (folds - 1) * drain;
+        (last, last + drain)
+    };
+    let state = ArrayState {
+        dataflow: Some(run.dataflow),
+        stream_end: last + stream,
+        last_step: last + stream - vector,
+        end: last + drain,
+    };
+    ArrayTimes { release, state }
+}
+
+/// A of T-5: port cycles for the runs of as many neighbouring pixels as the array has rows.
+fn accesses(run: &Convolution, rows: u64, port: u64) -> u64 {
+    let alone = rows * run.run_length().div_ceil(port);
+    if run.pixel_pitch != run.channels || on(Mutant::FeedersApart) {
+        return alone;
     }
+    let taps = if run.packed { run.kernel_w } else { 1 };
+    alone.min((run.channels * ((rows - 1) * run.stride_w + taps)).div_ceil(port))
+}
+
+/// Output-stationary.
+fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+    let array = &machine.array;
+    let (rows, columns) = (u64::from(array.rows), u64::from(array.columns));
+    let width = u64::from(array.dot_product_width);
+    let length = run.run_length();
+    let feed = accesses(run, rows, port(machine.activation.port_bytes)).div_ceil(length.div_ceil(width));
+    let weights = (columns * width).div_ceil(port(machine.weight.port_bytes));
+    let step = feed.max(weights).max(interval(machine));
+    let write = write_cycles(machine);
+    let (stream, to_last) = (folds.chunks * step, (folds.chunks - 1) * step);
+    let drained = rows - 1 - u64::from(on(Mutant::SumsDrainShorter) && rows > 1);
+    let fold = to_last + u64::from(array.pe_latency_cycles) - 1 + rows + columns + drained * write;
+    let count = run.blocks * folds.groups;
+    let (last, release) = if array.weight_registers >= 2 {
+        // Only sums drain: the last step of a run of another dataflow keeps nothing apart.
+        let drains = previous.dataflow == Some(Dataflow::OutputStationary) && !on(Mutant::DrainsOverlap);
+        let apart = if drains { (previous.last_step + rows * write).saturating_sub(to_last) } else { 0 };
+        let stream_end = if on(Mutant::StreamEndIgnored) { 0 } else { previous.stream_end };
+        let last = start.max(stream_end).max(apart) + (count - 1) * stream.max(rows * write);
+        (last, last)
+    } else {
+        let last = start + (count - 1) * fold;
+        (last, last + fold)
+    };
+    let state = ArrayState {
+        dataflow: Some(run.dataflow),
+        stream_end: last + stream,
+        last_step: last + to_last,
+        end: last + fold,
+    };
+    ArrayTimes { release, state }
 }
 
 /// T-6: the duration of a vector instruction.
 pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
-    let port = u64::from(machine.activation.port_bytes.max(1));
+    let port = port(machine.activation.port_bytes);
     let pixels = work.height * work.width;
-    let params = |channels: u64| if on(Mutant::ParametersFree) { 0 } else { (8 * channels).div_ceil(port) };
+    let params = |channels: u64| params(channels, port);
     let latency = if on(Mutant::LatencyDropped) { 0 } else { u64::from(machine.vector.latency_cycles) };
     let lanes = u64::from(machine.vector.lanes).min(if on(Mutant::LanesBeyondPort) { u64::MAX } else { port }).max(1);
     let elements = pixels * work.channels;
     let cycles = match work.kind {
         VectorKind::Requant => {
-            let words =
-                if on(Mutant::RequantBeyondPort) { u64::MAX } else { u64::from(machine.accumulator.port_bytes / 4) };
+            let words = u64::from(machine.accumulator.port_bytes) / machine.array.accumulator_bytes();
+            let words = if on(Mutant::RequantBeyondPort) { u64::MAX } else { words };
             let rate = u64::from(machine.vector.requantise_per_cycle).min(words).min(port).max(1);
+            if work.transposed {
+                return transposed(work, machine, rate) + latency;
+            }
             let block = |channels: u64| params(channels) + (pixels * channels).div_ceil(rate);
             let (whole, rest) = (work.channels / work.block_channels, work.channels % work.block_channels);
             let paid = if on(Mutant::RestBlockMerged) { params(rest) } else { 0 };
@@ -78,4 +189,30 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
         VectorKind::Softmax => pixels * (3 - u64::from(on(Mutant::SoftmaxTwoPasses))) * work.channels.div_ceil(lanes),
     };
     cycles + latency
+}
+
+/// P(n): cycles to fetch the parameters of n channels.
+fn params(channels: u64, port: u64) -> u64 {
+    if on(Mutant::ParametersFree) { 0 } else { (8 * channels).div_ceil(port) }
+}
+
+/// `ve.requant` with `transposed`, without the latency; `rate` elements a cycle go into the transposer.
+fn transposed(work: &VectorWork, machine: &Machine, rate: u64) -> u64 {
+    let port = port(machine.activation.port_bytes);
+    // `count` times `size`, then what is left of `total`.
+    let parts = |total: u64, size: u64| [(total / size, size), (u64::from(!total.is_multiple_of(size)), total % size)];
+    let lanes = u64::from(machine.vector.lanes).max(1);
+    let turn = |channels: u64, pixels: u64| {
+        let empty = if on(Mutant::TransposerEmptiesFree) { 0 } else { pixels * channels.div_ceil(port) };
+        params(channels, port) + channels * pixels.div_ceil(rate) + empty
+    };
+    let mut cycles = 0;
+    for (blocks, channels) in parts(work.channels, work.block_channels) {
+        for (groups, pixels) in parts(work.height * work.width, u64::from(machine.array.columns)) {
+            for (turns, channels) in parts(channels, lanes) {
+                cycles += blocks * groups * turns * turn(channels, pixels);
+            }
+        }
+    }
+    cycles
 }

@@ -3,9 +3,13 @@
 //! One row of the output at a time, as plain loops that a compiler turns into vector code. Each `f32` operation rounds once, in the order
 //! of the rule; nothing is contracted.
 
+use systole_machine::spec::Array;
+
 use super::mutant::{Mutant, on};
 use super::normalise;
+use super::plain::Adder;
 use super::work::{VectorKind, VectorWork};
+use crate::contract::Accumulators;
 
 /// How an operand's byte becomes an integer minus its zero point.
 #[derive(Clone, Copy)]
@@ -89,25 +93,77 @@ impl Params {
     }
 }
 
+/// The accumulators as `ve.requant` finds them (M-7).
+pub(super) struct Sums<'a> {
+    accumulator: &'a Accumulators,
+    adder: Adder,
+    columns: usize,
+    /// Output pixels.
+    pixels: usize,
+    /// First vector.
+    first: usize,
+    block_channels: usize,
+    transposed: bool,
+}
+
+impl<'a> Sums<'a> {
+    pub(super) fn new(work: &VectorWork, array: &Array, accumulator: &'a Accumulators) -> Self {
+        Sums {
+            accumulator,
+            adder: Adder::new(array),
+            columns: array.columns as usize,
+            pixels: (work.height * work.width) as usize,
+            first: work.accumulator as usize,
+            block_channels: work.block_channels as usize,
+            transposed: work.transposed,
+        }
+    }
+
+    /// The word of a pixel's channel.
+    #[inline(always)]
+    fn word(&self, pixel: usize, channel: usize) -> i64 {
+        let (block, n) = (channel / self.block_channels, channel % self.block_channels);
+        let (vector, lane) = if self.transposed {
+            let groups = self.pixels.div_ceil(self.columns);
+            ((block * groups + pixel / self.columns) * self.block_channels + n, pixel % self.columns)
+        } else {
+            (block * self.pixels + pixel, n)
+        };
+        self.accumulator.get((self.first + vector) * self.columns + lane)
+    }
+}
+
 /// Row `y` of `ve.requant` (N-1).
 #[inline(always)]
-pub(super) fn requant(
-    work: &VectorWork,
-    params: &Params,
-    accumulator: &[i32],
-    columns: usize,
-    y: usize,
-    out: &mut [u8],
-) {
+pub(super) fn requant(work: &VectorWork, params: &Params, sums: &Sums, y: usize, out: &mut [u8]) {
+    if let Accumulators::Narrow(words) = sums.accumulator
+        && sums.adder.is_i32()
+        && !sums.transposed
+    {
+        return requant_i32(work, params, (sums, words), y, out);
+    }
     let writer = Writer::new(work);
-    let (channels, block_channels) = (work.channels as usize, work.block_channels as usize);
-    let (pixels, width) = ((work.height * work.width) as usize, work.width as usize);
+    for (x, out) in out.chunks_exact_mut(work.channels as usize).enumerate() {
+        let pixel = y * work.width as usize + x;
+        let all = out.iter_mut().zip(params.first.iter().zip(&params.second));
+        for (channel, (out, (bias, scale))) in all.enumerate() {
+            let acc = sums.adder.add(sums.word(pixel, channel), i64::from(*bias as i32));
+            *out = writer.write(acc as f32 * f32::from_bits(*scale));
+        }
+    }
+}
+
+/// The same for results of 32 bits that wrap, in vectors of channels.
+#[inline(always)]
+fn requant_i32(work: &VectorWork, params: &Params, (sums, words): (&Sums, &[i32]), y: usize, out: &mut [u8]) {
+    let writer = Writer::new(work);
+    let (channels, block_channels) = (work.channels as usize, sums.block_channels);
     for (x, out) in out.chunks_exact_mut(channels).enumerate() {
-        let pixel = work.accumulator as usize + y * width + x;
+        let pixel = sums.first + y * work.width as usize + x;
         let blocks = out.chunks_mut(block_channels).enumerate();
         for (block, out) in blocks {
             let first = block * block_channels;
-            let sums = &accumulator[(pixel + block * pixels) * columns..][..out.len()];
+            let sums = &words[(pixel + block * sums.pixels) * sums.columns..][..out.len()];
             let (bias, scale) = (&params.first[first..][..out.len()], &params.second[first..][..out.len()]);
             for (((out, sum), bias), scale) in out.iter_mut().zip(sums).zip(bias).zip(scale) {
                 let mut acc = sum.wrapping_add(*bias as i32);

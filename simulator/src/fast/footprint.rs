@@ -4,6 +4,7 @@
 
 use systole_machine::spec::Machine;
 
+use super::folds::Folds;
 use super::work::{Convolution, Pitch, Transfer, VectorWork, Work};
 
 /// A memory of the machine. Units of address: bytes, but vectors for the accumulators.
@@ -154,7 +155,7 @@ pub(super) fn footprint(work: &Work, machine: &Machine) -> Footprint {
             all.push(Memory::Dram, true, dram_rows(transfer));
         }
         Work::Array(run) => array(run, machine, &mut all),
-        Work::Vector(work) => vector(work, &mut all),
+        Work::Vector(work) => vector(work, u64::from(machine.array.columns), &mut all),
     }
     all
 }
@@ -168,22 +169,26 @@ fn buffer_rows(t: &Transfer) -> Ranges {
 }
 
 fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
-    let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
+    let folds = Folds::new(run, &machine.array);
     let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.channels;
     let input = Ranges::new(run.activation, tile, (run.blocks, run.block_step), (1, 0));
-    let weights = run.blocks.saturating_mul(run.folds(rows)).saturating_mul(rows).saturating_mul(columns);
     all.push(Memory::Activation, false, input);
-    all.push(Memory::Weight, false, Ranges::one(run.weight, weights));
-    all.push(Memory::Accumulator, true, Ranges::one(run.accumulator, run.blocks.saturating_mul(run.pixels())));
+    all.push(Memory::Weight, false, Ranges::one(run.weight, folds.weight_bytes()));
+    all.push(Memory::Accumulator, true, Ranges::one(run.accumulator, folds.vectors(run.dataflow)));
 }
 
-fn vector(work: &VectorWork, all: &mut Footprint) {
+fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
     let tensor = |base: u64, height: u64, width: u64, pitch: Pitch| {
         Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + work.channels)
     };
     let (height, width) = (work.height, work.width);
     if work.kind == super::work::VectorKind::Requant {
-        let vectors = work.channels.div_ceil(work.block_channels).saturating_mul(height * width);
+        let block = if work.transposed {
+            (height * width).div_ceil(columns).saturating_mul(work.block_channels)
+        } else {
+            height * width
+        };
+        let vectors = work.channels.div_ceil(work.block_channels).saturating_mul(block);
         all.push(Memory::Accumulator, false, Ranges::one(work.accumulator, vectors));
     } else if work.kind.pools() {
         all.push(Memory::Activation, false, tensor(work.a, work.in_height, work.in_width, work.pitch[0]));

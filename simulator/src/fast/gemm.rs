@@ -1,12 +1,17 @@
 //! `ar.run` (M-5) as a matrix product: output pixels × reduction times reduction × columns, in 16-bit operands, 32-bit sums modulo 2^32.
 //!
-//! The reduction has the window's elements only, without the rows that feed 0 beyond a short chunk: those weights do not matter.
+//! The reduction has the window's elements only, without the rows that feed 0 beyond a short chunk: those weights do not matter. For
+//! accumulators that wrap and have up to 32 bits; others are `plain`.
 
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
+use systole_machine::spec::{Array, Dataflow};
+
+use super::folds::Folds;
 use super::mutant::{Mutant, on};
+use super::plain::Adder;
 use super::simd::{Decode, Level, TILE_COLUMNS, TILE_ROWS, Tile, interleave, with_level};
 use super::work::Convolution;
 
@@ -28,15 +33,16 @@ struct Plan<'a> {
     depth: usize,
     stride: usize,
     pixels: usize,
-    /// C.
+    /// Columns of the product: C, or N input-stationary.
     columns: usize,
     panels: usize,
     level: Level,
 }
 
-/// Weight rows of the array, R, and the weight bytes.
+/// Weights as rows of one byte a column of the product.
 struct Weights<'a> {
-    rows: usize,
+    /// Q: a run's rows are a multiple of it.
+    chunk: usize,
     bytes: &'a [u8],
 }
 
@@ -51,41 +57,103 @@ struct Task<'a> {
 pub(super) struct Gemm {
     level: Level,
     panels: Vec<i16>,
+    /// Input-stationary: weights with their outputs in rows, and the product before it is transposed.
+    exchanged: Vec<u8>,
+    product: Vec<i32>,
 }
 
 impl Gemm {
     pub(super) fn new(level: Level) -> Self {
-        Gemm { level, panels: Vec::new() }
+        Gemm { level, panels: Vec::new(), exchanged: Vec::new(), product: Vec::new() }
     }
 
-    /// M-5 for a run whose footprint is inside the memories. `array` is (R, C).
+    /// M-5 for a run whose footprint is inside the memories.
     pub(super) fn run(
         &mut self,
         run: &Convolution,
-        array: (usize, usize),
+        array: &Array,
         activation: &[u8],
         weight: &[u8],
         accumulator: &mut [i32],
     ) {
+        let folds = Folds::new(run, array);
+        let columns = array.columns as usize;
+        let weight = &weight[run.weight as usize..];
+        let words = folds.vectors(run.dataflow) as usize * columns;
+        let words = &mut accumulator[run.accumulator as usize * columns..][..words];
+        let add = run.accumulate && !on(Mutant::AccumulateIgnored);
+        if run.dataflow == Dataflow::InputStationary {
+            let mut exchanged = std::mem::take(&mut self.exchanged);
+            let mut product = std::mem::take(&mut self.product);
+            exchange(&folds, &weight[..folds.weight_bytes() as usize], &mut exchanged);
+            let size = (run.blocks * folds.pixels * folds.outputs) as usize;
+            product.resize(size.max(product.len()), 0);
+            self.product(run, &folds, activation, &exchanged, (false, &mut product[..size]));
+            transpose(&folds, columns, add, &product[..size], words);
+            (self.exchanged, self.product) = (exchanged, product);
+        } else {
+            self.product(run, &folds, activation, weight, (add, words));
+        }
+        Adder::new(array).narrow(words);
+    }
+
+    /// Sets the sums, pixel by pixel of each block, or adds to them, modulo 2^32.
+    fn product(
+        &mut self,
+        run: &Convolution,
+        folds: &Folds,
+        activation: &[u8],
+        weight: &[u8],
+        (mut add, sums): (bool, &mut [i32]),
+    ) {
         let depth = (run.runs() * run.run_length()) as usize;
+        let columns = folds.outputs as usize;
         let plan = Plan {
             run,
             depth,
             stride: depth.next_multiple_of(2),
-            pixels: run.pixels() as usize,
-            columns: array.1,
-            panels: array.1.div_ceil(TILE_COLUMNS),
+            pixels: folds.pixels as usize,
+            columns,
+            panels: columns.div_ceil(TILE_COLUMNS),
             level: self.level,
         };
-        let weights = Weights { rows: array.0, bytes: &weight[run.weight as usize..] };
-        let sums = run.blocks as usize * plan.pixels * plan.columns;
-        let sums = &mut accumulator[run.accumulator as usize * plan.columns..][..sums];
-        let mut add = run.accumulate && !on(Mutant::AccumulateIgnored);
+        let weights = Weights { chunk: folds.chunk as usize, bytes: weight };
         for activations in passes(run.signed_activation, run.zero_activation) {
             for decode in passes(run.signed_weight, run.zero_weight) {
                 plan.pack_weights(&weights, decode, &mut self.panels);
                 plan.multiply(activation, activations, &self.panels, add, sums);
                 add = true;
+            }
+        }
+    }
+}
+
+/// Input-stationary weights, chunk by chunk the elements of each output, as rows of all outputs.
+fn exchange(folds: &Folds, weight: &[u8], exchanged: &mut Vec<u8>) {
+    let (chunk, outputs) = (folds.chunk as usize, folds.outputs as usize);
+    exchanged.resize(weight.len(), 0);
+    for (weight, rows) in weight.chunks_exact(chunk * outputs).zip(exchanged.chunks_exact_mut(chunk * outputs)) {
+        for (n, output) in weight.chunks_exact(chunk).enumerate() {
+            for (j, byte) in output.iter().enumerate() {
+                rows[j * outputs + n] = *byte;
+            }
+        }
+    }
+}
+
+/// Input-stationary: a block's product, pixel by pixel, to vectors of C pixels, output by output; lanes without a pixel get 0.
+fn transpose(folds: &Folds, columns: usize, add: bool, product: &[i32], words: &mut [i32]) {
+    let (pixels, outputs) = (folds.pixels as usize, folds.outputs as usize);
+    let block_words = folds.block_vectors(Dataflow::InputStationary) as usize * columns;
+    if !add {
+        words.fill(0);
+    }
+    for (product, words) in product.chunks_exact(pixels * outputs).zip(words.chunks_exact_mut(block_words)) {
+        for (p, sums) in product.chunks_exact(outputs).enumerate() {
+            let first = p / columns * outputs * columns + p % columns;
+            for (n, sum) in sums.iter().enumerate() {
+                let word = &mut words[first + n * columns];
+                *word = word.wrapping_add(*sum);
             }
         }
     }
@@ -133,7 +201,7 @@ impl Plan<'_> {
         let (block, first) = (index / self.panels, index % self.panels * TILE_COLUMNS);
         let width = TILE_COLUMNS.min(self.columns - first);
         let length = self.run.run_length() as usize;
-        let run_rows = length.div_ceil(weights.rows) * weights.rows;
+        let run_rows = length.div_ceil(weights.chunk) * weights.chunk;
         let block_rows = run_rows * self.run.runs() as usize;
         // Position in the reduction → first byte of its weights.
         let mut rows = (0..self.run.runs() as usize).flat_map(|run| {

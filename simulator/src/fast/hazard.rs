@@ -110,15 +110,12 @@ fn overflow(steps: &[Step], untimed: &Untimed, token_max: u32) -> Option<usize> 
     earliest
 }
 
-/// A kind of access: the memory, and whether it is written.
-type Lane = Option<(Memory, bool)>;
-
-/// What an array's instructions touch.
-const ARRAY: [Lane; 3] =
+/// Those of an array's instructions.
+const ARRAY: [Option<(Memory, bool)>; 3] =
     [Some((Memory::Activation, false)), Some((Memory::Weight, false)), Some((Memory::Accumulator, true))];
 
 /// The kinds of access that a unit's instructions have, one bounding range kept for each.
-const LANES: [[Lane; 3]; UNITS] = [
+const LANES: [[Option<(Memory, bool)>; 3]; UNITS] = [
     [Some((Memory::Dram, false)), Some((Memory::Activation, true)), Some((Memory::Weight, true))],
     ARRAY,
     [Some((Memory::Activation, false)), Some((Memory::Activation, true)), Some((Memory::Accumulator, false))],

@@ -1,5 +1,6 @@
 //! Tests of the fast engine: a small machine and short ways to write programs.
 
+mod dataflows;
 mod events;
 mod kernel;
 mod order;
@@ -9,7 +10,7 @@ mod values;
 mod vectors;
 
 use systole_machine::isa::{
-    Flag, Instruction, Operation, Real, RequantMode, Signed, Space, Unit, Unsigned, VectorOperand,
+    DataflowChoice, Flag, Instruction, Operation, Real, RequantMode, Signed, Space, Unit, Unsigned, VectorOperand,
 };
 use systole_machine::spec::{
     Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector as VectorUnit,
@@ -81,9 +82,10 @@ impl Tokens for Instruction {
 pub(super) fn sync(unit: Unit) -> Instruction {
     Instruction::new(match unit {
         Unit::Load => Operation::LoadSync {},
-        Unit::Array => Operation::ArraySync {},
+        Unit::Array => Operation::ArraySync { array: u(0) },
         Unit::Vector => Operation::VectorSync {},
         Unit::Store => Operation::StoreSync {},
+        other => unreachable!("{other:?} is on no test machine"),
     })
 }
 
@@ -117,6 +119,7 @@ pub(super) fn ar_input(height: u64, width: u64, row_pitch: u64, pixel_pitch: u64
         width: u(width),
         row_pitch: u(row_pitch),
         pixel_pitch: u(pixel_pitch),
+        array: u(0),
     })
 }
 
@@ -138,6 +141,7 @@ pub(super) fn ar_window(
         pad_top: u(pad.0),
         pad_left: u(pad.1),
         packed: Flag(packed),
+        array: u(0),
     })
 }
 
@@ -147,6 +151,8 @@ pub(super) fn ar_output(height: u64, width: u64, channels: u64, block_step: u64)
         width: u(width),
         channels: u(channels),
         block_step: u(block_step),
+        outputs: u(0),
+        array: u(0),
     })
 }
 
@@ -154,10 +160,11 @@ pub(super) fn ar_run(activation: u64, weight: u64, accumulator: u64, blocks: u64
     Instruction::new(Operation::ArrayRun {
         activation: u(activation),
         weight: u(weight),
-        unified: false,
         accumulator: u(accumulator),
         blocks: u(blocks),
         accumulate: Flag(accumulate),
+        dataflow: DataflowChoice::WeightStationary,
+        array: u(0),
     })
 }
 
@@ -185,11 +192,12 @@ pub(super) fn ve_requant(accumulator: u64, params: u64, out: u64) -> Instruction
         params: u(params),
         out: u(out),
         mode: RequantMode::Float32,
+        transposed: Flag(false),
     })
 }
 
 pub(super) fn ve_rescale(a: u64, out: u64) -> Instruction {
-    Instruction::new(Operation::VectorRescale { a: u(a), out: u(out) })
+    Instruction::new(Operation::VectorRescale { a: u(a), out: u(out), mode: RequantMode::Float32 })
 }
 
 pub(super) fn ve_maxpool(a: u64, out: u64) -> Instruction {

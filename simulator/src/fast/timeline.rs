@@ -10,7 +10,7 @@ use systole_machine::spec::Machine;
 
 use super::account::Account;
 use super::dma::{Bus, LoadChannel, StoreChannel};
-use super::duration;
+use super::duration::{self, ArrayState};
 use super::footprint::footprint;
 use super::mutant::{Mutant, on};
 use super::ports::Ports;
@@ -48,7 +48,8 @@ pub(super) struct Timeline<'a> {
     pub(super) account: Account,
     pub(super) fetched: usize,
     next_fetch: u64,
-    stream_end: u64,
+    /// What the array's runs leave to the next (T-5).
+    array: ArrayState,
 }
 
 /// Parts of the machine in the order in which they act within a cycle (T-4, T-7).
@@ -83,7 +84,7 @@ impl<'a> Timeline<'a> {
             account: Account::default(),
             fetched: 0,
             next_fetch: 0,
-            stream_end: 0,
+            array: ArrayState::default(),
         }
     }
 
@@ -192,7 +193,14 @@ impl<'a> Timeline<'a> {
         let state = &self.units[unit as usize];
         let Some(&(index, fetch)) = state.queue.front() else { return NEVER };
         let mut ready = state.release.max(fetch + u64::from(!on(Mutant::StartAtFetch)));
-        let wait = self.steps[index].wait.0;
+        let step = &self.steps[index];
+        if let Work::Array(run) = &step.work
+            && self.array.dataflow.is_some_and(|dataflow| dataflow != run.dataflow)
+            && !on(Mutant::DataflowSwitchFree)
+        {
+            ready = ready.max(self.array.end);
+        }
+        let wait = step.wait.0;
         for (from, tokens) in self.tokens.iter().enumerate().filter(|(from, _)| wait & (1 << from) != 0) {
             debug_assert_ne!(from, unit as usize);
             ready = ready.max(tokens[unit as usize].front().copied().unwrap_or(NEVER));
@@ -253,9 +261,9 @@ impl<'a> Timeline<'a> {
         self.start(unit, now);
         let (release, own_end) = match work {
             Work::Array(run) => {
-                let times = duration::array(run, self.machine, now, self.stream_end);
-                self.stream_end = times.stream_end;
-                (times.release, times.end)
+                let times = duration::array(run, self.machine, now, &self.array);
+                self.array = times.state;
+                (times.release, times.state.end)
             }
             Work::Vector(work) => {
                 let end = now + duration::vector(work, self.machine);
@@ -266,6 +274,9 @@ impl<'a> Timeline<'a> {
         self.units[unit as usize].release = release;
         self.finish(index, own_end);
         let end = self.spans[index].map_or(own_end, |span| span.end);
+        if matches!(work, Work::Array(_)) {
+            self.array.end = end;
+        }
         self.ports.hold(banks.iter().copied(), unit, end);
         true
     }

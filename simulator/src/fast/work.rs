@@ -2,7 +2,8 @@
 //!
 //! Models registers only; whether they make sense is `check`, what they touch `footprint`.
 
-use systole_machine::isa::{Instruction, Operation, Space, Unit, UnitMask, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Instruction, Operation, RequantMode, Space, Unit, UnitMask, VectorOperand};
+use systole_machine::spec::Dataflow;
 
 /// Registers of a DMA channel, and after resolution one transfer (M-4).
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,8 +21,9 @@ pub(super) struct Transfer {
 }
 
 /// Registers of the array, and after resolution one convolution (M-5).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Convolution {
+    pub(super) dataflow: Dataflow,
     pub(super) height: u64,
     pub(super) width: u64,
     pub(super) row_pitch: u64,
@@ -39,6 +41,10 @@ pub(super) struct Convolution {
     pub(super) width_out: u64,
     pub(super) channels: u64,
     pub(super) block_step: u64,
+    /// N, input-stationary.
+    pub(super) outputs: u64,
+    /// Activations of two bytes.
+    pub(super) wide: bool,
     pub(super) zero_activation: i32,
     pub(super) zero_weight: i32,
     pub(super) signed_activation: bool,
@@ -50,6 +56,42 @@ pub(super) struct Convolution {
     pub(super) accumulate: bool,
 }
 
+impl Default for Convolution {
+    fn default() -> Self {
+        Convolution {
+            dataflow: Dataflow::WeightStationary,
+            height: 0,
+            width: 0,
+            row_pitch: 0,
+            pixel_pitch: 0,
+            kernel_h: 0,
+            kernel_w: 0,
+            stride_h: 0,
+            stride_w: 0,
+            dilation_h: 0,
+            dilation_w: 0,
+            pad_top: 0,
+            pad_left: 0,
+            packed: false,
+            height_out: 0,
+            width_out: 0,
+            channels: 0,
+            block_step: 0,
+            outputs: 0,
+            wide: false,
+            zero_activation: 0,
+            zero_weight: 0,
+            signed_activation: false,
+            signed_weight: false,
+            activation: 0,
+            weight: 0,
+            accumulator: 0,
+            blocks: 0,
+            accumulate: false,
+        }
+    }
+}
+
 impl Convolution {
     /// Bytes of one run (M-5).
     pub(super) fn run_length(&self) -> u64 {
@@ -59,11 +101,6 @@ impl Convolution {
     /// Runs of one block.
     pub(super) fn runs(&self) -> u64 {
         self.kernel_h * if self.packed { 1 } else { self.kernel_w }
-    }
-
-    /// F: folds of one block.
-    pub(super) fn folds(&self, rows: u64) -> u64 {
-        self.runs().saturating_mul(self.run_length().div_ceil(rows))
     }
 
     /// M: output pixels of one block.
@@ -109,6 +146,11 @@ impl VectorKind {
         matches!(self, Kind::Requant | Kind::AddChannel | Kind::MulChannel | Kind::Affine | Kind::Sum)
     }
 
+    /// Whether operand a is a tensor in the activation buffer.
+    pub(super) fn has_a(self) -> bool {
+        self != VectorKind::Requant
+    }
+
     /// Whether a second tensor is read.
     pub(super) fn has_b(self) -> bool {
         matches!(self, VectorKind::Add | VectorKind::Mul)
@@ -131,6 +173,8 @@ pub(super) struct VectorWork {
     pub(super) high: i32,
     pub(super) signed_a: bool,
     pub(super) signed_b: bool,
+    /// Operands of two bytes: a, b, out.
+    pub(super) wide: [bool; 3],
     pub(super) scale_a: f32,
     pub(super) scale_b: f32,
     pub(super) scale_out: f32,
@@ -145,6 +189,10 @@ pub(super) struct VectorWork {
     pub(super) in_height: u64,
     pub(super) in_width: u64,
     pub(super) include_pad: bool,
+    /// Scaled by other rules than those of single precision (N-17).
+    pub(super) integer_mode: bool,
+    /// `ve.requant` of an input-stationary array's results.
+    pub(super) transposed: bool,
     pub(super) norm_size: u64,
     pub(super) norm_alpha: f32,
     pub(super) norm_beta: f32,
@@ -276,16 +324,30 @@ impl Registers {
                 (unit.dilation_h, unit.dilation_w) = (dilation_h.get(), dilation_w.get());
                 (unit.pad_top, unit.pad_left, unit.packed) = (pad_top.get(), pad_left.get(), packed.0);
             }
-            Operation::ArrayOutput { height, width, channels, block_step, .. } => {
+            Operation::ArrayOutput { height, width, channels, block_step, outputs, .. } => {
                 (unit.height_out, unit.width_out) = (height.get(), width.get());
                 (unit.channels, unit.block_step) = (channels.get(), block_step.get());
+                unit.outputs = outputs.get();
             }
-            Operation::ArrayQuant { zero_activation, zero_weight, signed_activation, signed_weight, .. } => {
+            Operation::ArrayQuant {
+                zero_activation,
+                zero_weight,
+                signed_activation,
+                signed_weight,
+                wide_activation,
+                ..
+            } => {
                 (unit.zero_activation, unit.zero_weight) = (zero_activation.get() as i32, zero_weight.get() as i32);
                 (unit.signed_activation, unit.signed_weight) = (signed_activation.0, signed_weight.0);
+                unit.wide = wide_activation.0;
             }
-            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, dataflow, .. } => {
                 return Work::Array(Convolution {
+                    dataflow: match dataflow {
+                        DataflowChoice::WeightStationary => Dataflow::WeightStationary,
+                        DataflowChoice::OutputStationary => Dataflow::OutputStationary,
+                        DataflowChoice::InputStationary => Dataflow::InputStationary,
+                    },
                     activation: activation.get(),
                     weight: weight.get(),
                     accumulator: accumulator.get(),
@@ -303,8 +365,9 @@ impl Registers {
         use VectorKind as Kind;
         let unit = self.vector;
         let work = match *operation {
-            Operation::VectorRequant { accumulator, params, out, .. } => VectorWork {
+            Operation::VectorRequant { accumulator, params, out, transposed, .. } => VectorWork {
                 kind: Kind::Requant,
+                transposed: transposed.0,
                 accumulator: accumulator.get(),
                 params: params.get(),
                 out: out.get(),
@@ -351,7 +414,7 @@ impl Registers {
                 return Work::Configure;
             }
         };
-        Work::Vector(work)
+        Work::Vector(VectorWork { integer_mode: mode(operation) != RequantMode::Float32, ..work })
     }
 
     fn vector_register(&mut self, operation: &Operation) {
@@ -369,10 +432,23 @@ impl Registers {
                 };
                 unit.pitch[operand] = Pitch { row: row_pitch.get(), pixel: pixel_pitch.get() };
             }
-            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, .. } => {
+            Operation::VectorQuant {
+                zero_a,
+                zero_b,
+                zero_out,
+                low,
+                high,
+                signed_a,
+                signed_b,
+                wide_a,
+                wide_b,
+                wide_out,
+                ..
+            } => {
                 (unit.zero_a, unit.zero_b) = (zero_a.get() as i32, zero_b.get() as i32);
                 (unit.zero_out, unit.low, unit.high) = (zero_out.get() as i32, low.get() as i32, high.get() as i32);
                 (unit.signed_a, unit.signed_b) = (signed_a.0, signed_b.0);
+                unit.wide = [wide_a.0, wide_b.0, wide_out.0];
             }
             Operation::VectorScale { a, b, out } => {
                 (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
@@ -401,5 +477,19 @@ impl Registers {
             }
             _ => {}
         }
+    }
+}
+
+/// The field `mode`, for operations that have one.
+fn mode(operation: &Operation) -> RequantMode {
+    match *operation {
+        Operation::VectorRequant { mode, .. }
+        | Operation::VectorAdd { mode, .. }
+        | Operation::VectorMul { mode, .. }
+        | Operation::VectorAddChannel { mode, .. }
+        | Operation::VectorMulChannel { mode, .. }
+        | Operation::VectorRescale { mode, .. }
+        | Operation::VectorAveragePool { mode, .. } => mode,
+        _ => RequantMode::Float32,
     }
 }

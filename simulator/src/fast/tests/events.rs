@@ -55,7 +55,7 @@ fn every_cycle_and_every_event_agree() {
         assert_eq!(timeline.account.total(), by_event.total_cycles);
         assert_eq!(Unit::ALL.map(|unit| timeline.account.cycles(unit)), by_event.units);
         halted += usize::from(by_event.outcome == Outcome::Halted);
-        refused += by_event.units.iter().filter(|unit| unit.stalls[4] > 0).count();
+        refused += by_event.units.iter().filter(|unit| unit.stalls[crate::contract::Stall::Port as usize] > 0).count();
         cycles += by_event.total_cycles;
     }
     assert!(halted > 300 && refused > 300 && cycles > 50_000, "too few cases: {halted} {refused} {cycles}");

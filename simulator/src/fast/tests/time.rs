@@ -150,7 +150,12 @@ fn t6_vector_durations() {
     assert_eq!(duration(&[ve_shape(2, 3, 10, 4), p, q, ve_rescale(0, 1024)]), 15 + 5);
     // Blocks of 4, 4, 2 channels: P = 4, 4, 2 and ceil(6·4 / 2) = 12, 12, 6.
     assert_eq!(duration(&[ve_shape(2, 3, 10, 4), p, q, ve_requant(0, 0, 1024)]), 40 + 5);
-    let addc = Instruction::new(Operation::VectorAddChannel { a: u(0), params: u(2048), out: u(1024) });
+    let addc = Instruction::new(Operation::VectorAddChannel {
+        a: u(0),
+        params: u(2048),
+        out: u(1024),
+        mode: RequantMode::Float32,
+    });
     assert_eq!(duration(&[ve_shape(2, 3, 10, 4), p, q, addc]), 15 + 10 + 5);
     let softmax = Instruction::new(Operation::VectorSoftmax { a: u(0), out: u(1024) });
     assert_eq!(duration(&[ve_shape(2, 3, 10, 4), p, q, softmax]), 6 * 3 * 3 + 5);

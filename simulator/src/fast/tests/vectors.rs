@@ -81,6 +81,9 @@ fn program(s: &Setup, operation: Operation) -> Vec<Instruction> {
             signed_a: Flag(s.signed[0]),
             signed_b: Flag(s.signed[1]),
             signed_out: Flag(false),
+            wide_a: Flag(false),
+            wide_b: Flag(false),
+            wide_out: Flag(false),
         }),
         ve_scale(s.scales[0], s.scales[1], s.scales[2]),
         window(s.kernel, s.stride, s.pads, s.input),
@@ -231,28 +234,44 @@ fn elements(shape: (u64, u64, u64)) -> impl Iterator<Item = (u64, u64, u64)> {
 
 #[test]
 fn n6_n7_tensors() {
-    check(Operation::VectorAdd { a: u(A), b: u(B), out: u(OUT) }, false, 5);
-    check(Operation::VectorMul { a: u(A), b: u(B), out: u(OUT) }, false, 6);
+    check(Operation::VectorAdd { a: u(A), b: u(B), out: u(OUT), mode: RequantMode::Float32 }, false, 5);
+    check(Operation::VectorMul { a: u(A), b: u(B), out: u(OUT), mode: RequantMode::Float32 }, false, 6);
 }
 
 #[test]
 fn n6_n7_n8_channels() {
-    check(Operation::VectorAddChannel { a: u(A), params: u(PARAMS), out: u(OUT) }, false, 7);
-    check(Operation::VectorMulChannel { a: u(A), params: u(PARAMS), out: u(OUT) }, false, 8);
+    check(
+        Operation::VectorAddChannel { a: u(A), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32 },
+        false,
+        7,
+    );
+    check(
+        Operation::VectorMulChannel { a: u(A), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32 },
+        false,
+        8,
+    );
     check(Operation::VectorAffine { a: u(A), params: u(PARAMS), out: u(OUT) }, false, 9);
 }
 
 #[test]
 fn n9_n10_rescale_and_softmax() {
-    check(Operation::VectorRescale { a: u(A), out: u(OUT) }, false, 10);
+    check(Operation::VectorRescale { a: u(A), out: u(OUT), mode: RequantMode::Float32 }, false, 10);
     check(Operation::VectorSoftmax { a: u(A), out: u(OUT) }, false, 11);
 }
 
 #[test]
 fn n4_n5_pooling() {
     check(Operation::VectorMaxPool { a: u(A), out: u(OUT) }, true, 12);
-    check(Operation::VectorAveragePool { a: u(A), out: u(OUT), include_pad: Flag(false) }, true, 13);
-    check(Operation::VectorAveragePool { a: u(A), out: u(OUT), include_pad: Flag(true) }, true, 14);
+    check(
+        Operation::VectorAveragePool { a: u(A), out: u(OUT), include_pad: Flag(false), mode: RequantMode::Float32 },
+        true,
+        13,
+    );
+    check(
+        Operation::VectorAveragePool { a: u(A), out: u(OUT), include_pad: Flag(true), mode: RequantMode::Float32 },
+        true,
+        14,
+    );
 }
 
 #[test]
@@ -270,7 +289,7 @@ fn m6_all_inputs_are_read_before_any_output_is_written() {
         pads: (0, 0, 0, 0),
         input: (1, 1),
     };
-    let operation = Operation::VectorAdd { a: u(0), b: u(2), out: u(1) };
+    let operation = Operation::VectorAdd { a: u(0), b: u(2), out: u(1), mode: RequantMode::Float32 };
     let image: Vec<u8> = (0..16).collect();
     let mut program = program(&s, operation);
     program[0] = ld_shape(16, 1, 1);
@@ -299,8 +318,13 @@ fn n1_requantisation_of_accumulators() {
             ar_output(1, pixels, 4, 0),
             ar_run(9, 1, 2, blocks, false).signal(Unit::Vector),
         ];
-        let operation =
-            Operation::VectorRequant { accumulator: u(2), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32 };
+        let operation = Operation::VectorRequant {
+            accumulator: u(2),
+            params: u(PARAMS),
+            out: u(OUT),
+            mode: RequantMode::Float32,
+            transposed: Flag(false),
+        };
         let mut tail = self::program(&s, operation).split_off(2);
         tail[0] = ve_shape(s.shape.0, s.shape.1, s.shape.2, s.block).wait(Unit::Array);
         program.extend(tail);
@@ -315,7 +339,7 @@ fn n1_requantisation_of_accumulators() {
         let mut expected = image.clone();
         for (y, x, ch) in elements(s.shape) {
             let vector = 2 + ch / s.block * pixels + y * s.shape.1 + x;
-            let sum = memories.accumulator[(vector * 4 + ch % s.block) as usize];
+            let sum = memories.accumulator.get((vector * 4 + ch % s.block) as usize) as i32;
             let acc = sum.wrapping_add(i32::from_le_bytes(view.word(ch, 0)));
             let value = sat(acc as f32 * f32::from_le_bytes(view.word(ch, 1)), s.zeros[2], s.clamp.0, s.clamp.1);
             expected[(OUT + y * s.pitch[2].0 + x * s.pitch[2].1 + ch) as usize] = value;
