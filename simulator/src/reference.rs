@@ -5,7 +5,7 @@
 //! latency is; nothing is skipped but the PEs of an array through which no vector moves.
 //!
 //! The laws are `docs/machine.md` (M-x), `docs/timing.md` (T-x) and `docs/numerics.md` (N-x). Reading order: `work`, `footprint`, `traps`, `hazards` are what can be
-//! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
+//! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `sums`, `grid`, `output_grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
 
 mod address_generator;
 mod array;
@@ -18,8 +18,10 @@ mod grid;
 mod hazards;
 mod load;
 mod operations;
+mod output_grid;
 mod ports;
 mod store;
+mod sums;
 mod tokens;
 mod traps;
 mod vector;
@@ -81,6 +83,14 @@ fn initial(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
         weight: vec![0; machine.weight.capacity_bytes as usize],
         accumulator: Accumulators::zeroed(machine),
     })
+}
+
+/// T-2: whether an `ar.run` of another dataflow than this one's is still under way.
+fn dataflow_changes(works: &[Work], lane: &Lane, index: usize) -> bool {
+    let Work::Array(next) = &works[index] else { return false };
+    lane.in_flight
+        .iter()
+        .any(|flight| matches!(&works[flight.instruction], Work::Array(before) if before.dataflow != next.dataflow))
 }
 
 struct Engine<'a> {
@@ -211,6 +221,7 @@ impl<'a> Engine<'a> {
         let wait = self.instructions[index].wait;
         if engaged
             || lane.engaged
+            || dataflow_changes(self.works, lane, index)
             || !self.tokens.missing(unit, wait).is_empty()
             || !self.ports.free(unit, &self.banks[index])
         {

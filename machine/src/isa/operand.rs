@@ -232,3 +232,9 @@ choice!(
         InputStationary = 2 => "is",
     }
 );
+
+impl Default for DataflowChoice {
+    fn default() -> Self {
+        DataflowChoice::WeightStationary
+    }
+}

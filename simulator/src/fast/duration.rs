@@ -138,7 +138,7 @@ fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, pr
         let apart = if drains { (previous.last_step + rows * write).saturating_sub(to_last) } else { 0 };
         let stream_end = if on(Mutant::StreamEndIgnored) { 0 } else { previous.stream_end };
         let last = start.max(stream_end).max(apart) + (count - 1) * stream.max(rows * write);
-        (last, last)
+        (last, last.max(start + 1))
     } else {
         let last = start + (count - 1) * fold;
         (last, last + fold)

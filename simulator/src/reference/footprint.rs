@@ -1,7 +1,9 @@
 //! M-9: the bytes of an instruction that count for ports, bounds and races. No judgement on them.
 
+use systole_machine::isa::DataflowChoice;
 use systole_machine::spec::Machine;
 
+use super::address_generator::Shape;
 use super::work::{Convolution, Kind, Memory, Transfer, VectorWork, Work, div_ceil};
 
 /// A range `[first, end)` of a memory: bytes, or vectors of the accumulators.
@@ -21,7 +23,7 @@ pub(super) fn footprint(machine: &Machine, work: &Work) -> Vec<Access> {
         Work::Load(transfer) => joined(rows_of(transfer, false)),
         Work::Store(transfer) => joined(rows_of(transfer, true)),
         Work::Array(convolution) => joined(of_array(machine, convolution)),
-        Work::Vector(vector) => joined(of_vector(vector)),
+        Work::Vector(vector) => joined(of_vector(machine, vector)),
     }
 }
 
@@ -64,19 +66,23 @@ fn rows_of(t: &Transfer, store: bool) -> Vec<Access> {
 }
 
 fn of_array(machine: &Machine, c: &Convolution) -> Vec<Access> {
-    let rows = i64::from(machine.array.rows);
     let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.channels;
     let mut ranges: Vec<Access> = (0..c.blocks)
         .map(|block| access(Memory::Activation, false, c.activation + block * c.block_step, tile.into()))
         .collect();
-    let folds = i128::from(c.kernel_h * c.runs()) * i128::from(c.chunks(rows));
-    let tile_bytes = i128::from(rows) * i128::from(machine.array.columns);
-    ranges.push(access(Memory::Weight, false, c.weight, i128::from(c.blocks) * folds * tile_bytes));
-    ranges.push(access(Memory::Accumulator, true, c.accumulator, i128::from(c.blocks) * i128::from(c.pixels())));
+    let shape = Shape::of(machine);
+    let length = shape.chunk(c.dataflow);
+    let chunks = i128::from(c.blocks) * i128::from(c.kernel_h * c.runs()) * i128::from(c.chunks(length));
+    let (outputs, vectors) = match c.dataflow {
+        DataflowChoice::WeightStationary | DataflowChoice::OutputStationary => (shape.columns, c.pixels().into()),
+        DataflowChoice::InputStationary => (c.outputs, i128::from(shape.groups(c)) * i128::from(c.outputs)),
+    };
+    ranges.push(access(Memory::Weight, false, c.weight, chunks * i128::from(length) * i128::from(outputs)));
+    ranges.push(access(Memory::Accumulator, true, c.accumulator, i128::from(c.blocks) * vectors));
     ranges
 }
 
-fn of_vector(v: &VectorWork) -> Vec<Access> {
+fn of_vector(machine: &Machine, v: &VectorWork) -> Vec<Access> {
     let mut ranges = Vec::new();
     for (tensor, write) in [(v.a, false), (v.b, false), (Some(v.out), true)] {
         if let Some(tensor) = tensor {
@@ -88,7 +94,13 @@ fn of_vector(v: &VectorWork) -> Vec<Access> {
         ranges.push(access(Memory::Activation, false, params, i128::from(count) * 8));
     }
     if let Some(accumulator) = v.accumulator {
-        let vectors = i128::from(div_ceil(v.channels, v.block_channels)) * i128::from(v.height * v.width);
+        let pixels = v.height * v.width;
+        let of_block = if v.transposed {
+            i128::from(div_ceil(pixels, machine.array.columns.into())) * i128::from(v.block_channels)
+        } else {
+            pixels.into()
+        };
+        let vectors = i128::from(div_ceil(v.channels, v.block_channels)) * of_block;
         ranges.push(access(Memory::Accumulator, false, accumulator, vectors));
     }
     ranges

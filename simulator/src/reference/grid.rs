@@ -1,9 +1,11 @@
-//! T-5, the datapath: every register of every PE. Operands move along rows, sums down columns, each one PE a cycle; the edges are skewed by delay lines.
+//! T-5, the datapath of the weight- and input-stationary array: every register of every PE. Streamed vectors move along rows, one PE a cycle; sums down
+//! columns, one PE every L cycles; the edges are skewed by delay lines.
 //!
-//! All PEs read the registers as they are at the beginning of a cycle; what they write takes effect at its end.
+//! All PEs read the registers as they are at the beginning of a cycle; what they write takes effect at its end. Which operand stays is not known here.
 
 use std::collections::VecDeque;
 
+use super::sums::Words;
 use crate::contract::Accumulators;
 
 /// Where the sums of a vector go.
@@ -19,62 +21,72 @@ pub(super) struct Tag {
 
 /// A vector that enters the skew at the left edge.
 pub(super) struct Streamed {
-    /// By row.
-    pub(super) operands: Vec<i32>,
+    /// By row, D each.
+    pub(super) elements: Vec<i32>,
     /// The first vector of its fold: PEs take over their shadow registers with it.
     pub(super) first: bool,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Pe {
-    /// The operand on its way to the next column.
-    operand: i32,
-    /// The operand is of the first vector of its fold.
-    first: bool,
-    /// The sum on its way to the next row.
-    sum: i32,
-    /// The weight that is multiplied.
-    active: i32,
-    /// The weight of the next fold (two registers).
-    shadow: i32,
-}
-
-/// The PEs and the delay lines at their edges.
+/// The PEs and the delay lines at their edges. Registers lie row by row; D elements, or L stages of a sum, for each PE.
 pub(super) struct Grid {
     rows: usize,
     columns: usize,
+    products: usize,
+    latency: usize,
     shadowed: bool,
-    /// Row by row.
-    pes: Vec<Pe>,
-    next: Vec<Pe>,
-    /// By age in cycles: row r is fed the operand of age r.
-    operand_skew: VecDeque<Option<Streamed>>,
-    /// By age: column c is given the weight of age c, with its row.
-    weight_skew: VecDeque<Option<(usize, Vec<i32>)>>,
-    /// By age: column c ends the sum of age R − 1 + c.
+    words: Words,
+    /// The streamed elements on their way to the next column.
+    streamed: Vec<i32>,
+    /// Whether they are of the first vector of their fold.
+    first: Vec<bool>,
+    /// The elements that are multiplied.
+    active: Vec<i32>,
+    /// Those of the next fold (two registers).
+    shadow: Vec<i32>,
+    /// The sum on its way to the next row, youngest first.
+    sums: Vec<i64>,
+    /// By age in cycles: row r is fed the vector of age r·L.
+    stream_skew: VecDeque<Option<Streamed>>,
+    /// By age: column c is given the stationary elements of age c, with their row.
+    stationary_skew: VecDeque<Option<(usize, Vec<i32>)>>,
+    /// By age: column c ends the sum of age R·L − 1 + c.
     tags: VecDeque<Option<Tag>>,
 }
 
-fn line<T>(length: usize) -> VecDeque<Option<T>> {
+/// An empty delay line.
+pub(super) fn line<T>(length: usize) -> VecDeque<Option<T>> {
     (0..length).map(|_| None).collect()
 }
 
-fn shift<T>(line: &mut VecDeque<Option<T>>, entering: Option<T>) {
+/// A cycle of a delay line.
+pub(super) fn shift<T>(line: &mut VecDeque<Option<T>>, entering: Option<T>) {
     line.pop_back();
     line.push_front(entering);
 }
 
 impl Grid {
-    pub(super) fn new(rows: usize, columns: usize, shadowed: bool) -> Self {
+    pub(super) fn new(
+        [rows, columns, products]: [usize; 3],
+        latency_cycles: usize,
+        shadowed: bool,
+        words: Words,
+    ) -> Self {
+        let pes = rows * columns;
         Grid {
             rows,
             columns,
+            products,
+            latency: latency_cycles,
             shadowed,
-            pes: vec![Pe::default(); rows * columns],
-            next: vec![Pe::default(); rows * columns],
-            operand_skew: line(rows),
-            weight_skew: line(columns),
-            tags: line(rows + columns - 1),
+            words,
+            streamed: vec![0; pes * products],
+            first: vec![false; pes],
+            active: vec![0; pes * products],
+            shadow: vec![0; pes * products],
+            sums: vec![0; pes * latency_cycles],
+            stream_skew: line((rows - 1) * latency_cycles + 1),
+            stationary_skew: line(columns),
+            tags: line(rows * latency_cycles + columns - 1),
         }
     }
 
@@ -87,61 +99,83 @@ impl Grid {
     pub(super) fn step(
         &mut self,
         streamed: Option<(Streamed, Tag)>,
-        weights: Option<(usize, Vec<i32>)>,
+        stationary: Option<(usize, Vec<i32>)>,
         accumulator: &mut Accumulators,
     ) -> bool {
         let (streamed, tag) = streamed.unzip();
-        shift(&mut self.operand_skew, streamed);
+        shift(&mut self.stream_skew, streamed);
         shift(&mut self.tags, tag);
-        shift(&mut self.weight_skew, weights);
+        shift(&mut self.stationary_skew, stationary);
         if !self.drained() {
             self.evaluate();
             self.accumulate(accumulator);
         }
-        self.write_weights();
+        self.write_stationary();
         self.tags.back_mut().and_then(Option::take).is_some_and(|tag| tag.last)
     }
 
+    /// From the last PE to the first, so that each finds its neighbours' registers as they were at the beginning of the cycle.
     fn evaluate(&mut self) {
-        for row in 0..self.rows {
-            let (edge, edge_first) = match &self.operand_skew[row] {
-                Some(streamed) => (streamed.operands[row], streamed.first),
-                None => (0, false),
-            };
-            for column in 0..self.columns {
-                let at = row * self.columns + column;
-                let (operand, first) = match column {
-                    0 => (edge, edge_first),
-                    _ => (self.pes[at - 1].operand, self.pes[at - 1].first),
-                };
-                let above = if row == 0 { 0 } else { self.pes[at - self.columns].sum };
-                let pe = self.pes[at];
-                let active = if first && self.shadowed { pe.shadow } else { pe.active };
-                // M-5: modulo 2^32.
-                let sum = above.wrapping_add(operand.wrapping_mul(active));
-                self.next[at] = Pe { operand, first, sum, active, shadow: pe.shadow };
+        for row in (0..self.rows).rev() {
+            for column in (0..self.columns).rev() {
+                self.take_streamed(row, column);
+                let pe = row * self.columns + column;
+                let own = pe * self.products..(pe + 1) * self.products;
+                if self.first[pe] && self.shadowed {
+                    self.active[own.clone()].copy_from_slice(&self.shadow[own.clone()]);
+                }
+                let products = self.streamed[own.clone()].iter().zip(&self.active[own]);
+                // M-5: the chunk sum is exact.
+                let product: i64 = products.map(|(&x, &w)| i64::from(x) * i64::from(w)).sum();
+                let above = if row == 0 { 0 } else { self.sums[(pe - self.columns + 1) * self.latency - 1] };
+                let stages = &mut self.sums[pe * self.latency..(pe + 1) * self.latency];
+                stages.rotate_right(1);
+                stages[0] = above + product;
             }
         }
-        std::mem::swap(&mut self.pes, &mut self.next);
     }
 
-    /// What left the last row in this cycle.
-    fn accumulate(&mut self, accumulator: &mut Accumulators) {
-        for column in 0..self.columns {
-            let Some(tag) = self.tags[self.rows - 1 + column] else { continue };
-            let sum = self.pes[(self.rows - 1) * self.columns + column].sum;
-            let at = tag.vector * self.columns + column;
-            let word = if tag.replaces { sum } else { (accumulator.get(at) as i32).wrapping_add(sum) };
-            accumulator.set(at, word.into());
+    /// What the left neighbour, or the edge, hands on.
+    fn take_streamed(&mut self, row: usize, column: usize) {
+        let (pe, products) = (row * self.columns + column, self.products);
+        if column > 0 {
+            self.streamed.copy_within((pe - 1) * products..pe * products, pe * products);
+            self.first[pe] = self.first[pe - 1];
+            return;
+        }
+        let own = &mut self.streamed[pe * products..(pe + 1) * products];
+        match &self.stream_skew[row * self.latency] {
+            Some(streamed) => {
+                own.copy_from_slice(&streamed.elements[row * products..(row + 1) * products]);
+                self.first[pe] = streamed.first;
+            }
+            None => {
+                own.fill(0);
+                self.first[pe] = false;
+            }
         }
     }
 
-    /// Weights that reach their column at the end of this cycle.
-    fn write_weights(&mut self) {
+    /// What leaves the last row in this cycle.
+    fn accumulate(&mut self, accumulator: &mut Accumulators) {
         for column in 0..self.columns {
-            if let Some((row, weights)) = &self.weight_skew[column] {
-                let pe = &mut self.pes[row * self.columns + column];
-                *(if self.shadowed { &mut pe.shadow } else { &mut pe.active }) = weights[column];
+            let Some(tag) = self.tags[self.rows * self.latency - 1 + column] else { continue };
+            let pe = (self.rows - 1) * self.columns + column;
+            let sum = self.sums[(pe + 1) * self.latency - 1];
+            let at = tag.vector * self.columns + column;
+            let word = if tag.replaces { 0 } else { accumulator.get(at) };
+            accumulator.set(at, self.words.add(word, sum));
+        }
+    }
+
+    /// Elements that reach their column at the end of this cycle.
+    fn write_stationary(&mut self) {
+        let registers = if self.shadowed { &mut self.shadow } else { &mut self.active };
+        for column in 0..self.columns {
+            if let Some((row, elements)) = &self.stationary_skew[column] {
+                let pe = row * self.columns + column;
+                registers[pe * self.products..(pe + 1) * self.products]
+                    .copy_from_slice(&elements[column * self.products..(column + 1) * self.products]);
             }
         }
     }

@@ -1,12 +1,13 @@
 //! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13 and N-14.
 
 use super::float::{exp2p, lnp, saturate};
-use super::work::{Kind, Tensor, VectorWork};
+use super::sums::Words;
+use super::work::{Kind, Tensor, VectorWork, div_ceil};
 use crate::contract::Memories;
 
 /// Every output byte with its address; the inputs are those of the moment. An accumulator vector has `columns` words.
-pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32) -> Vec<(i64, u8)> {
-    let operation = Operation { work, memories, columns: columns.into() };
+pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32, words: Words) -> Vec<(i64, u8)> {
+    let operation = Operation { work, memories, columns: columns.into(), words };
     let mut results = Vec::new();
     for y in 0..work.height {
         for x in 0..work.width {
@@ -35,6 +36,7 @@ struct Operation<'a> {
     work: &'a VectorWork,
     memories: &'a Memories,
     columns: i64,
+    words: Words,
 }
 
 impl Operation<'_> {
@@ -114,13 +116,16 @@ impl Operation<'_> {
     /// N-1 after the sum.
     fn requant(&self, y: i64, x: i64, channel: i64) -> i64 {
         let work = self.work;
-        let vector = work.accumulator.unwrap_or(0)
-            + (channel / work.block_channels) * work.height * work.width
-            + y * work.width
-            + x;
-        let word =
-            self.memories.accumulator.get((vector * self.columns + channel % work.block_channels) as usize) as i32;
-        let sum = word.wrapping_add(self.parameter(channel, 0));
+        let (block, of_block) = (channel / work.block_channels, channel % work.block_channels);
+        let pixel = y * work.width + x;
+        let (vector, lane) = if work.transposed {
+            let groups = div_ceil(work.height * work.width, self.columns);
+            ((block * groups + pixel / self.columns) * work.block_channels + of_block, pixel % self.columns)
+        } else {
+            (block * work.height * work.width + pixel, of_block)
+        };
+        let at = (work.accumulator.unwrap_or(0) + vector) * self.columns + lane;
+        let sum = self.words.add(self.memories.accumulator.get(at as usize), self.parameter(channel, 0).into());
         self.output(sum as f32 * self.real_parameter(channel, 4))
     }
 

@@ -1,7 +1,7 @@
 //! M-10: the traps of one instruction by itself.
 
-use systole_machine::isa::{Instruction, UnitMask};
-use systole_machine::spec::Machine;
+use systole_machine::isa::{DataflowChoice, Instruction, RequantMode, Unit, UnitMask};
+use systole_machine::spec::{Dataflow, Machine};
 
 use super::footprint::{Access, extents};
 use super::work::{Convolution, Kind, Memory, Tensor, Transfer, VectorWork, Work};
@@ -9,9 +9,9 @@ use crate::contract::{Job, Trap};
 
 /// The first trap of M-10 that applies.
 pub(super) fn trap_of(job: &Job, instruction: &Instruction, work: &Work) -> Option<Trap> {
-    if bad_mask(instruction, instruction.wait) || bad_mask(instruction, instruction.signal) {
+    if [instruction.wait, instruction.signal].iter().any(|&mask| bad_mask(job.machine, instruction, mask)) {
         Some(Trap::BadToken)
-    } else if unsupported(job.machine, work) {
+    } else if unsupported(job.machine, instruction, work) {
         Some(Trap::Unsupported)
     } else if bad_shape(job.machine, work) {
         Some(Trap::BadShape)
@@ -22,15 +22,44 @@ pub(super) fn trap_of(job: &Job, instruction: &Instruction, work: &Work) -> Opti
     }
 }
 
-fn bad_mask(instruction: &Instruction, mask: UnitMask) -> bool {
-    mask.contains(instruction.unit()) || mask.0 >= 1 << 4
+/// Whether the machine has a unit: of the arrays, the first ones.
+fn present(machine: &Machine, unit: Unit) -> bool {
+    unit.array().is_none_or(|number| (number as u64) < u64::from(machine.array.count))
 }
 
-fn unsupported(machine: &Machine, work: &Work) -> bool {
+fn bad_mask(machine: &Machine, instruction: &Instruction, mask: UnitMask) -> bool {
+    let absent = Unit::ALL.into_iter().any(|unit| mask.contains(unit) && !present(machine, unit));
+    mask.contains(instruction.unit()) || absent || mask.0 >= 1 << Unit::ALL.len()
+}
+
+fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> bool {
+    if !present(machine, instruction.unit()) {
+        return true;
+    }
     match work {
-        Work::Vector(vector) => !machine.vector.float32 && vector.kind != Kind::MaxPool,
+        Work::Array(convolution) => {
+            let dataflow = match convolution.dataflow {
+                DataflowChoice::WeightStationary => Dataflow::WeightStationary,
+                DataflowChoice::OutputStationary => Dataflow::OutputStationary,
+                DataflowChoice::InputStationary => Dataflow::InputStationary,
+            };
+            !machine.array.supports(dataflow)
+                || convolution.wide_activation
+                || machine.array.interval_cycles(8).is_none()
+        }
+        Work::Vector(vector) => unsupported_vector(machine, vector),
         _ => false,
     }
+}
+
+/// Operands of two bytes and the modes of integer scaling are refused on every machine.
+fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
+    let [wide_a, wide_b, wide_out] = v.quant.wide;
+    (!machine.vector.float32 && v.kind != Kind::MaxPool)
+        || v.mode.is_some_and(|mode| mode != RequantMode::Float32)
+        || (wide_a && v.a.is_some())
+        || (wide_b && v.b.is_some())
+        || wide_out
 }
 
 fn outside(job: &Job, access: &Access) -> bool {
@@ -90,7 +119,9 @@ fn bad_convolution(c: &Convolution) -> bool {
         width: c.width,
         channels: c.channels,
     };
-    sizes.contains(&0) || (c.packed && !(c.dilation_w == 1 && c.channels == c.pixel_pitch)) || bad_tensor(&input)
+    sizes.contains(&0)
+        || (c.dataflow == DataflowChoice::InputStationary && c.outputs == 0)
+        || (c.packed && !(c.dilation_w == 1 && c.channels == c.pixel_pitch)) || bad_tensor(&input)
 }
 
 fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {
@@ -101,6 +132,7 @@ fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {
         || (v.kind == Kind::Lrn && v.norm.size == 0)
         || v.kind.tensors() == 0
         || [v.a, v.b, Some(v.out)].iter().flatten().any(bad_tensor)
-        || (v.kind == Kind::Requant && !(1..=i64::from(machine.array.columns)).contains(&v.block_channels))
+        || (v.kind == Kind::Requant && v.block_channels == 0)
+        || (v.kind == Kind::Requant && !v.transposed && v.block_channels > i64::from(machine.array.columns))
         || v.quant.low > v.quant.high
 }

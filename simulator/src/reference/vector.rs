@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use systole_machine::spec::Machine;
 
 use super::operations::results;
+use super::sums::Words;
 use super::work::{Kind, VectorWork};
 use crate::contract::Memories;
 
@@ -20,6 +21,10 @@ struct Phase {
     rate: u64,
 }
 
+fn phase(group: u64, groups: u64, rate: u64) -> Phase {
+    Phase { left: group, group, groups, rate }
+}
+
 struct Running {
     phases: VecDeque<Phase>,
     work: VectorWork,
@@ -33,6 +38,8 @@ pub(super) struct VectorUnit {
     activation_port: u64,
     accumulator_port: u64,
     columns: u32,
+    words: Words,
+    accumulator_bytes: u64,
     running: Option<Running>,
 }
 
@@ -45,6 +52,8 @@ impl VectorUnit {
             activation_port: machine.activation.port_bytes.into(),
             accumulator_port: machine.accumulator.port_bytes.into(),
             columns: machine.array.columns,
+            words: Words::of(machine),
+            accumulator_bytes: machine.array.accumulator_bytes(),
             running: None,
         }
     }
@@ -62,7 +71,7 @@ impl VectorUnit {
     /// touched either since its start (M-12).
     pub(super) fn settle(&mut self, memories: &mut Memories) -> bool {
         let Some(running) = self.running.take_if(|running| running.phases.is_empty()) else { return false };
-        for (address, byte) in results(&running.work, memories, self.columns) {
+        for (address, byte) in results(&running.work, memories, self.columns, self.words) {
             memories.activation[address as usize] = byte;
         }
         true
@@ -81,26 +90,54 @@ impl VectorUnit {
         }
     }
 
+    /// Elements that are requantised in a cycle.
+    fn requantise_rate(&self) -> u64 {
+        self.requantise.min(self.accumulator_port / self.accumulator_bytes).min(self.activation_port).max(1)
+    }
+
+    /// Fetching the parameters of channels.
+    fn parameters(&self, channels: u64) -> Phase {
+        phase(8 * channels, 1, self.activation_port)
+    }
+
+    /// A block through the transposer: for each group of pixels, turn by turn, filled by channels and emptied by pixels.
+    fn transpose(&self, block: u64, pixels: u64, phases: &mut VecDeque<Phase>) {
+        let mut pixels_left = pixels;
+        while pixels_left > 0 {
+            let group = pixels_left.min(self.columns.into());
+            let mut channels_left = block;
+            while channels_left > 0 {
+                let turn = channels_left.min(self.lanes);
+                phases.push_back(self.parameters(turn));
+                phases.push_back(phase(group, turn, self.requantise_rate()));
+                phases.push_back(phase(turn, group, self.activation_port));
+                channels_left -= turn;
+            }
+            pixels_left -= group;
+        }
+    }
+
     fn phases(&self, work: &VectorWork) -> VecDeque<Phase> {
         let (channels, pixels) = (work.channels as u64, (work.height * work.width) as u64);
         let rate = self.lanes.min(self.activation_port).max(1);
-        let phase = |group, groups, rate| Phase { left: group, group, groups, rate };
-        let parameters = |channels: u64| phase(8 * channels, 1, self.activation_port);
         let mut phases = VecDeque::new();
         match work.kind {
             Kind::Requant => {
-                let rate = self.requantise.min(self.accumulator_port / 4).min(self.activation_port).max(1);
                 let mut left = channels;
                 while left > 0 {
                     let block = left.min(work.block_channels as u64);
-                    phases.push_back(parameters(block));
-                    phases.push_back(phase(pixels * block, 1, rate));
+                    if work.transposed {
+                        self.transpose(block, pixels, &mut phases);
+                    } else {
+                        phases.push_back(self.parameters(block));
+                        phases.push_back(phase(pixels * block, 1, self.requantise_rate()));
+                    }
                     left -= block;
                 }
             }
             Kind::Add | Kind::Mul | Kind::Rescale => phases.push_back(phase(pixels * channels, 1, rate)),
             Kind::AddChannel | Kind::MulChannel | Kind::Affine => {
-                phases.push_back(parameters(channels));
+                phases.push_back(self.parameters(channels));
                 phases.push_back(phase(pixels * channels, 1, rate));
             }
             Kind::MaxPool | Kind::AveragePool { .. } => {
@@ -111,7 +148,7 @@ impl VectorUnit {
             Kind::Softmax => phases.push_back(phase(channels, 3 * pixels, rate)),
             Kind::Lrn => phases.push_back(phase(channels, pixels * (work.norm.size as u64 + 2), rate)),
             Kind::Sum { operands } => {
-                phases.push_back(parameters(operands as u64));
+                phases.push_back(self.parameters(operands as u64));
                 phases.push_back(phase(pixels * channels, operands as u64, rate));
             }
         }

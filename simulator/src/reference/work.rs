@@ -3,7 +3,7 @@
 //! A unit runs its queue in program order, so an instruction sees the registers as all earlier instructions of its unit left them;
 //! this does not depend on time. Nothing is checked here (see `traps`).
 
-use systole_machine::isa::{Instruction, Operation, Space, Unit, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Instruction, Operation, RequantMode, Space, Unit, VectorOperand};
 
 /// A memory of the machine (M-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +66,11 @@ pub(super) struct Convolution {
     pub(super) accumulator: i64,
     pub(super) blocks: i64,
     pub(super) accumulate: bool,
+    /// Set by every `ar.run`.
+    pub(super) dataflow: DataflowChoice,
+    /// N, input-stationary.
+    pub(super) outputs: i64,
+    pub(super) wide_activation: bool,
 }
 
 impl Convolution {
@@ -79,9 +84,14 @@ impl Convolution {
         if self.packed { 1 } else { self.kernel_w }
     }
 
-    /// Chunks of a run on `rows` array rows.
-    pub(super) fn chunks(&self, rows: i64) -> i64 {
-        div_ceil(self.run_bytes(), rows)
+    /// Chunks of a run, of `length` elements each.
+    pub(super) fn chunks(&self, length: i64) -> i64 {
+        div_ceil(self.run_bytes(), length)
+    }
+
+    /// F: chunks of a block.
+    pub(super) fn block_chunks(&self, length: i64) -> i64 {
+        self.kernel_h * self.runs() * self.chunks(length)
     }
 
     /// Output pixels of a block.
@@ -181,12 +191,18 @@ pub(super) struct Quant {
     pub(super) high: i64,
     pub(super) signed_a: bool,
     pub(super) signed_b: bool,
+    /// a, b, out have two bytes.
+    pub(super) wide: [bool; 3],
 }
 
 /// M-7 with all registers of the vector unit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct VectorWork {
     pub(super) kind: Kind,
+    /// Of the operations that have one.
+    pub(super) mode: Option<RequantMode>,
+    /// `ve.requant` of an input-stationary array's results.
+    pub(super) transposed: bool,
     pub(super) height: i64,
     pub(super) width: i64,
     pub(super) channels: i64,
@@ -300,21 +316,31 @@ impl Registers {
                     (int!(dilation_h), int!(dilation_w), int!(pad_top), int!(pad_left));
                 r.packed = packed.0;
             }
-            Operation::ArrayOutput { height, width, channels, block_step, .. } => {
+            Operation::ArrayOutput { height, width, channels, block_step, outputs, .. } => {
+                r.outputs = int!(outputs);
                 (r.height_out, r.width_out) = (int!(height), int!(width));
                 (r.channels, r.block_step) = (int!(channels), int!(block_step));
             }
-            Operation::ArrayQuant { zero_activation, zero_weight, signed_activation, signed_weight, .. } => {
+            Operation::ArrayQuant {
+                zero_activation,
+                zero_weight,
+                signed_activation,
+                signed_weight,
+                wide_activation,
+                ..
+            } => {
+                r.wide_activation = wide_activation.0;
                 (r.zero_activation, r.zero_weight) = (zero_activation.get(), zero_weight.get());
                 (r.signed_activation, r.signed_weight) = (signed_activation.0, signed_weight.0);
             }
-            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, dataflow, .. } => {
                 return Work::Array(Box::new(Convolution {
                     activation: int!(activation),
                     weight: int!(weight),
                     accumulator: int!(accumulator),
                     blocks: int!(blocks),
                     accumulate: accumulate.0,
+                    dataflow,
                     ..*r
                 }));
             }
@@ -331,13 +357,15 @@ impl Registers {
             | Operation::VectorScale { .. }
             | Operation::VectorWindow { .. }
             | Operation::VectorNorm { .. }
+            | Operation::VectorFixed { .. }
             | Operation::VectorSync { .. } => {
                 self.configure_vector(operation);
                 Work::Control
             }
-            Operation::VectorRequant { accumulator, params, out, .. } => {
+            Operation::VectorRequant { accumulator, params, out, mode, transposed } => {
                 let mut work = self.work(Kind::Requant, None, None, Some(int!(params)), int!(out));
                 work.accumulator = Some(int!(accumulator));
+                (work.mode, work.transposed) = (Some(mode), transposed.0);
                 Work::Vector(Box::new(work))
             }
             _ => self.tensor_work(operation),
@@ -345,25 +373,31 @@ impl Registers {
     }
 
     fn tensor_work(&self, operation: &Operation) -> Work {
-        let (kind, a, b, params, out) = match *operation {
-            Operation::VectorAdd { a, b, out, .. } => (Kind::Add, a, Some(b), None, out),
-            Operation::VectorMul { a, b, out, .. } => (Kind::Mul, a, Some(b), None, out),
-            Operation::VectorAddChannel { a, params, out, .. } => (Kind::AddChannel, a, None, Some(params), out),
-            Operation::VectorMulChannel { a, params, out, .. } => (Kind::MulChannel, a, None, Some(params), out),
-            Operation::VectorAffine { a, params, out } => (Kind::Affine, a, None, Some(params), out),
-            Operation::VectorRescale { a, out, .. } => (Kind::Rescale, a, None, None, out),
-            Operation::VectorMaxPool { a, out } => (Kind::MaxPool, a, None, None, out),
-            Operation::VectorAveragePool { a, out, include_pad, .. } => {
-                (Kind::AveragePool { include_pad: include_pad.0 }, a, None, None, out)
+        let (kind, a, b, params, out, mode) = match *operation {
+            Operation::VectorAdd { a, b, out, mode } => (Kind::Add, a, Some(b), None, out, Some(mode)),
+            Operation::VectorMul { a, b, out, mode } => (Kind::Mul, a, Some(b), None, out, Some(mode)),
+            Operation::VectorAddChannel { a, params, out, mode } => {
+                (Kind::AddChannel, a, None, Some(params), out, Some(mode))
+            },
+            Operation::VectorMulChannel { a, params, out, mode } => {
+                (Kind::MulChannel, a, None, Some(params), out, Some(mode))
+            },
+            Operation::VectorAffine { a, params, out } => (Kind::Affine, a, None, Some(params), out, None),
+            Operation::VectorRescale { a, out, mode } => (Kind::Rescale, a, None, None, out, Some(mode)),
+            Operation::VectorMaxPool { a, out } => (Kind::MaxPool, a, None, None, out, None),
+            Operation::VectorAveragePool { a, out, include_pad, mode } => {
+                (Kind::AveragePool { include_pad: include_pad.0 }, a, None, None, out, Some(mode))
             }
-            Operation::VectorSoftmax { a, out } => (Kind::Softmax, a, None, None, out),
-            Operation::VectorLrn { a, out } => (Kind::Lrn, a, None, None, out),
+            Operation::VectorSoftmax { a, out } => (Kind::Softmax, a, None, None, out, None),
+            Operation::VectorLrn { a, out } => (Kind::Lrn, a, None, None, out, None),
             Operation::VectorSum { a, params, out, operands } => {
-                (Kind::Sum { operands: int!(operands) }, a, None, Some(params), out)
+                (Kind::Sum { operands: int!(operands) }, a, None, Some(params), out, None)
             }
             _ => return Work::Control,
         };
-        Work::Vector(Box::new(self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out))))
+        let mut work = self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out));
+        work.mode = mode;
+        Work::Vector(Box::new(work))
     }
 
     fn work(&self, kind: Kind, a: Option<i64>, b: Option<i64>, params: Option<i64>, out: i64) -> VectorWork {
@@ -395,7 +429,7 @@ impl Registers {
             Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
                 self.pitches[operand as usize] = (int!(row_pitch), int!(pixel_pitch));
             }
-            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, .. } => {
+            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, wide_a, wide_b, wide_out, .. } => {
                 v.quant = Quant {
                     zero_a: zero_a.get(),
                     zero_b: zero_b.get(),
@@ -404,6 +438,7 @@ impl Registers {
                     high: high.get(),
                     signed_a: signed_a.0,
                     signed_b: signed_b.0,
+                    wide: [wide_a.0, wide_b.0, wide_out.0],
                 };
             }
             Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
