@@ -120,9 +120,7 @@ impl Fold {
         let c = &self.convolution;
         let vector = match c.dataflow {
             DataflowChoice::WeightStationary => self.block * c.pixels() + index,
-            DataflowChoice::InputStationary => {
-                (self.block * self.shape.groups(c) + self.group) * c.outputs + index
-            }
+            DataflowChoice::InputStationary => (self.block * self.shape.groups(c) + self.group) * c.outputs + index,
             DataflowChoice::OutputStationary => self.block * c.pixels() + self.group * self.shape.rows + index,
         };
         c.accumulator + vector
@@ -179,8 +177,7 @@ impl Fold {
             return 0;
         }
         let (y, x) = (pixel / c.width_out, pixel % c.width_out);
-        let (tap, channel) =
-            if c.packed { (element / c.channels, element % c.channels) } else { (chunk.run, element) };
+        let (tap, channel) = if c.packed { (element / c.channels, element % c.channels) } else { (chunk.run, element) };
         let row = y * c.stride_h + chunk.kernel_row * c.dilation_h - c.pad_top;
         let column = x * c.stride_w + tap * c.dilation_w - c.pad_left;
         if !(0..c.height).contains(&row) || !(0..c.width).contains(&column) {

@@ -5,7 +5,9 @@ mod hazards;
 mod timing;
 mod values;
 
-use systole_machine::isa::{Flag, Instruction, Operation, Real, RequantMode, Signed, Space, Unit, Unsigned};
+use systole_machine::isa::{
+    DataflowChoice, Flag, Instruction, Operation, Real, RequantMode, Signed, Space, Unit, Unsigned,
+};
 use systole_machine::spec::{
     Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector,
 };
@@ -101,7 +103,7 @@ impl Masks for Instruction {
 fn sync(unit: Unit) -> Instruction {
     plain(match unit {
         Unit::Load => Operation::LoadSync {},
-        Unit::Array => Operation::ArraySync {},
+        Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => Operation::ArraySync { array: u(0) },
         Unit::Vector => Operation::VectorSync {},
         Unit::Store => Operation::StoreSync {},
     })
@@ -129,6 +131,7 @@ fn ar_input(height: u64, width: u64, row_pitch: u64, pixel_pitch: u64) -> Instru
         width: u(width),
         row_pitch: u(row_pitch),
         pixel_pitch: u(pixel_pitch),
+        array: u(0),
     })
 }
 
@@ -144,6 +147,7 @@ fn ar_window(kernel: [u64; 2], stride: [u64; 2], dilation: [u64; 2], pad: [u64; 
         pad_top: u(pad[0]),
         pad_left: u(pad[1]),
         packed: Flag(packed),
+        array: u(0),
     })
 }
 
@@ -153,6 +157,8 @@ fn ar_output(height: u64, width: u64, channels: u64, block_step: u64) -> Instruc
         width: u(width),
         channels: u(channels),
         block_step: u(block_step),
+        outputs: u(0),
+        array: u(0),
     })
 }
 
@@ -160,10 +166,11 @@ fn ar_run(activation: u64, weight: u64, accumulator: u64, blocks: u64, accumulat
     plain(Operation::ArrayRun {
         activation: u(activation),
         weight: u(weight),
-        unified: false,
         accumulator: u(accumulator),
         blocks: u(blocks),
         accumulate: Flag(accumulate),
+        dataflow: DataflowChoice::WeightStationary,
+        array: u(0),
     })
 }
 
@@ -187,6 +194,9 @@ fn ve_quant(zeros: [i64; 3], clamp: [i64; 2], signed: bool) -> Instruction {
         signed_a: Flag(signed),
         signed_b: Flag(signed),
         signed_out: Flag(signed),
+        wide_a: Flag(false),
+        wide_b: Flag(false),
+        wide_out: Flag(false),
     })
 }
 
@@ -200,9 +210,10 @@ fn ve_requant(accumulator: u64, params: u64, out: u64) -> Instruction {
         params: u(params),
         out: u(out),
         mode: RequantMode::Float32,
+        transposed: Flag(false),
     })
 }
 
 fn ve_rescale(a: u64, out: u64) -> Instruction {
-    plain(Operation::VectorRescale { a: u(a), out: u(out) })
+    plain(Operation::VectorRescale { a: u(a), out: u(out), mode: RequantMode::Float32 })
 }

@@ -121,7 +121,8 @@ fn bad_convolution(c: &Convolution) -> bool {
     };
     sizes.contains(&0)
         || (c.dataflow == DataflowChoice::InputStationary && c.outputs == 0)
-        || (c.packed && !(c.dilation_w == 1 && c.channels == c.pixel_pitch)) || bad_tensor(&input)
+        || (c.packed && !(c.dilation_w == 1 && c.channels == c.pixel_pitch))
+        || bad_tensor(&input)
 }
 
 fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {

@@ -378,10 +378,10 @@ impl Registers {
             Operation::VectorMul { a, b, out, mode } => (Kind::Mul, a, Some(b), None, out, Some(mode)),
             Operation::VectorAddChannel { a, params, out, mode } => {
                 (Kind::AddChannel, a, None, Some(params), out, Some(mode))
-            },
+            }
             Operation::VectorMulChannel { a, params, out, mode } => {
                 (Kind::MulChannel, a, None, Some(params), out, Some(mode))
-            },
+            }
             Operation::VectorAffine { a, params, out } => (Kind::Affine, a, None, Some(params), out, None),
             Operation::VectorRescale { a, out, mode } => (Kind::Rescale, a, None, None, out, Some(mode)),
             Operation::VectorMaxPool { a, out } => (Kind::MaxPool, a, None, None, out, None),
@@ -429,7 +429,19 @@ impl Registers {
             Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
                 self.pitches[operand as usize] = (int!(row_pitch), int!(pixel_pitch));
             }
-            Operation::VectorQuant { zero_a, zero_b, zero_out, low, high, signed_a, signed_b, wide_a, wide_b, wide_out, .. } => {
+            Operation::VectorQuant {
+                zero_a,
+                zero_b,
+                zero_out,
+                low,
+                high,
+                signed_a,
+                signed_b,
+                wide_a,
+                wide_b,
+                wide_out,
+                ..
+            } => {
                 v.quant = Quant {
                     zero_a: zero_a.get(),
                     zero_b: zero_b.get(),

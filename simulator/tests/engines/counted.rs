@@ -186,23 +186,29 @@ fn missing(from: Unit, to: Unit) -> String {
     format!("deadlock: {} lacks a token of {}", to.name(), from.name())
 }
 
+/// The units of a machine with one array.
+const PRESENT: [Unit; 4] = [Unit::Load, Unit::Array, Unit::Vector, Unit::Store];
+
 /// Names and least counts.
 fn required(programs: u64) -> Vec<(String, u64)> {
     let often = (programs / 100).max(1);
     let rarely = (programs / 1000).max(1);
-    let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), often)).collect();
+    // No unit reads the registers of `ve.fixed` yet, so that it comes as stray configuration only.
+    let least = |mnemonic: &str| if mnemonic == "ve.fixed" { rarely } else { often };
+    let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), least(row.mnemonic))).collect();
     all.push(("outcome halted".to_owned(), programs / 2));
     for trap in ["BadToken", "Unsupported", "BadShape", "OutOfBounds", "Race", "TokenOverflow"] {
         all.push((format!("trap {trap}"), rarely));
     }
-    for unit in Unit::ALL {
+    for unit in PRESENT {
         let own = Stall::ALL[unit as usize];
-        let mut causes: Vec<Stall> = Stall::ALL[..5].iter().copied().filter(|stall| *stall != own).collect();
+        let tokens = PRESENT.map(|from| Stall::ALL[from as usize]);
+        let mut causes: Vec<Stall> = tokens.into_iter().filter(|stall| *stall != own).chain([Stall::Port]).collect();
         if matches!(unit, Unit::Load | Unit::Store) {
             causes.push(Stall::Dram);
         }
         all.extend(causes.into_iter().map(|stall| (stalled(unit, stall), often)));
-        all.extend(Unit::ALL.into_iter().filter(|from| *from != unit).map(|from| (missing(from, unit), rarely)));
+        all.extend(PRESENT.into_iter().filter(|from| *from != unit).map(|from| (missing(from, unit), rarely)));
     }
     all.extend(OFTEN.iter().map(|name| ((*name).to_owned(), often)));
     all.extend(RARELY.iter().map(|name| ((*name).to_owned(), rarely)));

@@ -185,7 +185,7 @@ fn deadlocks() {
     // The store's sync is fetched at 3 and ends at 5.
     assert_eq!(timing.total_cycles, 5);
     // The load's token is there at 2, when the array's instruction is.
-    assert_eq!(timing.units[1].stalls, [0, 0, 3, 0, 0, 0]);
+    assert_eq!(timing.units[1].stalls, [0, 0, 3, 0, 0, 0, 0, 0, 0]);
     // A full queue keeps the giver from being fetched.
     machine.control.queue_depth[Unit::Array as usize] = 1;
     let program = [waiting, sync(Unit::Array), sync(Unit::Load).signals(Unit::Array)];

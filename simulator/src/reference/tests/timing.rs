@@ -106,7 +106,7 @@ fn a_load_requests_moves_and_ends() {
     assert_eq!((span.start, span.end), (5, 28));
     let load = timing.units[0];
     // Busy: cycle 1 (shape), cycle 5 (sync), 16–18, 20–28.
-    assert_eq!((load.idle, load.busy, load.stalls), (1, 12, [0, 0, 0, 0, 0, 15]));
+    assert_eq!((load.idle, load.busy, load.stalls), (1, 12, [0, 0, 0, 0, 0, 0, 0, 0, 15]));
     assert_eq!((timing.total_cycles, timing.dram_bus_bytes), (28, [48, 0]));
 }
 
@@ -138,7 +138,7 @@ fn ideal_dram_answers_in_a_cycle() {
     // Load: there at 3, 4; written 3–7, 7–11. The store may begin at 4, in bank 0 too: 11–15, done at 16.
     assert_eq!(spans, [(1, 2), (2, 11), (3, 4), (4, 16)]);
     assert_eq!(timing.dram_bus_bytes, [32, 16]);
-    assert_eq!((timing.units[3].busy, timing.units[3].stalls), (5, [0, 0, 0, 0, 7, 1]));
+    assert_eq!((timing.units[3].busy, timing.units[3].stalls), (5, [0, 0, 0, 0, 0, 0, 0, 7, 1]));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_burst_waits_for_the_port_of_a_vector_instruction() {
     // q = 4: 16 cycles and latency 2.
     assert_eq!((span.start, span.end), (4, 22));
     assert_eq!(timing.spans[1].unwrap().end, 26);
-    assert_eq!(timing.units[0].stalls, [0, 0, 0, 0, 6, 14]);
+    assert_eq!(timing.units[0].stalls, [0, 0, 0, 0, 0, 0, 0, 6, 14]);
     machine.activation.ports = 2;
     assert_eq!(spans(&machine, &burst_against_vector(0))[1].2, 20);
 }
@@ -197,7 +197,7 @@ fn a_burst_that_came_a_cycle_earlier_keeps_its_port() {
     let timing = timing_of(&machine(), &burst_against_vector(13));
     assert_eq!(timing.spans[1].unwrap().end, 20);
     assert_eq!(timing.spans[16].unwrap().start, 20);
-    assert_eq!(timing.units[2].stalls, [0, 0, 0, 0, 3, 0]);
+    assert_eq!(timing.units[2].stalls, [0, 0, 0, 0, 0, 0, 0, 3, 0]);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_token_is_seen_at_the_end_of_its_giver() {
         [ld_shape(16, 1, 1), ld_run(0, 0, Space::Activation).signals(Unit::Array), sync(Unit::Array).waits(Unit::Load)];
     let timing = timing_of(&machine(), &program);
     assert_eq!(timing.spans[2], Some(crate::contract::Span { fetch: 2, start: 20, end: 21 }));
-    assert_eq!(timing.units[1].stalls, [17, 0, 0, 0, 0, 0]);
+    assert_eq!(timing.units[1].stalls, [17, 0, 0, 0, 0, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -218,9 +218,9 @@ fn the_first_missing_token_is_the_cause() {
     ];
     // Store ends at 3, load at 4: cycles 1 to 3 lack the load's token.
     let timing = timing_of(&machine(), &program);
-    assert_eq!(timing.units[1].stalls, [3, 0, 0, 0, 0, 0]);
+    assert_eq!(timing.units[1].stalls, [3, 0, 0, 0, 0, 0, 0, 0, 0]);
     let program = [program[0], program[2], program[1]];
-    assert_eq!(timing_of(&machine(), &program).units[1].stalls, [2, 0, 0, 1, 0, 0]);
+    assert_eq!(timing_of(&machine(), &program).units[1].stalls, [2, 0, 0, 1, 0, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -261,8 +261,17 @@ fn vector_durations() {
     // Blocks of 4 and 1 channels, 3 pixels, q = 3: 8 + 4, 2 + 1, and the latency.
     assert_eq!(duration(ve_shape(1, 3, 5, 4), ve_requant(0, 0, 512)), 8 + 4 + 2 + 1 + 2);
     let (a, b, params, out) = (u(0), u(256), u(256), u(512));
-    assert_eq!(duration(ve_shape(1, 3, 5, 0), plain(Operation::VectorAdd { a, b, out })), 4 + 2);
-    assert_eq!(duration(ve_shape(1, 3, 5, 0), plain(Operation::VectorAddChannel { a, params, out })), 10 + 4 + 2);
+    assert_eq!(
+        duration(ve_shape(1, 3, 5, 0), plain(Operation::VectorAdd { a, b, out, mode: RequantMode::Float32 })),
+        4 + 2
+    );
+    assert_eq!(
+        duration(
+            ve_shape(1, 3, 5, 0),
+            plain(Operation::VectorAddChannel { a, params, out, mode: RequantMode::Float32 })
+        ),
+        10 + 4 + 2
+    );
     assert_eq!(duration(ve_shape(1, 3, 5, 0), plain(Operation::VectorMaxPool { a, out })), 23 + 2);
     // Three passes of two cycles for each of three pixels.
     assert_eq!(duration(ve_shape(1, 3, 5, 0), plain(Operation::VectorSoftmax { a, out })), 18 + 2);

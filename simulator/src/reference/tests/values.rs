@@ -30,10 +30,10 @@ fn add_and_mul() {
     let setup = [ve_shape(1, 1, 3, 0), ve_quant([10, 20, 1], [0, 255], false), ve_scale(0.5, 0.25, 0.5)];
     let data = [12, 30, 9, 0, 24, 23, 255];
     // (2·0.5 + 4·0.25) / 0.5 = 4; (20·0.5 + 3·0.25) / 0.5 = 21.5, to even 22; (−0.5 + 58.75) / 0.5 = 116.5, to even 116.
-    let add = Operation::VectorAdd { a: u(0), b: u(4), out: u(OUT) };
+    let add = Operation::VectorAdd { a: u(0), b: u(4), out: u(OUT), mode: RequantMode::Float32 };
     assert_eq!(compute(&data, &setup, add, 3), [5, 23, 117]);
     // Scale 0.25: 8, 60, −235, in units 2, 15, −58.75.
-    let mul = Operation::VectorMul { a: u(0), b: u(4), out: u(OUT) };
+    let mul = Operation::VectorMul { a: u(0), b: u(4), out: u(OUT), mode: RequantMode::Float32 };
     assert_eq!(compute(&data, &setup, mul, 3), [3, 16, 0]);
 }
 
@@ -42,10 +42,10 @@ fn constants_of_channels_wrap() {
     let setup = [ve_shape(1, 1, 1, 0), ve_quant([0, 1, 0], [-128, 127], true), ve_scale(1.0, 1.0, 1.0)];
     // −2^31 − 1 wraps to 2^31 − 1.
     let data = bytes(&[0xff, 0, i32::MIN as u32, 0]);
-    let add = Operation::VectorAddChannel { a: u(0), params: u(8), out: u(OUT) };
+    let add = Operation::VectorAddChannel { a: u(0), params: u(8), out: u(OUT), mode: RequantMode::Float32 };
     assert_eq!(compute(&data, &setup, add, 1), [127]);
     // −1 · (2^31 − 1)
-    let mul = Operation::VectorMulChannel { a: u(0), params: u(8), out: u(OUT) };
+    let mul = Operation::VectorMulChannel { a: u(0), params: u(8), out: u(OUT), mode: RequantMode::Float32 };
     assert_eq!(compute(&data, &setup, mul, 1), [0x80]);
 }
 
@@ -56,7 +56,7 @@ fn affine_and_rescale() {
     // 8·0.5·2 + 1 = 9, 36 + 2; 2·0.5·−1 + 5 = 4, 16 + 2.
     let affine = Operation::VectorAffine { a: u(0), params: u(8), out: u(OUT) };
     assert_eq!(compute(&data, &setup, affine, 2), [38, 18]);
-    let rescale = Operation::VectorRescale { a: u(0), out: u(OUT) };
+    let rescale = Operation::VectorRescale { a: u(0), out: u(OUT), mode: RequantMode::Float32 };
     assert_eq!(compute(&data, &setup, rescale, 2), [18, 6]);
 }
 
@@ -88,7 +88,12 @@ fn pool(run: Operation, kernel: u64, pad_end: u64) -> Vec<u8> {
 #[test]
 fn pools() {
     assert_eq!(pool(Operation::VectorMaxPool { a: u(0), out: u(OUT) }, 2, 0), [1, 3, 7, 100]);
-    let average = |include_pad| Operation::VectorAveragePool { a: u(0), out: u(OUT), include_pad: Flag(include_pad) };
+    let average = |include_pad| Operation::VectorAveragePool {
+        a: u(0),
+        out: u(OUT),
+        include_pad: Flag(include_pad),
+        mode: RequantMode::Float32,
+    };
     // Real sums 0, 3, 9, 215 over 1, 2, 2, 4 pixels; twice that, plus 10.
     assert_eq!(pool(average(false), 2, 0), [10, 13, 19, 100]);
     // Over 4 pixels each: 1.5 and 4.5 to even.
@@ -124,7 +129,12 @@ fn windows_without_pixels() {
     let max = Operation::VectorMaxPool { a: u(0), out: u(OUT) };
     assert_eq!(compute(&[40], &setup, max, 2), [40, 2]);
     for include in [false, true] {
-        let average = Operation::VectorAveragePool { a: u(0), out: u(OUT), include_pad: Flag(include) };
+        let average = Operation::VectorAveragePool {
+            a: u(0),
+            out: u(OUT),
+            include_pad: Flag(include),
+            mode: RequantMode::Float32,
+        };
         assert_eq!(compute(&[40], &setup, average, 2), [46, 9]);
     }
 }
