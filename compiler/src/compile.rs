@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use systole_machine::program::{ElementType, LayerEntry, Layout, ModelEntry, Program, Role, Segment, TensorEntry};
-use systole_machine::spec::Machine;
+use systole_machine::spec::{Dataflow, Machine};
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
 
@@ -19,6 +19,7 @@ use crate::mapping::{ConvMapping, VectorMapping, conv, vector};
 use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
+use crate::sums::check_sums;
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +76,9 @@ pub fn compile(
     let graph = &quantised.graph;
     let layers = layers(graph)?;
     let mappings = map_all(&layers, graph, machine)?;
+    if constants == Constants::Real {
+        check_sums(graph, &layers, machine)?;
+    }
     let mut dram = Dram::default();
     let places = place_activations(graph, &layers, &mut dram);
     let context = Context { graph, machine, layers: &layers, mappings: &mappings, places: &places };
@@ -142,6 +146,13 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         )
     };
     if let Kind::Conv { weights, groups, .. } = &layer.kind {
+        if machine.array.interval_cycles(8).is_none() {
+            let message = format!(
+                "its operands have 8 bits, which the array of `{}` does not take; add `width: 8 bit` to `array.operands`, or choose another machine",
+                machine.name
+            );
+            return Err(CompileError::unsupported(&layer.name, message));
+        }
         let per_group = graph.tensor(*weights).shape.get(1).copied().unwrap_or(0);
         if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
             return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
@@ -224,6 +235,16 @@ fn check_window(layer: &Layer, window: &Window) -> Result<(), CompileError> {
     Ok(())
 }
 
+/// Named where it is not what everyone presumes.
+fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static str {
+    match dataflow {
+        Dataflow::WeightStationary if machine.array.dataflows.len() == 1 => "",
+        Dataflow::WeightStationary => ", weight-stationary",
+        Dataflow::OutputStationary => ", output-stationary",
+        Dataflow::InputStationary => ", input-stationary",
+    }
+}
+
 struct Lowered {
     items: Vec<Item>,
     image: Vec<Segment>,
@@ -279,6 +300,7 @@ impl Context<'_> {
             layer: index,
             name: &layer.name,
             window: &window,
+            machine: self.machine,
             mapping,
             input,
             output,
@@ -291,8 +313,7 @@ impl Context<'_> {
         };
         let mut image = vec![];
         if constants == Constants::Real {
-            let (rows, columns) = (self.machine.array.rows as usize, self.machine.array.columns as usize);
-            let tiles = weight_tiles(self.graph, layer, mapping, rows, columns, input.dims[3])?;
+            let tiles = weight_tiles(self.graph, layer, mapping, self.machine, input.dims[3])?;
             image.push(Segment { address: weights, bytes: tiles });
             image.push(Segment { address: params, bytes: requant_params(self.graph, layer, channels)? });
         }
@@ -300,11 +321,12 @@ impl Context<'_> {
         let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
         let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
         let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}",
+            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}",
             mapping.tile[0],
             mapping.tile[1],
             mapping.chunks.len(),
             mapping.chunks[0].outputs.1,
+            dataflow_text(self.machine, mapping.dataflow),
             if mapping.packed { ", taps packed" } else { "" },
             if mapping.resident { ", weights resident" } else { ", weights streamed" },
             if mapping.shared { "" } else { ", input channels sliced" },

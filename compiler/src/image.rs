@@ -1,15 +1,17 @@
 //! Constants as the machine reads them: weight tiles in the order of folds, and eight bytes of parameters a channel.
 
 use rayon::prelude::*;
+use systole_machine::spec::{Dataflow, Machine};
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId, f32_of_bytes, i32_of_bytes};
 
 use crate::error::CompileError;
 use crate::layers::{Kind, Layer, Second};
+use crate::mapping::conv::chunk_elements;
 use crate::mapping::{Chunk, ConvMapping, Part};
 
 /// Bytes of a stored constant.
-fn stored<'a>(graph: &'a Graph, id: TensorId, layer: &str) -> Result<&'a [u8], CompileError> {
+pub(crate) fn stored<'a>(graph: &'a Graph, id: TensorId, layer: &str) -> Result<&'a [u8], CompileError> {
     let tensor = graph.tensor(id);
     match &tensor.data {
         Some(Data::Stored(bytes)) if bytes.len() == tensor.elements() * tensor.dtype.bytes() => Ok(bytes),
@@ -68,8 +70,7 @@ pub fn weight_tiles(
     graph: &Graph,
     layer: &Layer,
     mapping: &ConvMapping,
-    rows: usize,
-    columns: usize,
+    machine: &Machine,
     inputs: usize,
 ) -> Result<Vec<u8>, CompileError> {
     let Kind::Conv { weights, window, groups, .. } = &layer.kind else {
@@ -95,7 +96,7 @@ pub fn weight_tiles(
         }
     }
     pieces.into_par_iter().for_each(|(chunk, part, piece)| {
-        fill_part(&source, chunk, part, mapping.packed, [rows, columns], piece);
+        fill_part(&source, chunk, part, mapping, machine, piece);
     });
     Ok(bytes)
 }
@@ -104,28 +105,38 @@ fn fill_part(
     source: &Weights<'_>,
     chunk: &Chunk,
     part: &Part,
-    packed: bool,
-    [rows, columns]: [usize; 2],
+    mapping: &ConvMapping,
+    machine: &Machine,
     out: &mut [u8],
 ) {
+    // A chunk of elements by lanes, weight- and output-stationary; outputs by elements, input-stationary.
+    let elements = chunk_elements(machine, mapping.dataflow);
+    let (lanes, by_element, by_output) = match mapping.dataflow {
+        Dataflow::InputStationary => (chunk.block_channels, 1, elements),
+        Dataflow::WeightStationary | Dataflow::OutputStationary => {
+            let columns = machine.array.columns as usize;
+            (columns, columns, 1)
+        }
+    };
+    let packed = mapping.packed;
     let kw = source.kernel[1];
     let channels = if chunk.block_step > 0 { chunk.run_channels } else { part.channels.1 };
     let (runs, run) = if packed { (1, kw * channels) } else { (kw, channels) };
-    let mut tiles = out.chunks_exact_mut(rows * columns);
+    let mut tiles = out.chunks_exact_mut(elements * lanes);
     for block in 0..chunk.blocks {
         let first_output = chunk.outputs.0 + block * chunk.block_channels;
         let outputs = chunk.block_channels.min(chunk.outputs.0 + chunk.outputs.1 - first_output);
         let first_input = part.channels.0 + block * chunk.block_step;
         for ky in part.kernel_rows.0..part.kernel_rows.0 + part.kernel_rows.1 {
             for tap in 0..runs {
-                for start in (0..run).step_by(rows) {
+                for start in (0..run).step_by(elements) {
                     let Some(tile) = tiles.next() else { return };
-                    for row in 0..rows.min(run - start) {
-                        let k = start + row;
+                    for element in 0..elements.min(run - start) {
+                        let k = start + element;
                         let kx = if packed { k / channels } else { tap };
-                        for column in 0..outputs {
-                            tile[row * columns + column] =
-                                source.at(first_output + column, first_input + k % channels, ky, kx);
+                        for output in 0..outputs {
+                            tile[element * by_element + output * by_output] =
+                                source.at(first_output + output, first_input + k % channels, ky, kx);
                         }
                     }
                 }

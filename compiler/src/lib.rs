@@ -16,3 +16,4 @@ pub mod lower;
 pub mod mapping;
 pub mod memory;
 pub mod schedule;
+mod sums;

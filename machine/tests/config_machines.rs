@@ -13,7 +13,7 @@ fn machine(name: &str) -> Machine {
 
 #[test]
 fn presets_load_and_bear_their_names() {
-    assert_eq!(presets().len(), 3);
+    assert_eq!(presets().len(), 6);
     for (name, _) in presets() {
         assert_eq!(machine(name).name, *name);
     }

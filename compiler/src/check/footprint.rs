@@ -1,6 +1,6 @@
 //! The bytes that an instruction touches (M-9), from its fields and the registers before it.
 
-use systole_machine::isa::{Operation, Space, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Operation, Space, VectorOperand};
 use systole_machine::spec::Machine;
 
 use crate::schedule::Memory;
@@ -29,14 +29,15 @@ struct Dma {
 pub(super) struct Registers {
     array_rows: u64,
     array_columns: u64,
+    dot_product_width: u64,
     load: Dma,
     store: Dma,
     /// Input height, width, row pitch, pixel pitch.
     input: [u64; 4],
     /// Kernel height, width; packed.
     window: [u64; 3],
-    /// Output height, width, channels, block step.
-    output: [u64; 4],
+    /// Output height, width, channels, block step, outputs.
+    output: [u64; 5],
     /// Height, width, channels, block channels.
     shape: [u64; 4],
     /// Row and pixel pitch of a, b, out.
@@ -50,11 +51,12 @@ impl Registers {
         Registers {
             array_rows: u64::from(machine.array.rows),
             array_columns: u64::from(machine.array.columns),
+            dot_product_width: u64::from(machine.array.dot_product_width),
             load: Dma::default(),
             store: Dma::default(),
             input: [0; 4],
             window: [0; 3],
-            output: [0; 4],
+            output: [0; 5],
             shape: [0; 4],
             pitch: [[0; 2]; 3],
             pool_input: [0; 2],
@@ -89,8 +91,8 @@ impl Registers {
             Operation::ArrayWindow { kernel_h, kernel_w, packed, .. } => {
                 self.window = [kernel_h.get(), kernel_w.get(), u64::from(packed.0)];
             }
-            Operation::ArrayOutput { height, width, channels, block_step, .. } => {
-                self.output = [height.get(), width.get(), channels.get(), block_step.get()];
+            Operation::ArrayOutput { height, width, channels, block_step, outputs, .. } => {
+                self.output = [height.get(), width.get(), channels.get(), block_step.get(), outputs.get()];
             }
             Operation::VectorShape { height, width, channels, block_channels } => {
                 self.shape = [height.get(), width.get(), channels.get(), block_channels.get()];
@@ -117,30 +119,43 @@ impl Registers {
                 ranges.extend(rows(&self.store, Memory::Dram, dram.get(), self.store.dram, true));
                 ranges
             }
-            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
-                self.array(activation.get(), weight.get(), accumulator.get(), blocks.get(), accumulate.0)
+            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, dataflow, .. } => {
+                let addresses = [activation.get(), weight.get(), accumulator.get()];
+                self.array(addresses, blocks.get(), accumulate.0, dataflow)
             }
             _ => self.vector(operation),
         }
     }
 
-    fn array(&self, activation: u64, weight: u64, accumulator: u64, blocks: u64, accumulate: bool) -> Vec<Range> {
+    fn array(
+        &self,
+        [activation, weight, accumulator]: [u64; 3],
+        blocks: u64,
+        accumulate: bool,
+        dataflow: DataflowChoice,
+    ) -> Vec<Range> {
         let [height, width, row_pitch, pixel_pitch] = self.input;
-        let [out_height, out_width, channels, step] = self.output;
+        let [out_height, out_width, channels, step, outputs] = self.output;
         let [kernel_h, kernel_w, packed] = self.window;
-        let rows = self.array_rows;
+        let pixels = out_height * out_width;
+        let whole = self.array_rows * self.dot_product_width;
+        // Elements of a chunk, its weights for each element, accumulator vectors of a block.
+        let (chunk, lanes, vectors) = match dataflow {
+            DataflowChoice::WeightStationary => (whole, self.array_columns, pixels),
+            DataflowChoice::OutputStationary => (self.dot_product_width, self.array_columns, pixels),
+            DataflowChoice::InputStationary => (whole, outputs, pixels.div_ceil(self.array_columns) * outputs),
+        };
         let folds = kernel_h
-            * if packed != 0 { (kernel_w * channels).div_ceil(rows) } else { kernel_w * channels.div_ceil(rows) };
+            * if packed != 0 { (kernel_w * channels).div_ceil(chunk) } else { kernel_w * channels.div_ceil(chunk) };
         let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + channels;
         let mut ranges: Vec<Range> = (0..if step == 0 { 1 } else { blocks })
             .map(|block| range(Memory::Activation, activation + block * step, bytes, false))
             .collect();
-        ranges.push(range(Memory::Weight, weight, blocks * folds * rows * self.array_columns, false));
-        let sums = blocks * out_height * out_width;
+        ranges.push(range(Memory::Weight, weight, blocks * folds * chunk * lanes, false));
         if accumulate {
-            ranges.push(range(Memory::Accumulator, accumulator, sums, false));
+            ranges.push(range(Memory::Accumulator, accumulator, blocks * vectors, false));
         }
-        ranges.push(range(Memory::Accumulator, accumulator, sums, true));
+        ranges.push(range(Memory::Accumulator, accumulator, blocks * vectors, true));
         ranges
     }
 
@@ -157,8 +172,10 @@ impl Registers {
         let params = |address: u64| range(Memory::Activation, address, 8 * channels, false);
         let pooled = |address: u64| tensor(address, VectorOperand::A, self.pool_input, false);
         match *operation {
-            Operation::VectorRequant { accumulator, params: table, out: to, .. } => {
-                let sums = channels.div_ceil(block) * height * width;
+            Operation::VectorRequant { accumulator, params: table, out: to, transposed, .. } => {
+                let pixels = height * width;
+                let vectors = if transposed.0 { pixels.div_ceil(self.array_columns) * block } else { pixels };
+                let sums = channels.div_ceil(block) * vectors;
                 vec![range(Memory::Accumulator, accumulator.get(), sums, false), params(table.get()), out(to.get())]
             }
             Operation::VectorAdd { a: x, b: y, out: to, .. } | Operation::VectorMul { a: x, b: y, out: to, .. } => {

@@ -1,11 +1,13 @@
 //! A mapped convolution → items: per output tile, chunk and part the loads, one array run, and after the last part requantisation and store.
 
 use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, RequantMode, Signed, Space, VectorOperand};
+use systole_machine::spec::{Dataflow, Machine};
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
 use crate::layers::Window;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut, too_large};
+use crate::mapping::conv::block_vectors;
 use crate::mapping::{Chunk, ConvMapping, Part, SpatialTile, spatial_tiles};
 use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
@@ -19,6 +21,8 @@ pub struct Conv<'a> {
     pub name: &'a str,
     /// The window.
     pub window: &'a Window,
+    /// The machine.
+    pub machine: &'a Machine,
     /// The mapping.
     pub mapping: &'a ConvMapping,
     /// Input.
@@ -143,6 +147,17 @@ impl Conv<'_> {
         Ok(())
     }
 
+    /// An input-stationary array leaves a vector for each output channel, of pixels.
+    fn transposed(&self) -> bool {
+        self.mapping.dataflow == Dataflow::InputStationary
+    }
+
+    /// Accumulator vectors of a chunk over a tile.
+    fn vectors(&self, chunk: &Chunk, tile: &SpatialTile) -> u64 {
+        let pixels = tile.out_size[0] * tile.out_size[1];
+        chunk.blocks as u64 * block_vectors(self.machine, self.mapping.dataflow, chunk.block_channels, pixels)
+    }
+
     fn load_weights(&self, part: &Part, state: &mut State, item: &mut Item) -> Result<u64, CompileError> {
         let buffer = if self.mapping.resident { part.weight_offset } else { state.weight.take() };
         if !self.mapping.resident || state.loaded.insert(part.weight_offset) {
@@ -166,6 +181,7 @@ impl Conv<'_> {
         let height = tile.in_size[0] - skipped;
         let signed = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
         let array = field(0, name)?;
+        let outputs = if self.transposed() { run.chunk.block_channels } else { 0 };
         let setup = vec![
             Operation::ArrayInput {
                 height: field(height as u64, name)?,
@@ -191,7 +207,7 @@ impl Conv<'_> {
                 width: field(tile.out_size[1] as u64, name)?,
                 channels: field(run_channels as u64, name)?,
                 block_step: field(run.chunk.block_step as u64, name)?,
-                outputs: field(0, name)?,
+                outputs: field(outputs as u64, name)?,
                 array,
             },
             Operation::ArrayQuant {
@@ -204,19 +220,22 @@ impl Conv<'_> {
             },
         ];
         let activation = input.buffer + input.offset as u64 + skipped as u64 * row_pitch;
-        let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
         let operation = Operation::ArrayRun {
             activation: field(activation, name)?,
             weight: field(weight, name)?,
             accumulator: field(run.accumulator, name)?,
             blocks: field(run.chunk.blocks as u64, name)?,
             accumulate: Flag(run.accumulate),
-            dataflow: DataflowChoice::WeightStationary,
+            dataflow: match self.mapping.dataflow {
+                Dataflow::WeightStationary => DataflowChoice::WeightStationary,
+                Dataflow::OutputStationary => DataflowChoice::OutputStationary,
+                Dataflow::InputStationary => DataflowChoice::InputStationary,
+            },
             array,
         };
         let input_bytes = (tile.in_size[0] * tile.in_size[1] * input.pitch) as u64;
         let read = |memory, first, bytes| Access { memory, first, end: first + bytes, write: false };
-        let sums = run.chunk.blocks as u64 * pixels;
+        let sums = self.vectors(run.chunk, tile);
         let accesses = vec![
             read(Memory::Activation, input.buffer, input_bytes),
             read(Memory::Weight, weight, run.part.weight_bytes),
@@ -255,10 +274,10 @@ impl Conv<'_> {
             params: field(params, name)?,
             out: field(out, name)?,
             mode: RequantMode::Float32,
-            transposed: Flag(false),
+            transposed: Flag(self.transposed()),
         };
         let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
-        let sums = chunk.blocks as u64 * pixels;
+        let sums = self.vectors(chunk, tile);
         let read = |memory, first, count| Access { memory, first, end: first + count, write: false };
         let bytes = (pixels - 1) * pitch as u64 + chunk.outputs.1 as u64;
         let accesses = vec![
