@@ -265,7 +265,6 @@ const OFTEN: &[&str] = &[
     "requant: several blocks",
     "requant: blocks under the columns",
     "pool: padding",
-    "lrn: a window beyond the channels",
     "lrn: an even window",
     "sum: three or more tensors",
     "pool: a window outside the input",
@@ -275,6 +274,7 @@ const OFTEN: &[&str] = &[
 ];
 
 const RARELY: &[&str] = &[
+    "lrn: a window beyond the channels",
     "trap beyond an instruction that waits for ever",
     "array: large product",
     "array: long reduction",

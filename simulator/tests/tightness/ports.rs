@@ -126,6 +126,6 @@ fn t_04_a_burst_holds_its_port_for_its_own_bytes() {
         let text = format!("{load}{}{}ve.rescale a=0, out=64", ve_shape(64), repeat("ve.sync", 13));
         let timing = halted(&machine(), &text);
         assert_eq!(timing.spans[16].map(|span| span.start), Some(free));
-        assert_eq!(timing.units[2].stalls[4], free - 17);
+        assert_eq!(timing.units[2].stalls[7], free - 17);
     }
 }

@@ -93,7 +93,7 @@ fn out_of_bounds() {
         ar_input(0xffff, 0xffff, huge, 0xff_ffff),
         ar_window([0xfff, 0xfff], [255, 255], [255, 255], [255, 255], false),
         ar_output(0xffff, 0xffff, 0xff_ffff, 0xff_ffff),
-        ar_run(huge, huge, 0xff_ffff, 0xfff, true),
+        ar_run(huge, huge, 0x3f_ffff, 0xfff, true),
     ];
     assert!(trap(&machine, &program).is_some());
     let pitch = plain(Operation::LoadBufferPitch { row_pitch: u(huge), plane_pitch: u(huge) });
