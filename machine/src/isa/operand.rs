@@ -233,6 +233,7 @@ choice!(
     }
 );
 
+#[allow(clippy::derivable_impls, reason = "the macro of the choices derives the same for each")]
 impl Default for DataflowChoice {
     fn default() -> Self {
         DataflowChoice::WeightStationary
