@@ -1,7 +1,9 @@
 //! Tests of the rules on tiny programs, with cycles and values worked out by hand. Here: a small machine and shorthand for instructions.
 
 mod data;
+mod dataflows;
 mod hazards;
+mod sums;
 mod timing;
 mod values;
 
@@ -172,6 +174,29 @@ fn ar_run(activation: u64, weight: u64, accumulator: u64, blocks: u64, accumulat
         dataflow: DataflowChoice::WeightStationary,
         array: u(0),
     })
+}
+
+/// The same run in another dataflow.
+fn in_dataflow(flow: DataflowChoice, mut run: Instruction) -> Instruction {
+    if let Operation::ArrayRun { dataflow, .. } = &mut run.operation {
+        *dataflow = flow;
+    }
+    run
+}
+
+/// The same output shape with N of an input-stationary array.
+fn with_outputs(count: u64, mut output: Instruction) -> Instruction {
+    if let Operation::ArrayOutput { outputs, .. } = &mut output.operation {
+        *outputs = u(count);
+    }
+    output
+}
+
+/// [`machine`] with every dataflow.
+fn every_dataflow() -> Machine {
+    let mut machine = machine();
+    machine.array.dataflows = vec![Dataflow::WeightStationary, Dataflow::OutputStationary, Dataflow::InputStationary];
+    machine
 }
 
 fn ve_shape(height: u64, width: u64, channels: u64, block_channels: u64) -> Instruction {
