@@ -40,6 +40,8 @@ impl Unit {
     /// All, in order of index.
     pub const ALL: [Unit; UNITS] =
         [Unit::Load, Unit::Array, Unit::Vector, Unit::Store, Unit::Array1, Unit::Array2, Unit::Array3];
+    /// The units of a machine with one array.
+    pub const WITH_ONE_ARRAY: [Unit; 4] = [Unit::Load, Unit::Array, Unit::Vector, Unit::Store];
     /// The arrays, by number; a machine has the first `array.count` of them.
     pub const ARRAYS: [Unit; 4] = [Unit::Array, Unit::Array1, Unit::Array2, Unit::Array3];
 

@@ -307,8 +307,8 @@ fn prologue(b: &mut Builder) {
     }
 }
 
-/// The units of a machine with one array.
-const PRESENT: [Unit; 4] = [Unit::Load, Unit::Array, Unit::Vector, Unit::Store];
+/// Generated machines have one array.
+const PRESENT: [Unit; 4] = Unit::WITH_ONE_ARRAY;
 
 fn sync(b: &mut Builder) {
     let operation = match b.draw.pick(&PRESENT) {

@@ -61,7 +61,7 @@ pub fn isa_markdown() -> String {
         let end = row.fields.last().map_or(24, |field| field.low_bit + field.bits);
         page += &format!("| `{:#04x}` | `{}` | {} | {end} |\n", row.opcode, row.mnemonic, row.unit.name());
     }
-    for unit in [Unit::Load, Unit::Array, Unit::Vector, Unit::Store] {
+    for unit in Unit::WITH_ONE_ARRAY {
         page += &format!("\n## Instructions of the {} unit\n", unit.name());
         table().iter().filter(|format| format.row.unit == unit).for_each(|format| instruction(&mut page, format));
     }

@@ -36,7 +36,7 @@ pub(super) struct Account {
 fn spread(waits: &mut [u64; STALLS], from: u64, given: [Option<u64>; UNITS], to: u64) {
     let mut cursor = from;
     for k in 0..UNITS {
-        let unit = if on(Mutant::StallOrder) { 3 - k } else { k };
+        let unit = if on(Mutant::StallOrder) { UNITS - 1 - k } else { k };
         let time = given[unit];
         let until = time.unwrap_or(0).min(to);
         if until > cursor {

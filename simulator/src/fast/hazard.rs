@@ -4,8 +4,8 @@
 //! Knows no durations. Bounding ranges in a tree keep the search short; exact ranges decide.
 
 use std::collections::VecDeque;
-use systole_machine::isa::UNITS;
 
+use systole_machine::isa::UNITS;
 use systole_machine::spec::Machine;
 
 use super::footprint::{Memory, footprint};

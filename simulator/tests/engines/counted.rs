@@ -186,9 +186,6 @@ fn missing(from: Unit, to: Unit) -> String {
     format!("deadlock: {} lacks a token of {}", to.name(), from.name())
 }
 
-/// The units of a machine with one array.
-const PRESENT: [Unit; 4] = [Unit::Load, Unit::Array, Unit::Vector, Unit::Store];
-
 /// Names and least counts.
 fn required(programs: u64) -> Vec<(String, u64)> {
     let often = (programs / 100).max(1);
@@ -200,15 +197,17 @@ fn required(programs: u64) -> Vec<(String, u64)> {
     for trap in ["BadToken", "Unsupported", "BadShape", "OutOfBounds", "Race", "TokenOverflow"] {
         all.push((format!("trap {trap}"), rarely));
     }
-    for unit in PRESENT {
+    for unit in Unit::WITH_ONE_ARRAY {
         let own = Stall::ALL[unit as usize];
-        let tokens = PRESENT.map(|from| Stall::ALL[from as usize]);
+        let tokens = Unit::WITH_ONE_ARRAY.map(|from| Stall::ALL[from as usize]);
         let mut causes: Vec<Stall> = tokens.into_iter().filter(|stall| *stall != own).chain([Stall::Port]).collect();
         if matches!(unit, Unit::Load | Unit::Store) {
             causes.push(Stall::Dram);
         }
         all.extend(causes.into_iter().map(|stall| (stalled(unit, stall), often)));
-        all.extend(PRESENT.into_iter().filter(|from| *from != unit).map(|from| (missing(from, unit), rarely)));
+        all.extend(
+            Unit::WITH_ONE_ARRAY.into_iter().filter(|from| *from != unit).map(|from| (missing(from, unit), rarely)),
+        );
     }
     all.extend(OFTEN.iter().map(|name| ((*name).to_owned(), often)));
     all.extend(RARELY.iter().map(|name| ((*name).to_owned(), rarely)));
