@@ -27,6 +27,7 @@ fn machine() -> Machine {
             pe_latency_cycles: 1,
             operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 2,
+            activation_bits: 8,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },

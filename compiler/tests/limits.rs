@@ -25,6 +25,7 @@ fn machine(activation_bytes: u64) -> Machine {
             pe_latency_cycles: 1,
             operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 1,
+            activation_bits: 8,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },

@@ -11,6 +11,8 @@ pub enum Value {
     I8(Vec<i8>),
     /// Unsigned 8-bit.
     U8(Vec<u8>),
+    /// Signed 16-bit.
+    I16(Vec<i16>),
     /// Signed 32-bit.
     I32(Vec<i32>),
     /// Signed 64-bit.
@@ -24,6 +26,7 @@ impl Value {
             Value::F32(v) => v.len(),
             Value::I8(v) => v.len(),
             Value::U8(v) => v.len(),
+            Value::I16(v) => v.len(),
             Value::I32(v) => v.len(),
             Value::I64(v) => v.len(),
         }
@@ -40,6 +43,7 @@ impl Value {
             Value::F32(_) => DType::F32,
             Value::I8(_) => DType::I8,
             Value::U8(_) => DType::U8,
+            Value::I16(_) => DType::I16,
             Value::I32(_) => DType::I32,
             Value::I64(_) => DType::I64,
         }
@@ -51,6 +55,7 @@ impl Value {
             Value::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Value::I8(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Value::U8(v) => v.clone(),
+            Value::I16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Value::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Value::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         }
@@ -62,6 +67,7 @@ impl Value {
             DType::F32 => Value::F32(f32_of_bytes(bytes)),
             DType::I8 => Value::I8(bytes.iter().map(|&b| i8::from_le_bytes([b])).collect()),
             DType::U8 => Value::U8(bytes.to_vec()),
+            DType::I16 => Value::I16(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect()),
             DType::I32 => Value::I32(i32_of_bytes(bytes)),
             DType::I64 => Value::I64(
                 bytes

@@ -58,6 +58,8 @@ pub struct Array {
     pub pe_latency_cycles: u32,
     /// Operand widths, each once.
     pub operands: Vec<OperandWidth>,
+    /// Bits that activations of float models are quantised to, 8 or 16.
+    pub activation_bits: u32,
     /// w: bits of an accumulator, 16 to 48.
     pub accumulator_bits: u32,
     /// Beyond them.

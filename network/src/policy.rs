@@ -9,6 +9,15 @@ use crate::tensor::DType;
 pub enum Requantisation {
     /// A single-precision multiplier, rounded to nearest even: the rules of `docs/numerics.md` as written.
     Float32,
+    /// An integer multiplier and a shift (N-17, N-18).
+    FixedPoint {
+        /// B: bits of the multiplier, sign included.
+        multiplier_bits: u32,
+        /// Two roundings (`fixed_double`) instead of one.
+        double_rounding: bool,
+    },
+    /// Powers of two (N-19).
+    Shift,
 }
 
 /// What the machine computes with.

@@ -15,6 +15,8 @@ pub enum DType {
     I8,
     /// Unsigned 8-bit.
     U8,
+    /// Signed 16-bit.
+    I16,
     /// Signed 32-bit (biases).
     I32,
     /// Signed 64-bit (shapes in files).
@@ -26,6 +28,7 @@ impl DType {
     pub fn bytes(self) -> usize {
         match self {
             DType::I8 | DType::U8 => 1,
+            DType::I16 => 2,
             DType::F32 | DType::I32 => 4,
             DType::I64 => 8,
         }
@@ -36,6 +39,7 @@ impl DType {
         match self {
             DType::I8 => Some((-128, 127)),
             DType::U8 => Some((0, 255)),
+            DType::I16 => Some((-32768, 32767)),
             _ => None,
         }
     }
@@ -46,6 +50,7 @@ impl DType {
             DType::F32 => "f32",
             DType::I8 => "i8",
             DType::U8 => "u8",
+            DType::I16 => "i16",
             DType::I32 => "i32",
             DType::I64 => "i64",
         }

@@ -127,6 +127,7 @@ fn machine(side: u32, layer: Layer, dataflow: Dataflow) -> Machine {
             pe_latency_cycles: 1,
             operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: 1,
+            activation_bits: 8,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },

@@ -38,6 +38,7 @@ pub(crate) fn machine(dice: &mut Dice) -> Machine {
             pe_latency_cycles: 1,
             operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
             weight_registers: dice.pick(&[1, 2]),
+            activation_bits: 8,
             accumulator_bits: 32,
             overflow: Overflow::Wrap,
         },

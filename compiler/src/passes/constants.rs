@@ -26,6 +26,7 @@ pub(super) fn integers(tensor: &Tensor) -> Option<Vec<i32>> {
     match tensor.dtype {
         DType::I8 => Some(bytes.iter().map(|&b| i32::from(b as i8)).collect()),
         DType::U8 => Some(bytes.iter().map(|&b| i32::from(b)).collect()),
+        DType::I16 => Some(bytes.chunks_exact(2).map(|b| i32::from(i16::from_le_bytes([b[0], b[1]]))).collect()),
         DType::I32 => Some(i32_of_bytes(bytes)),
         DType::F32 | DType::I64 => None,
     }

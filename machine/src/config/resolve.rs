@@ -65,6 +65,7 @@ fn narrow(value: u64) -> Option<u32> {
 fn array(array: &schema::Array, errors: &mut Errors<'_>) -> Option<Array> {
     let dataflows = array.dataflow.as_ref().and_then(|at| dataflows(at, errors));
     let operands = array.operands.as_ref().and_then(|at| operands(at, errors));
+    let activation_bits = operands.as_ref().and_then(|operands| activation_bits(array, operands, errors));
     let word = get(&array.accumulator)?;
     // Fixed arbitration is the only one; a refused one is absent here.
     get(&array.arbitration)?;
@@ -77,12 +78,36 @@ fn array(array: &schema::Array, errors: &mut Errors<'_>) -> Option<Array> {
         dot_product_width: narrow(get(&array.dot_product_width)?.0)?,
         pe_latency_cycles: narrow(get(&array.pe_latency)?.0)?,
         operands: operands?,
+        activation_bits: activation_bits?,
         accumulator_bits: narrow(get(&word.width)?.0)?,
         overflow: match get(&word.overflow)? {
             schema::Overflow::Wrap => Overflow::Wrap,
             schema::Overflow::Saturate => Overflow::Saturate,
         },
     })
+}
+
+fn bits(width: schema::OperandWidth) -> u32 {
+    match width {
+        schema::OperandWidth::One => 1,
+        schema::OperandWidth::Two => 2,
+        schema::OperandWidth::Four => 4,
+        schema::OperandWidth::Eight => 8,
+        schema::OperandWidth::Sixteen => 16,
+    }
+}
+
+/// Bits of activations: the array must have operands as wide. (A machine without 8-bit operands is the compiler's to refuse.)
+fn activation_bits(array: &schema::Array, operands: &[OperandWidth], errors: &mut Errors<'_>) -> Option<u32> {
+    let at = array.activations.as_ref()?;
+    let bits = bits(at.value);
+    if bits != 8 && operands.iter().all(|operand| operand.bits != bits) {
+        let message = format!("`array.activations` of {bits} bit without operands of {bits} bit");
+        let help = format!("add `{{width: {bits} bit, rate: 1 MAC/cycle}}` to `array.operands`");
+        errors.invalid(&at.span, message, "the array has no such operands", help);
+        return None;
+    }
+    Some(bits)
 }
 
 fn dataflows(at: &At<OneOrMore<schema::Dataflow>>, errors: &mut Errors<'_>) -> Option<Vec<Dataflow>> {
@@ -105,20 +130,10 @@ fn dataflows(at: &At<OneOrMore<schema::Dataflow>>, errors: &mut Errors<'_>) -> O
 fn operands(at: &At<OneOrMore<schema::Operand>>, errors: &mut Errors<'_>) -> Option<Vec<OperandWidth>> {
     let mut operands: Vec<OperandWidth> = vec![];
     for operand in &at.value.0 {
-        let bits = match get(&operand.width)? {
-            schema::OperandWidth::One => 1,
-            schema::OperandWidth::Two => 2,
-            schema::OperandWidth::Four => 4,
-            schema::OperandWidth::Eight => 8,
-            schema::OperandWidth::Sixteen => 16,
-        };
+        let bits = bits(get(&operand.width)?);
         if operands.iter().any(|other| other.bits == bits) {
             let message = format!("`array.operands` states {bits} bit twice");
             errors.invalid(&at.span, message, "", "keep one of the two");
-            return None;
-        }
-        if bits == 16 {
-            errors.unsupported(&at.span, "`array.operands` of 16 bit", "leave them out, 8-bit operands are enough");
             return None;
         }
         operands.push(OperandWidth { bits, rate_milli: narrow(get(&operand.rate)?.0)? });

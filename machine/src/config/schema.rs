@@ -55,7 +55,7 @@ section! {
         /// C: output channels of one fold.
         columns: Count<1, 1024> => required();
         /// Number of equal arrays.
-        count: Count<1, 64> => default("1").only(&["1"]);
+        count: Count<1, 4> => default("1");
         /// Who goes first when arrays want the same port.
         arbitration: Arbitration => default("fixed");
         /// Which operand stays in the processing elements; a list where the array supports several.
@@ -68,6 +68,8 @@ section! {
         pe_latency: Cycles<1, 64> => default("1 cycle");
         /// Widths of the operands, each with its rate. Networks run in 8 or 16 bit so far; narrower operands are declared, not used.
         operands: OneOrMore<Operand> => default("{width: 8 bit, rate: 1 MAC/cycle}");
+        /// Width that activations of float models are quantised to (rules N-12, N-21); one of `operands`.
+        activations: OperandWidth => default("8 bit").only(&["8 bit", "16 bit"]);
         /// Partial sums.
         accumulator: AccumulatorWord => default("{}");
     }
@@ -147,7 +149,7 @@ section! {
         /// Weight tiles.
         weight: Buffer => required_unless("unified");
         /// One scratchpad instead of the two.
-        unified: Buffer => optional().only(&[]);
+        unified: Buffer => optional();
         /// Partial sums, in vectors of one word per column.
         accumulator: Buffer => required();
     }
@@ -183,7 +185,7 @@ section! {
         /// A multiply-accumulate per lane and cycle present, for depthwise convolutions.
         depthwise: Flag => default("false");
         /// How accumulators become activations.
-        requantisation: Requantisation => default("float32").only(&["float32"]);
+        requantisation: Requantisation => default("float32");
     }
 }
 

@@ -77,6 +77,7 @@ fn array(out: &mut String, machine: &Machine) {
         let rate = write(&units::RATE, operand.rate_milli.into());
         let _ = writeln!(out, "    - {{width: {} bit, rate: {rate}}}", operand.bits);
     }
+    line(out, 2, "activations", &format!("{} bit", array.activation_bits));
     let _ = writeln!(out, "  accumulator:");
     line(out, 4, "width", &write(&units::BITS, array.accumulator_bits.into()));
     line(out, 4, "overflow", overflow);

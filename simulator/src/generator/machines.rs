@@ -65,6 +65,7 @@ fn array(draw: &mut Draw) -> Array {
         pe_latency_cycles: if draw.chance(70) { 1 } else { draw.range(2, 4) as u32 },
         operands: vec![OperandWidth { bits: 8, rate_milli: if draw.chance(80) { 1000 } else { 400 } }],
         weight_registers: draw.range(1, 2) as u32,
+        activation_bits: 8,
         accumulator_bits: if draw.chance(60) { 32 } else { draw.range(16, 48) as u32 },
         overflow: if draw.chance(75) { Overflow::Wrap } else { Overflow::Saturate },
     }
