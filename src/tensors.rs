@@ -273,6 +273,7 @@ fn npy(array: &Array) -> std::io::Result<Vec<u8>> {
         Value::F32(values) => put!(values),
         Value::I8(values) => put!(values),
         Value::U8(values) => put!(values),
+        Value::I16(values) => put!(values),
         Value::I32(values) => put!(values),
         Value::I64(values) => put!(values),
     }

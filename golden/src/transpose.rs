@@ -18,6 +18,7 @@ pub(crate) fn evaluate(call: &Call<'_>, perm: &[usize]) -> Result<Value, GoldenE
         Value::F32(v) => Value::F32(from.iter().map(|&i| v[i]).collect()),
         Value::I8(v) => Value::I8(from.iter().map(|&i| v[i]).collect()),
         Value::U8(v) => Value::U8(from.iter().map(|&i| v[i]).collect()),
+        Value::I16(v) => Value::I16(from.iter().map(|&i| v[i]).collect()),
         Value::I32(v) => Value::I32(from.iter().map(|&i| v[i]).collect()),
         Value::I64(v) => Value::I64(from.iter().map(|&i| v[i]).collect()),
     })
