@@ -6,10 +6,12 @@
 //!
 //! Reading order: `schema`, `resolve`, `read`.
 
+mod banked;
 mod derived;
 mod document;
 mod error;
 mod node;
+mod parts;
 mod read;
 mod resolve;
 mod schema;

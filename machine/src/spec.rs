@@ -3,6 +3,10 @@
 //! Every quantity here is used by both engines; how it acts on time is `docs/timing.md`. What the file may say beyond it is in
 //! the schema (`config`), and refused by name there while no engine runs it.
 
+mod dram;
+
+pub use dram::{Banked, DramTiming, Field};
+
 /// How operands move through the array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dataflow {
@@ -147,13 +151,25 @@ pub enum Dram {
         /// Bytes of a burst, a power of two.
         burst_bytes: u32,
     },
+    /// Channels, banks and rows.
+    Banked(Banked),
 }
 
 impl Dram {
     /// Bytes of a burst.
     pub fn burst_bytes(&self) -> u32 {
-        match *self {
-            Dram::Ideal { burst_bytes } | Dram::Simple { burst_bytes, .. } => burst_bytes,
+        match self {
+            Dram::Ideal { burst_bytes } | Dram::Simple { burst_bytes, .. } => *burst_bytes,
+            Dram::Banked(banked) => banked.burst_bytes,
+        }
+    }
+
+    /// Bytes a second at most; `None` where infinite.
+    pub fn bandwidth_bytes_per_s(&self) -> Option<u64> {
+        match self {
+            Dram::Ideal { .. } => None,
+            Dram::Simple { bandwidth_bytes_per_s, .. } => Some(*bandwidth_bytes_per_s),
+            Dram::Banked(banked) => Some(banked.bandwidth_bytes_per_s()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What both engines take and give: job, outcome, trap, spans, counters. No arithmetic, no addresses, no timing rule lives here.
 
 use systole_machine::isa::{Instruction, UNITS, Unit};
-use systole_machine::spec::Machine;
+use systole_machine::spec::{Dram, Machine};
 
 /// A program ready to run. Both engines take the instructions as they are; validity is theirs to judge (M-10 to M-13).
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,21 @@ pub struct Job<'a> {
     pub instructions: &'a [Instruction],
     /// Size of DRAM.
     pub dram_bytes: u64,
+}
+
+impl Job<'_> {
+    /// Whether the machine has as much DRAM as the program states. Both engines' `run` ask; who only wants time asks himself.
+    ///
+    /// # Errors
+    /// [`EngineError::DramTooSmall`].
+    pub fn fits(&self) -> Result<(), EngineError> {
+        match &self.machine.dram {
+            Dram::Banked(dram) if dram.capacity_bytes() < self.dram_bytes => {
+                Err(EngineError::DramTooSmall { program: self.dram_bytes, machine: dram.capacity_bytes() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Why a program was stopped (M-10, M-12).
@@ -153,6 +168,81 @@ pub struct Timing {
     pub units: [UnitCycles; UNITS],
     /// Bytes on the DRAM bus, whole bursts: read, written.
     pub dram_bus_bytes: [u64; 2],
+    /// What a banked DRAM did; empty for others.
+    pub dram: DramCounts,
+}
+
+/// Buckets of [`DramCounts::latency`].
+pub const LATENCIES: usize = 32;
+
+/// What a banked DRAM did (D-9).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DramCounts {
+    /// By channel: bursts read or written.
+    pub bursts: Vec<u64>,
+    /// Bursts to a row that was open.
+    pub hits: u64,
+    /// Bursts to a bank that was closed.
+    pub misses: u64,
+    /// Bursts to a bank in which another row was open.
+    pub conflicts: u64,
+    /// Refreshes up to each channel's last burst.
+    pub refreshes: u64,
+    /// Reads whose channel did a write before.
+    pub turnarounds: u64,
+    /// Bursts that went before an older one of their channel.
+    pub reordered: u64,
+    /// Bursts that went alone because they had been passed too often.
+    pub starved: u64,
+    /// Reads by core cycles from request to arrival: bucket k counts those of k binary digits, the last one all that are longer.
+    pub latency: [u64; LATENCIES],
+}
+
+/// A command to DRAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DramOperation {
+    /// Opens a row.
+    Activate,
+    /// Reads a burst of the open row.
+    Read,
+    /// Writes a burst of the open row.
+    Write,
+    /// Closes a bank.
+    Precharge,
+    /// Closes all banks of a rank.
+    PrechargeAll,
+    /// Refreshes a rank.
+    Refresh,
+}
+
+/// A command on its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DramCommand {
+    /// DRAM cycle.
+    pub cycle: u64,
+    /// Channel.
+    pub channel: u32,
+    /// What.
+    pub operation: DramOperation,
+    /// Rank.
+    pub rank: u32,
+    /// Bank group; 0 where all are meant.
+    pub group: u32,
+    /// Bank of the group; 0 where all are meant.
+    pub bank: u32,
+    /// Row of the bank, open or opened; 0 where none is meant.
+    pub row: u32,
+}
+
+/// A burst asked of a DRAM by itself, without the rest of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DramRequest {
+    /// Core cycle of the request.
+    pub cycle: u64,
+    /// Address of its first byte.
+    pub address: u64,
+    /// Whether it writes.
+    pub write: bool,
 }
 
 /// Memories after a run. Equal for both engines, on every program.
@@ -234,6 +324,14 @@ pub enum EngineError {
     OutOfMemory {
         /// Bytes asked for.
         bytes: u64,
+    },
+    /// The program states more DRAM than the machine has.
+    #[error("the program needs {program} bytes of DRAM, the machine has {machine}")]
+    DramTooSmall {
+        /// Bytes that the program states.
+        program: u64,
+        /// Bytes of all channels.
+        machine: u64,
     },
     /// A part of the machine that this engine does not simulate.
     #[error("{0} is not simulated by this engine")]

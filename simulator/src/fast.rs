@@ -37,8 +37,9 @@ pub fn timing(job: &Job) -> Timing {
 /// Timing and data. `image` is written into the zeroed DRAM first: pairs of address and bytes.
 ///
 /// # Errors
-/// [`EngineError::ImageTooLarge`] where a piece of the image ends beyond `dram_bytes`.
+/// [`EngineError::ImageTooLarge`] where a piece of the image ends beyond `dram_bytes`, [`EngineError::DramTooSmall`].
 pub fn run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Memories), EngineError> {
+    job.fits()?;
     let mut memories = data::memories(job, image)?;
     let (steps, trap) = prepare(job);
     let timing = time(job, &steps, trap);
@@ -82,6 +83,7 @@ fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
         units: Unit::ALL.map(|unit| timeline.account.cycles(unit)),
         dram_bus_bytes: [timeline.load.channel.bursts, timeline.store.channel.bursts]
             .map(|bursts| bursts * burst_bytes),
+        dram: timeline.bus.counts(),
         spans: timeline.spans,
     }
 }

@@ -9,6 +9,7 @@
 
 mod address_generator;
 mod array;
+mod banked;
 mod counters;
 mod dram;
 mod fetch;
@@ -33,6 +34,7 @@ mod tests;
 use systole_machine::isa::{Instruction, UNITS, Unit};
 
 use self::array::Array;
+pub use self::banked::commands;
 use self::counters::{Counters, Doing, token_stall};
 use self::dram::Bus;
 use self::fetch::{Fetch, Lane};
@@ -51,8 +53,9 @@ use crate::contract::{
 /// are zero.
 ///
 /// # Errors
-/// A segment of the image beyond `job.dram_bytes`; a program that still runs after the fuel.
+/// A segment of the image beyond `job.dram_bytes`; a program that states more DRAM than there is; a program that still runs after the fuel.
 pub fn run(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<(Timing, Memories), EngineError> {
+    job.fits()?;
     let memories = initial(job, image)?;
     let works = work::resolve(job.instructions);
     let stop = hazards::stop_of(job, &works);
@@ -309,6 +312,7 @@ impl<'a> Engine<'a> {
             spans,
             units: self.counters.units,
             dram_bus_bytes: self.bus.bursts.map(|bursts| bursts * burst_bytes),
+            dram: self.bus.counts(),
         };
         (timing, self.memories)
     }

@@ -1,6 +1,6 @@
 //! Figures that follow from a machine: peaks, the ridge of its roofline, buffer geometry, a rough FPGA bill. No timing rule is used.
 
-use crate::spec::{Buffer, Dram, Machine};
+use crate::spec::{Buffer, Machine};
 
 /// What `systole hw show` tells beside the file itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,10 +55,7 @@ pub struct FpgaEstimate {
 pub fn derived(machine: &Machine) -> Derived {
     let peak = machine.peak_macs_per_cycle();
     let clock = machine.clock_hz as f64;
-    let dram_bytes_per_cycle = match machine.dram {
-        Dram::Ideal { .. } => None,
-        Dram::Simple { bandwidth_bytes_per_s, .. } => Some(bandwidth_bytes_per_s as f64 / clock),
-    };
+    let dram_bytes_per_cycle = machine.dram.bandwidth_bytes_per_s().map(|bandwidth| bandwidth as f64 / clock);
     let rows = u64::from(machine.array.rows) * u64::from(machine.array.dot_product_width);
     let tile = rows * u64::from(machine.array.columns);
     let activation = if machine.unified { "unified" } else { "activation" };

@@ -53,12 +53,12 @@ pub(crate) fn resolve(root: &Root, errors: &mut Errors<'_>) -> Option<Machine> {
 }
 
 /// The value of a key that could be read.
-fn get<T: Clone>(at: &Option<At<T>>) -> Option<T> {
+pub(super) fn get<T: Clone>(at: &Option<At<T>>) -> Option<T> {
     at.as_ref().map(|at| at.value.clone())
 }
 
 /// All bounds of the vocabulary are within 32 bit where this is used.
-fn narrow(value: u64) -> Option<u32> {
+pub(super) fn narrow(value: u64) -> Option<u32> {
     u32::try_from(value).ok()
 }
 
@@ -270,8 +270,7 @@ fn dram(dram: &schema::Dram, clock_hz: Option<u64>, errors: &mut Errors<'_>) -> 
                 burst_bytes: burst_bytes?,
             })
         }
-        // Refused while reading: `Root::dram` lists what is simulated.
-        schema::Dram::Banked(_) => None,
+        schema::Dram::Banked(keys) => super::banked::resolve(keys, errors).map(Dram::Banked),
     }
 }
 

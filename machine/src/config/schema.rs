@@ -9,6 +9,10 @@ use super::values::{Bandwidth, Bits, Bytes, Count, Cycles, Delay, Energy, Flag, 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
+mod dram;
+
+pub(crate) use dram::{AddressMapping, BankedDram, DramPart, PagePolicy};
+
 /// Largest on-chip memory: what the 32-bit addresses of instructions reach, less room for arithmetic.
 const MEMORY: u64 = 1 << 30;
 
@@ -31,7 +35,7 @@ section! {
         /// What moves data between DRAM and buffers.
         dma: Dma => default("{}");
         /// The memory outside.
-        dram: Dram => required().only(&["ideal", "simple"]);
+        dram: Dram => required();
         /// Fetch, queues and tokens.
         control: Control => default("{}");
         /// Energy per action; leave the section out for reports without energies.
@@ -325,58 +329,6 @@ section! {
         latency: Delay => required();
         /// Bytes of a burst, a power of two.
         burst: Bytes<1, 65536> => default("64 B");
-    }
-}
-
-section! {
-    /// DRAM with banks.
-    BankedDram {
-        /// Timings and geometry.
-        preset: DramPreset => required();
-        /// Independent channels.
-        channels: Count<1, 64> => default("1");
-        /// Which address bits choose row, bank and column, most significant first.
-        address_mapping: AddressMapping => default("row_bank_column");
-        /// What happens to an open row that nobody waits for.
-        page_policy: PagePolicy => default("open");
-        /// Refresh takes its time.
-        refresh: Flag => default("true");
-        /// Clock of the memory; the preset's own without it.
-        clock: Frequency<1, 100_000_000_000> => optional();
-    }
-}
-
-words! {
-    /// Known memories.
-    DramPreset {
-        /// DDR4-2400.
-        Ddr4 = "ddr4_2400",
-        /// LPDDR4-2400.
-        Lpddr4 = "lpddr4_2400",
-        /// HBM2.
-        Hbm2 = "hbm2",
-    }
-}
-
-words! {
-    /// Address mappings.
-    AddressMapping {
-        /// Neighbouring bursts share a row.
-        RowBankColumn = "row_bank_column",
-        /// Rows of a bank follow each other.
-        BankRowColumn = "bank_row_column",
-        /// Neighbouring bursts go to different banks.
-        RowColumnBank = "row_column_bank",
-    }
-}
-
-words! {
-    /// Page policies.
-    PagePolicy {
-        /// Rows stay open.
-        Open = "open",
-        /// Rows are closed after each access.
-        Closed = "closed",
     }
 }
 

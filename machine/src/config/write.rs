@@ -2,7 +2,7 @@
 
 use super::units;
 use super::values::write;
-use crate::spec::{Buffer, Dataflow, Dram, Energy, Machine, Overflow, Requantisation, Vector};
+use crate::spec::{Banked, Buffer, Dataflow, Dram, Energy, Machine, Overflow, Requantisation, Vector};
 use std::fmt::Write;
 
 /// Every key that [`Machine`] holds, defaults included, in base units that lose nothing: the DRAM's latency in cycles.
@@ -115,6 +115,7 @@ fn dram(out: &mut String, dram: &Dram) {
         Dram::Ideal { .. } => {
             let _ = writeln!(out, "dram:\n  ideal:");
         }
+        Dram::Banked(dram) => return banked(out, dram),
         Dram::Simple { bandwidth_bytes_per_s, latency_cycles, .. } => {
             let _ = writeln!(out, "dram:\n  simple:");
             line(out, 4, "bandwidth", &write(&units::BANDWIDTH, *bandwidth_bytes_per_s));
@@ -122,6 +123,24 @@ fn dram(out: &mut String, dram: &Dram) {
         }
     }
     line(out, 4, "burst", &burst);
+}
+
+/// Every number of the part, also where the preset has the same.
+fn banked(out: &mut String, dram: &Banked) {
+    let order: Vec<String> = dram.mapping.iter().map(|(field, bits)| format!("{}:{bits}", field.name())).collect();
+    let _ = writeln!(out, "dram:\n  banked:");
+    line(out, 4, "preset", &dram.preset);
+    line(out, 4, "channels", &dram.channels.to_string());
+    line(out, 4, "ranks", &dram.ranks.to_string());
+    line(out, 4, "address_mapping", &quote(&order.join(" ")));
+    line(out, 4, "page_policy", if dram.closed_page { "closed" } else { "open" });
+    line(out, 4, "refresh", &dram.refresh.to_string());
+    line(out, 4, "clock", &write(&units::FREQUENCY, dram.clock_hz));
+    line(out, 4, "queue_depth", &dram.queue_depth.to_string());
+    let _ = writeln!(out, "    part:");
+    for (key, number) in super::banked::numbers(dram) {
+        line(out, 6, key, &number.to_string());
+    }
 }
 
 fn control(out: &mut String, machine: &Machine) {

@@ -13,6 +13,7 @@ fn run() -> (Timing, Memories) {
         spans: vec![span(1), span(20), span(5), None],
         units: [UnitCycles { busy: 60, idle: 40, stalls: [0; 9] }; 7],
         dram_bus_bytes: [64, 0],
+        dram: Default::default(),
     };
     let memories = Memories {
         dram: vec![1, 2],

@@ -28,7 +28,7 @@ fn gcd(a: u128, b: u128) -> u128 {
 impl Bus {
     pub(super) fn new(machine: &Machine) -> Self {
         match machine.dram {
-            Dram::Ideal { .. } => Bus { ideal: true, latency: 0, denominator: 1, duration: (0, 0), free: (0, 0) },
+            Dram::Ideal { .. } | Dram::Banked(_) => Bus { ideal: true, latency: 0, denominator: 1, duration: (0, 0), free: (0, 0) },
             Dram::Simple { bandwidth_bytes_per_s, latency_cycles, burst_bytes } => {
                 let cycles = u128::from(burst_bytes) * u128::from(machine.clock_hz);
                 let bandwidth = u128::from(bandwidth_bytes_per_s.max(1));
@@ -45,6 +45,7 @@ impl Bus {
         }
     }
 
+    pub(super) fn counts(&self) -> crate::contract::DramCounts { Default::default() }
     /// Requests a burst at a cycle; the cycle at which it arrives or is done.
     pub(super) fn request(&mut self, now: u64) -> u64 {
         if self.ideal {

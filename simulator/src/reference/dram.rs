@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use systole_machine::isa::Unit;
 use systole_machine::spec::{Dram, Machine};
 
+use super::banked::Controllers;
 use super::work::Transfer;
+use crate::contract::DramCounts;
 
 /// A burst of a DMA run: one piece of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Cutter {
     }
 }
 
-/// Bus and latency.
+/// Bus and latency, or banks.
 pub(super) struct Bus {
     dram: Dram,
     clock_hz: u64,
@@ -62,6 +64,8 @@ pub(super) struct Bus {
     waiting: VecDeque<(Unit, u128)>,
     /// Over the bus: channel, cycle of arrival; in order of both.
     travelling: VecDeque<(Unit, u64)>,
+    /// The controllers of a banked DRAM; then the two queues above are empty.
+    banked: Option<Controllers>,
     /// Bursts requested by loads and by stores.
     pub(super) bursts: [u64; 2],
 }
@@ -73,6 +77,7 @@ impl Bus {
             clock_hz: machine.clock_hz,
             waiting: VecDeque::new(),
             travelling: VecDeque::new(),
+            banked: Controllers::of(machine),
             bursts: [0; 2],
         }
     }
@@ -82,16 +87,26 @@ impl Bus {
     }
 
     /// A burst's turn comes after all earlier requests.
-    pub(super) fn request(&mut self, channel: Unit) {
+    pub(super) fn request(&mut self, channel: Unit, address: u64) {
         self.bursts[usize::from(channel == Unit::Store)] += 1;
+        if let Some(banked) = &mut self.banked {
+            return banked.request(channel, address);
+        }
         let work = u128::from(self.dram.burst_bytes()) * u128::from(self.clock_hz);
         self.waiting.push_back((channel, work));
     }
 
+    pub(super) fn counts(&self) -> DramCounts {
+        self.banked.as_ref().map_or_else(DramCounts::default, Controllers::counts)
+    }
+
     /// One cycle of the bus, after the requests of that cycle.
     pub(super) fn step(&mut self, now: u64) {
+        if let Some(banked) = &mut self.banked {
+            banked.step(now);
+        }
         let (mut budget, latency) = match self.dram {
-            Dram::Ideal { .. } => (u128::MAX, 0),
+            Dram::Ideal { .. } | Dram::Banked(_) => (u128::MAX, 0),
             Dram::Simple { bandwidth_bytes_per_s, latency_cycles, .. } => {
                 (u128::from(bandwidth_bytes_per_s), latency_cycles)
             }
@@ -111,6 +126,9 @@ impl Bus {
 
     /// The channel of the next burst that has arrived, or is done, at the beginning of `now`.
     pub(super) fn arrive(&mut self, now: u64) -> Option<Unit> {
+        if let Some(banked) = &mut self.banked {
+            return banked.arrive(now);
+        }
         self.travelling
             .front()
             .is_some_and(|&(_, at)| at <= now)

@@ -98,7 +98,7 @@ impl Load {
         let burst = cutter.peek();
         cutter.advance();
         self.pending.push_back((burst, cutter.transfer.memory()));
-        bus.request(Unit::Load);
+        bus.request(Unit::Load, burst.dram as u64);
         if burst.last {
             self.requesting = None;
         }

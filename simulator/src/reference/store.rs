@@ -106,9 +106,11 @@ impl Store {
 
     /// Requests the burst whose read has just ended.
     pub(super) fn request(&mut self, bus: &mut Bus) {
-        if std::mem::take(&mut self.request) {
-            bus.request(Unit::Store);
+        let asked = self.sent.back().filter(|_| self.request);
+        if let Some(sent) = asked {
+            bus.request(Unit::Store, sent.dram as u64);
         }
+        self.request = false;
     }
 
     /// The cycle passes.
