@@ -9,7 +9,7 @@ use std::fmt;
 
 use systole_machine::isa::Unit;
 
-use crate::contract::{Memories, Outcome, Span, Stall, Timing};
+use crate::contract::{DramCounts, Memories, Outcome, Span, Stall, Timing};
 pub use memories::{Memory, MemoryDifference};
 pub use shrink::shrink;
 
@@ -50,6 +50,13 @@ pub enum Divergence {
         reference: [u64; 2],
         /// Of the fast engine.
         fast: [u64; 2],
+    },
+    /// A banked DRAM did something else.
+    Dram {
+        /// Of the reference engine.
+        reference: Box<DramCounts>,
+        /// Of the fast engine.
+        fast: Box<DramCounts>,
     },
     /// A memory holds something else.
     Memory(MemoryDifference),
@@ -116,7 +123,11 @@ pub fn compare_timing(reference: &Timing, fast: &Timing) -> Option<Divergence> {
     if total != fast.total_cycles {
         return Some(Divergence::Total { reference: total, fast: fast.total_cycles });
     }
-    (bus != fast.dram_bus_bytes).then_some(Divergence::BusBytes { reference: bus, fast: fast.dram_bus_bytes })
+    if bus != fast.dram_bus_bytes {
+        return Some(Divergence::BusBytes { reference: bus, fast: fast.dram_bus_bytes });
+    }
+    let [reference, fast] = [&reference.dram, &fast.dram].map(|counts| Box::new(counts.clone()));
+    (reference != fast).then_some(Divergence::Dram { reference, fast })
 }
 
 fn span_difference(reference: &Timing, fast: &Timing) -> Option<SpanDifference> {
@@ -178,6 +189,7 @@ impl fmt::Display for Divergence {
             Divergence::BusBytes { reference, fast } => {
                 write!(f, "DRAM bus bytes (read, written): reference {reference:?}, fast {fast:?}")
             }
+            Divergence::Dram { reference, fast } => write!(f, "DRAM: reference {reference:?}, fast {fast:?}"),
             Divergence::Memory(difference) => difference.fmt(f),
         }
     }

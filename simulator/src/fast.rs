@@ -3,6 +3,7 @@
 //! Models everything that `docs/machine.md`, `docs/timing.md` and `docs/numerics.md` state; steps no cycle and no PE.
 
 mod account;
+mod banked;
 mod channels;
 mod check;
 mod data;

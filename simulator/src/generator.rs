@@ -9,6 +9,7 @@ mod draw;
 mod faults;
 mod footprint;
 mod machines;
+mod memories;
 mod tokens;
 mod transfers;
 mod vectors;

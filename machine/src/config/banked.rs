@@ -48,6 +48,7 @@ pub(super) fn resolve(keys: &BankedDram, errors: &mut Errors<'_>) -> Option<Bank
         queue_depth: narrow(get(&keys.queue_depth)?.0)?,
     };
     dram.mapping = mapping(keys.address_mapping.as_ref()?, &dram, errors)?;
+    check_precharge(keys, &changed, &dram, errors)?;
     check_refresh(keys, &changed, &dram, errors)?;
     Some(dram)
 }
@@ -124,6 +125,19 @@ fn mapping(at: &At<AddressMapping>, dram: &Banked, errors: &mut Errors<'_>) -> O
     Some(whole.filter(|(_, bits)| *bits > 0).collect())
 }
 
+/// Closing all banks takes no less time than closing one.
+fn check_precharge(keys: &BankedDram, part: &DramPart, dram: &Banked, errors: &mut Errors<'_>) -> Option<()> {
+    let (one, all) = (dram.timing.trp, dram.timing.trp_all);
+    if one <= all {
+        return Some(());
+    }
+    let key = part.trp_all.as_ref().or(part.trp.as_ref()).map(|at| &at.span);
+    let span = key.or(keys.part.as_ref().map(|at| &at.span))?;
+    let label = format!("one bank takes {one} cycles, all of them {all}");
+    errors.invalid(span, "`dram.banked.part.trp_all` is below `trp`", label, format!("write `trp_all: {one}`"));
+    None
+}
+
 /// Refreshes must leave time for something else.
 fn check_refresh(keys: &BankedDram, part: &DramPart, dram: &Banked, errors: &mut Errors<'_>) -> Option<()> {
     let timing = &dram.timing;
@@ -132,8 +146,8 @@ fn check_refresh(keys: &BankedDram, part: &DramPart, dram: &Banked, errors: &mut
     if !dram.refresh || timing.trefi / dram.ranks > least {
         return Some(());
     }
-    let span = part.trefi.as_ref().or(part.trefi.as_ref()).map(|at| &at.span);
-    let span = span.or(keys.part.as_ref().map(|at| &at.span))?;
+    let key = part.trefi.as_ref().map(|at| &at.span);
+    let span = key.or(keys.part.as_ref().map(|at| &at.span))?;
     let label = format!("a refresh takes up to {least} cycles, and {} ranks share {} cycles", dram.ranks, timing.trefi);
     errors.invalid(span, "the DRAM would do nothing but refresh", label, "raise `trefi`, or write `refresh: false`");
     None

@@ -79,6 +79,8 @@ fn counters_are_named() {
     ));
     let bus = changed(|timing, _| timing.dram_bus_bytes = [0, 64]);
     assert!(matches!(bus, Some(Divergence::BusBytes { fast: [0, 64], .. })), "{bus:?}");
+    let dram = changed(|timing, _| timing.dram.hits = 1);
+    assert!(matches!(dram, Some(Divergence::Dram { .. })), "{dram:?}");
 }
 
 #[test]

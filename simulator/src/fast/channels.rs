@@ -55,7 +55,7 @@ impl Timeline<'_> {
             return;
         }
         let burst = bursts.next(&self.ports);
-        load.arriving.push_back((self.bus.request(now), burst, *index));
+        load.arriving.push_back((self.bus.request(now, false, burst.dram), burst, *index));
         load.channel.bursts += 1;
         load.next_request = now + 1;
         if burst.last {
@@ -141,13 +141,42 @@ impl Timeline<'_> {
     fn store_request(&mut self, now: u64) -> bool {
         let store = &mut self.store;
         let Some((burst, index)) = store.reading.take_if(|_| store.channel.move_end <= now) else { return false };
-        let done = self.bus.request(now);
+        let done = self.bus.request(now, true, burst.dram);
         store.done.push_back(done);
         store.channel.bursts += 1;
+        if done == NEVER {
+            store.lasts.push_back(burst.last.then_some(index));
+            return false;
+        }
         if burst.last {
             self.own_end(Unit::Store, index, done);
         }
         burst.last
+    }
+
+    /// A banked DRAM's commands of a cycle; whether the arrival of a burst has become known.
+    pub(super) fn dram_step(&mut self, now: u64) -> bool {
+        self.bus.step(now);
+        let mut touched = false;
+        while let Some(at) = self.bus.arrival(false) {
+            let arriving = &mut self.load.arriving;
+            let known = arriving.partition_point(|(arrival, ..)| *arrival != NEVER);
+            if let Some(entry) = arriving.get_mut(known) {
+                entry.0 = at;
+            }
+            touched = true;
+        }
+        while let Some(at) = self.bus.arrival(true) {
+            let known = self.store.done.partition_point(|done| *done != NEVER);
+            if let Some(done) = self.store.done.get_mut(known) {
+                *done = at;
+            }
+            if let Some(index) = self.store.lasts.pop_front().flatten() {
+                self.own_end(Unit::Store, index, at);
+            }
+            touched = true;
+        }
+        touched
     }
 
     fn store_start(&mut self, now: u64) -> bool {
@@ -166,7 +195,7 @@ impl Timeline<'_> {
 
     fn store_read(&mut self, now: u64) {
         let limit = self.outstanding_limit();
-        let StoreChannel { channel, reading, next, done } = &mut self.store;
+        let StoreChannel { channel, reading, next, done, .. } = &mut self.store;
         let Some((index, bursts)) = &mut channel.current else { return };
         if reading.is_some() || done.len() >= limit {
             return;

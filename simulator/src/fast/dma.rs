@@ -7,10 +7,13 @@ use std::ops::Range;
 
 use systole_machine::spec::{Dram, Machine};
 
+use super::banked;
 use super::footprint::Memory;
 use super::mutant::{Mutant, on};
 use super::ports::Ports;
+use super::timeline::NEVER;
 use super::work::Transfer;
+use crate::contract::DramCounts;
 
 /// The DRAM bus (T-7). Time is a whole cycle and a fraction over `denominator`.
 pub(super) struct Bus {
@@ -19,6 +22,8 @@ pub(super) struct Bus {
     denominator: u64,
     duration: (u64, u64),
     free: (u64, u64),
+    /// Banks instead.
+    banked: Option<banked::Memory>,
 }
 
 fn gcd(a: u128, b: u128) -> u128 {
@@ -26,28 +31,56 @@ fn gcd(a: u128, b: u128) -> u128 {
 }
 
 impl Bus {
+    fn plain(ideal: bool) -> Self {
+        Bus { ideal, latency: 0, denominator: 1, duration: (0, 0), free: (0, 0), banked: None }
+    }
+
     pub(super) fn new(machine: &Machine) -> Self {
-        match machine.dram {
-            Dram::Ideal { .. } | Dram::Banked(_) => Bus { ideal: true, latency: 0, denominator: 1, duration: (0, 0), free: (0, 0) },
-            Dram::Simple { bandwidth_bytes_per_s, latency_cycles, burst_bytes } => {
+        match &machine.dram {
+            Dram::Ideal { .. } => Bus::plain(true),
+            Dram::Banked(banked) => Bus { banked: Some(banked::Memory::new(banked, machine.clock_hz)), ..Bus::plain(false) },
+            &Dram::Simple { bandwidth_bytes_per_s, latency_cycles, burst_bytes } => {
                 let cycles = u128::from(burst_bytes) * u128::from(machine.clock_hz);
                 let bandwidth = u128::from(bandwidth_bytes_per_s.max(1));
                 let common = gcd(cycles, bandwidth).max(1);
                 let (cycles, bandwidth) = (cycles / common, bandwidth / common);
                 Bus {
-                    ideal: false,
                     latency: latency_cycles,
                     denominator: bandwidth as u64,
                     duration: ((cycles / bandwidth) as u64, (cycles % bandwidth) as u64),
-                    free: (0, 0),
+                    ..Bus::plain(false)
                 }
             }
         }
     }
 
-    pub(super) fn counts(&self) -> crate::contract::DramCounts { Default::default() }
-    /// Requests a burst at a cycle; the cycle at which it arrives or is done.
-    pub(super) fn request(&mut self, now: u64) -> u64 {
+    /// The core cycle of the next command of a banked DRAM.
+    pub(super) fn wake(&self) -> u64 {
+        self.banked.as_ref().map_or(NEVER, banked::Memory::wake)
+    }
+
+    pub(super) fn counts(&self) -> DramCounts {
+        self.banked.as_ref().map_or_else(DramCounts::default, banked::Memory::counts)
+    }
+
+    /// The commands of a core cycle.
+    pub(super) fn step(&mut self, now: u64) {
+        if let Some(banked) = &mut self.banked {
+            banked.step(now);
+        }
+    }
+
+    /// The next arrival of a banked DRAM that has become known.
+    pub(super) fn arrival(&mut self, store: bool) -> Option<u64> {
+        self.banked.as_mut()?.arrival(store)
+    }
+
+    /// Requests a burst at a cycle; the cycle at which it arrives or is done, [`NEVER`] while that is not known.
+    pub(super) fn request(&mut self, now: u64, store: bool, address: u64) -> u64 {
+        if let Some(banked) = &mut self.banked {
+            banked.request(now, store, address);
+            return NEVER;
+        }
         if self.ideal {
             return now + 1 + u64::from(on(Mutant::IdealLater));
         }
@@ -68,6 +101,8 @@ pub(super) struct Burst {
     /// Cycles that it holds its ports.
     pub(super) cycles: u64,
     banks: (u32, u32),
+    /// Its first byte in DRAM.
+    pub(super) dram: u64,
     /// Whether it is the last one of its instruction.
     pub(super) last: bool,
 }
@@ -131,9 +166,10 @@ impl Bursts {
         if on(Mutant::WriteRoundsDown) {
             cycles = (bytes / self.port_bytes).max(1);
         }
+        let dram = self.dram + self.offset;
         self.offset += bytes;
         let last = self.offset == self.transfer.row_bytes && self.next_row();
-        Burst { cycles, banks, last }
+        Burst { cycles, banks, dram, last }
     }
 
     /// Goes to the next row; whether there is none.
@@ -201,6 +237,8 @@ pub(super) struct StoreChannel {
     pub(super) reading: Option<(Burst, usize)>,
     /// The burst that was refused a port.
     pub(super) next: Option<Burst>,
-    /// When the bursts that were read are done, in order.
+    /// When the bursts that were read are done, in order; [`NEVER`] while that is not known.
     pub(super) done: VecDeque<u64>,
+    /// For each of those that are not known: the instruction, where it is its last.
+    pub(super) lasts: VecDeque<Option<usize>>,
 }

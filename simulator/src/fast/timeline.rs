@@ -93,7 +93,7 @@ impl<'a> Timeline<'a> {
         let mut wakes = [NEVER; 5];
         wakes[FETCH] = if self.steps.is_empty() { NEVER } else { 0 };
         loop {
-            let now = wakes.iter().copied().min().unwrap_or(NEVER);
+            let now = wakes.iter().copied().min().unwrap_or(NEVER).min(self.bus.wake());
             if now == NEVER {
                 return;
             }
@@ -102,6 +102,9 @@ impl<'a> Timeline<'a> {
             let due = order.map(|part| wakes[part] <= now);
             for (part, _) in order.iter().zip(due).filter(|(_, due)| *due) {
                 acted |= self.act(*part, now);
+            }
+            if self.bus.wake() <= now {
+                acted |= self.dram_step(now);
             }
             for (&part, due) in order.iter().zip(due) {
                 if acted || due {
@@ -120,7 +123,7 @@ impl<'a> Timeline<'a> {
         let horizon = (0..5).filter(|&part| part != Unit::Load as usize).map(|part| wakes[part]).min().unwrap_or(0);
         loop {
             let now = wakes[Unit::Load as usize];
-            if now >= horizon {
+            if now >= horizon.min(self.bus.wake()) {
                 return;
             }
             let acted = self.load_step(now);

@@ -27,6 +27,10 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
         array,
         energy: None,
     };
+    // Only a unit with many bursts under way can pass another's again and again.
+    if matches!(machine.dram, Dram::Banked(_)) && !long && draw.chance(30) {
+        machine.outstanding_bursts = draw.range(16, 64) as u32;
+    }
     if style == Style::Large {
         enlarge(draw, &mut machine);
     }
@@ -47,6 +51,9 @@ fn enlarge(draw: &mut Draw, machine: &mut Machine) {
     (machine.vector.lanes, machine.vector.float32) = (32, true);
     machine.outstanding_bursts = 8;
     let bandwidth_bytes_per_s = machine.clock_hz * draw.range(8, 32);
+    if matches!(machine.dram, Dram::Banked(_)) {
+        return;
+    }
     machine.dram = Dram::Simple { bandwidth_bytes_per_s, latency_cycles: draw.range(0, 100), burst_bytes: 64 };
 }
 
@@ -137,6 +144,9 @@ fn dram(draw: &mut Draw, clock_hz: u64, long: bool) -> Dram {
     let burst_bytes = draw.pick(&[1, 4, 8, 16, 16, 32, 32, 64, 64, 128]);
     if draw.chance(if long { 5 } else { 25 }) {
         return Dram::Ideal { burst_bytes };
+    }
+    if draw.chance(40) {
+        return Dram::Banked(super::memories::banked(draw, clock_hz));
     }
     // Cycles of a burst in 64ths: from far under one to some dozens.
     let sixty_fourths = draw.pick(&[3, 17, 64, 65, 100, 128, 250, 640, 2000]);

@@ -21,6 +21,7 @@ impl Counted {
         all.machine(case);
         all.outcome(timing);
         all.stalls(timing);
+        all.banks(case, timing);
         all.instructions(case, timing);
         all.meetings(case, timing);
         if timing.outcome == Outcome::Halted {
@@ -68,8 +69,28 @@ impl Counted {
         self.when("machine: one bank", m.activation.banks == 1);
         self.when("machine: queue of one", m.control.queue_depth.contains(&1));
         self.when("machine: one burst outstanding", m.outstanding_bursts == 1);
-        let ideal = matches!(m.dram, Dram::Ideal { .. });
-        self.one(format!("machine: {} DRAM", if ideal { "ideal" } else { "simple" }));
+        let dram = match &m.dram {
+            Dram::Ideal { .. } => "ideal",
+            Dram::Simple { .. } => "simple",
+            Dram::Banked(_) => "banked",
+        };
+        self.one(format!("machine: {dram} DRAM"));
+    }
+
+    /// What a banked DRAM did.
+    fn banks(&mut self, case: &Case, timing: &Timing) {
+        let Dram::Banked(dram) = &case.machine.dram else { return };
+        let counts = &timing.dram;
+        self.when("banked: row hit", counts.hits > 0);
+        self.when("banked: closed row", counts.misses > 0);
+        self.when("banked: row conflict", counts.conflicts > 0);
+        self.when("banked: refresh", counts.refreshes > 0);
+        self.when("banked: read after write", counts.turnarounds > 0);
+        self.when("banked: younger burst first", counts.reordered > 0);
+        self.when("banked: burst passed too often", counts.starved > 0);
+        self.when("banked: several channels at work", counts.bursts.iter().filter(|bursts| **bursts > 0).count() > 1);
+        self.when("banked: closed page", dram.closed_page && counts.bursts.iter().any(|bursts| *bursts > 0));
+        self.when("banked: more bursts than the queue holds", u64::from(dram.queue_depth) < counts.bursts.iter().sum());
     }
 
     fn outcome(&mut self, timing: &Timing) {
@@ -219,6 +240,16 @@ const OFTEN: &[&str] = &[
     "machine: 2 weight registers",
     "machine: ideal DRAM",
     "machine: simple DRAM",
+    "machine: banked DRAM",
+    "banked: row hit",
+    "banked: closed row",
+    "banked: row conflict",
+    "banked: refresh",
+    "banked: read after write",
+    "banked: younger burst first",
+    "banked: several channels at work",
+    "banked: closed page",
+    "banked: more bursts than the queue holds",
     "machine: one row",
     "machine: one column",
     "machine: without float32",
@@ -273,6 +304,7 @@ const OFTEN: &[&str] = &[
 ];
 
 const RARELY: &[&str] = &[
+    "banked: burst passed too often",
     "lrn: a window beyond the channels",
     "trap beyond an instruction that waits for ever",
     "array: large product",
