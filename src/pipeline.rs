@@ -374,7 +374,7 @@ pub fn job<'a>(program: &'a Program, machine: &'a Machine) -> Job<'a> {
 pub fn time(program: &Program, machine: &Machine, engine: Engine) -> Result<Timing, Failure> {
     let job = job(program, machine);
     match engine {
-        Engine::Fast => Ok(fast::timing(&job)),
+        Engine::Fast => job.fits().map(|()| fast::timing(&job)).map_err(|e| engine_failure(&e)),
         Engine::Reference => {
             reference::run(&job, &[], FUEL_CYCLES).map(|(timing, _)| timing).map_err(|e| engine_failure(&e))
         }

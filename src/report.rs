@@ -2,6 +2,7 @@
 //!
 //! The report of a model, machine, seed and version is the same on every run and thread count, [`Host`] apart.
 
+mod banks;
 pub mod build;
 mod csv;
 pub mod text;
@@ -102,8 +103,45 @@ pub struct DramTraffic {
     pub average_gb_s: f64,
     /// In the busiest of the windows of [`build::WINDOW_CYCLES`] cycles, each transfer spread evenly over its time; at most the bus's bandwidth.
     pub peak_gb_s: f64,
-    /// No DRAM model with rows so far.
+    /// Bursts to rows that were open; `None` for a DRAM without rows.
     pub row_hit_rate: Option<f64>,
+    /// What a banked DRAM did; `None` for others.
+    pub banks: Option<DramBanks>,
+}
+
+/// What a banked DRAM did (D-9).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DramBanks {
+    /// Share of bursts to rows that were open.
+    #[serde(skip)]
+    pub row_hit_rate: f64,
+    /// Bursts to rows that were open.
+    pub row_hits: u64,
+    /// Bursts to banks that were closed.
+    pub row_misses: u64,
+    /// Bursts to banks in which another row was open.
+    pub row_conflicts: u64,
+    /// Refreshes up to each channel's last burst.
+    pub refreshes: u64,
+    /// Reads whose channel did a write before.
+    pub write_to_read_turnarounds: u64,
+    /// Bursts that went before an older one.
+    pub reordered: u64,
+    /// Data cycles of each channel's bus over the cycles of the run.
+    pub bus_utilization: Vec<f64>,
+    /// Reads by latency.
+    pub read_latency: Vec<LatencyBucket>,
+}
+
+/// Reads of some latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LatencyBucket {
+    /// Core cycles from request to arrival, at least.
+    pub from_cycles: u64,
+    /// Fewer than these; `None` where there is no limit.
+    pub below_cycles: Option<u64>,
+    /// Bursts.
+    pub reads: u64,
 }
 
 /// Traffic to an on-chip memory.

@@ -3,7 +3,7 @@
 //! The searches use the timing rules of `docs/timing.md` in closed form (T-5 to T-7) and leave out port conflicts and queue waits: a mapping
 //! only has to be good, the simulator says how good.
 
-use systole_machine::spec::{Buffer, Dram, Machine};
+use systole_machine::spec::{Buffer, Machine};
 
 pub mod conv;
 pub mod vector;
@@ -36,16 +36,12 @@ pub fn bursts(machine: &Machine, rows: u64, row_bytes: u64) -> u64 {
     rows * (row_bytes.div_ceil(burst) + ragged)
 }
 
-/// Bus cycles of that many bursts.
+/// Bus cycles of that many bursts; a banked DRAM counts with its peak.
 pub fn bus_cycles(machine: &Machine, bursts: u64) -> u64 {
-    match machine.dram {
-        Dram::Ideal { .. } => bursts,
-        Dram::Simple { bandwidth_bytes_per_s, burst_bytes, .. } => {
-            let cycles = u128::from(bursts) * u128::from(burst_bytes) * u128::from(machine.clock_hz)
-                / u128::from(bandwidth_bytes_per_s);
-            u64::try_from(cycles).unwrap_or(u64::MAX).max(bursts)
-        }
-    }
+    let Some(bandwidth) = machine.dram.bandwidth_bytes_per_s() else { return bursts };
+    let bytes = u128::from(bursts) * u128::from(machine.dram.burst_bytes());
+    let cycles = bytes * u128::from(machine.clock_hz) / u128::from(bandwidth);
+    u64::try_from(cycles).unwrap_or(u64::MAX).max(bursts)
 }
 
 /// The tile of an image that one step works on, in output coordinates, and the input under it.

@@ -24,8 +24,9 @@ mod timeline;
 mod work;
 
 use systole_machine::isa::Unit;
+use systole_machine::spec::Banked;
 
-use crate::contract::{EngineError, Job, Memories, Outcome, Timing, Trap, Waiting};
+use crate::contract::{DramCounts, DramRequest, EngineError, Job, Memories, Outcome, Timing, Trap, Waiting};
 use timeline::Timeline;
 use work::{Registers, Step};
 
@@ -46,6 +47,11 @@ pub fn run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Memories), Engi
     let timing = time(job, &steps, trap);
     data::execute(job, &steps, &timing.spans, &mut memories);
     Ok((timing, memories))
+}
+
+/// A banked DRAM by itself: when each of these requests, in order of their cycles, arrives (D-8), and counts.
+pub fn dram_arrivals(dram: &Banked, core_hz: u64, requests: &[DramRequest]) -> (Vec<u64>, DramCounts) {
+    banked::Memory::new(dram, core_hz).serve(requests)
 }
 
 /// The instructions before the first trap (M-13), resolved, and the trap with its index.

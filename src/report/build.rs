@@ -124,10 +124,7 @@ fn hardware(machine: &Machine, source: &str) -> Hardware {
 
 /// Bytes a second; `None` where infinite.
 fn bandwidth(machine: &Machine) -> Option<u64> {
-    match machine.dram {
-        Dram::Ideal { .. } => None,
-        Dram::Simple { bandwidth_bytes_per_s, .. } => Some(bandwidth_bytes_per_s),
-    }
+    machine.dram.bandwidth_bytes_per_s()
 }
 
 fn layer_sums(subject: &Subject<'_>) -> Vec<LayerSums> {
@@ -320,13 +317,15 @@ fn roofline(program: &Program, machine: &Machine, cycles: u64) -> Roofline {
 
 fn dram(subject: &Subject<'_>, seconds: f64) -> DramTraffic {
     let [read_bytes, write_bytes] = subject.timing.dram_bus_bytes;
+    let banks = super::banks::banks(subject.machine, subject.timing);
     DramTraffic {
         read_bytes,
         write_bytes,
         compulsory_bytes: compulsory_bytes(subject.program),
         average_gb_s: ratio((read_bytes + write_bytes) as f64 / 1e9, seconds),
         peak_gb_s: peak_gb_s(subject),
-        row_hit_rate: None,
+        row_hit_rate: banks.as_ref().map(|banks| banks.row_hit_rate),
+        banks,
     }
 }
 

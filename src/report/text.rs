@@ -107,6 +107,22 @@ fn totals(report: &Report) -> String {
             report.hardware.dram_gb_s.map_or(String::new(), |limit| format!(" of {}", significant(limit)))
         ),
     );
+    if let Some(banks) = &total.dram.banks {
+        let bus = banks.bus_utilization.iter().map(|share| format!("{:.0} %", 100.0 * share)).collect::<Vec<_>>();
+        let most = banks.read_latency.iter().max_by_key(|bucket| bucket.reads);
+        line(
+            "DRAM banks",
+            format!(
+                "{:.1} % row hits, {} misses, {} conflicts, {} refreshes; bus {}{}",
+                100.0 * banks.row_hit_rate,
+                grouped(banks.row_misses),
+                grouped(banks.row_conflicts),
+                grouped(banks.refreshes),
+                bus.join(", "),
+                most.map_or(String::new(), |most| format!("; most reads take {} cycles or more", most.from_cycles))
+            ),
+        );
+    }
     let sram: Vec<String> = total
         .sram
         .iter()

@@ -11,7 +11,7 @@ use systole_machine::spec::{Banked, Field};
 
 use self::channel::{Channel, Request};
 use super::timeline::NEVER;
-use crate::contract::{DramCounts, LATENCIES};
+use crate::contract::{DramCounts, DramRequest, LATENCIES};
 
 /// Requests of loads, or of stores.
 #[derive(Default)]
@@ -123,6 +123,26 @@ impl Memory {
     /// The next arrival of a load or a store that has become known; in order of request.
     pub(super) fn arrival(&mut self, store: bool) -> Option<u64> {
         self.sides[usize::from(store)].known.pop_front()
+    }
+
+    /// Serves requests without a machine around; arrivals by request.
+    pub(super) fn serve(mut self, requests: &[DramRequest]) -> (Vec<u64>, DramCounts) {
+        let mut left = requests.iter().peekable();
+        loop {
+            let next = left.peek().map_or(NEVER, |request| request.cycle);
+            let now = next.min(self.wake);
+            if now == NEVER {
+                break;
+            }
+            while let Some(request) = left.next_if(|request| request.cycle <= now) {
+                self.request(now, request.write, request.address);
+            }
+            if self.wake <= now {
+                self.step(now);
+            }
+        }
+        let arrivals = requests.iter().filter_map(|request| self.arrival(request.write)).collect();
+        (arrivals, self.counts())
     }
 
     pub(super) fn counts(&self) -> DramCounts {

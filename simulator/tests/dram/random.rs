@@ -3,7 +3,7 @@
 use systole_machine::spec::{Banked, Dram};
 use systole_simulator::contract::{DramCommand, DramOperation, DramRequest};
 use systole_simulator::generator::case;
-use systole_simulator::reference;
+use systole_simulator::{fast, reference};
 
 use super::checker::violation;
 use super::setup::{Random, dram};
@@ -70,6 +70,35 @@ fn no_rule_is_broken_on_random_parts() {
         }
     }
     assert!(parts > 100, "{parts} parts");
+}
+
+/// Both engines' controllers, on traffic of more requests at once than programs have.
+#[test]
+fn engines_agree_on_traffic() {
+    let (mut parts, mut starved, mut reordered) = (0, 0, 0);
+    for seed in 0..1500 {
+        let machine = case(seed).machine;
+        let Dram::Banked(dram) = machine.dram else { continue };
+        let requests = traffic(&mut Random(seed), &dram, 250);
+        let (_, own, counts) = reference::commands(&dram, machine.clock_hz, &requests, FUEL_CYCLES);
+        // D-8: loads arrive in order, and stores do.
+        let mut last = [0; 2];
+        let arrivals: Vec<u64> = requests
+            .iter()
+            .zip(own)
+            .map(|(request, own)| {
+                let last = &mut last[usize::from(request.write)];
+                *last = own.expect("it arrived").max(*last);
+                *last
+            })
+            .collect();
+        assert_eq!(fast::dram_arrivals(&dram, machine.clock_hz, &requests), (arrivals, counts.clone()), "seed {seed}: {dram:?}");
+        parts += 1;
+        starved += u64::from(counts.starved > 0);
+        reordered += u64::from(counts.reordered > 0);
+    }
+    println!("{parts} parts, {starved} with a burst passed too often, {reordered} with a younger one first");
+    assert!(parts > 300 && starved > 5 && reordered > 100, "{parts} {starved} {reordered}");
 }
 
 /// Each command one cycle earlier than it was given: where that is too early, the checker must say so. Where a command waited for a distance alone, it is.

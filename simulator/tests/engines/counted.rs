@@ -304,7 +304,6 @@ const OFTEN: &[&str] = &[
 ];
 
 const RARELY: &[&str] = &[
-    "banked: burst passed too often",
     "lrn: a window beyond the channels",
     "trap beyond an instruction that waits for ever",
     "array: large product",
