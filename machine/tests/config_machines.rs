@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use systole_machine::config::{derived, init_yaml, load, preset, presets, to_yaml};
 use systole_machine::spec::{
-    Array, Buffer, Control, Dataflow, Dram, Energy, Machine, OperandWidth, Overflow, Requantisation, Vector,
+    Array, Banked, Buffer, Control, Dataflow, Dram, DramTiming, Energy, Field, Machine, OperandWidth, Overflow,
+    Requantisation, Vector,
 };
 
 fn machine(name: &str) -> Machine {
@@ -105,6 +106,62 @@ fn defaults_are_those_that_the_file_to_start_from_marks() {
     assert_eq!(load(&short, "short").expect("the file"), load(&yaml, "init").expect("the file"));
 }
 
+/// Any banked DRAM that a file can describe, the least times between refreshes apart.
+fn banked() -> impl Strategy<Value = Banked> {
+    let counts = (0u32..=6, 0u32..=3, 0u32..=6, 0u32..=6, 0u32..=24, 0u32..=9);
+    let cycles = || 0u32..=4000;
+    let times = prop::array::uniform16(cycles());
+    let rest = (1u64..=100_000_000_000, 1u32..=5, 3u32..=9, 1u32..=1024, any::<bool>(), any::<bool>());
+    (counts, times, rest, prop::array::uniform6(any::<u32>())).prop_map(|(counts, times, rest, cuts)| {
+        let [cl, cwl, trcd, trp, more, tras, trrd_s, trrd_l, tfaw, tccd_s, tccd_l, twtr_s, twtr_l, twr, trtp, trfc] =
+            times;
+        let (clock_hz, burst, bus, queue_depth, closed_page, refresh) = rest;
+        let bits = [counts.4, counts.5, counts.3, counts.2, counts.1, counts.0];
+        let mut mapping = Vec::new();
+        for ((field, bits), cut) in Field::ALL.into_iter().zip(bits).zip(cuts) {
+            mapping.push((field, cut % (bits + 1)));
+            mapping.insert(cut as usize % mapping.len(), (field, bits - cut % (bits + 1)));
+        }
+        mapping.retain(|(_, bits)| *bits > 0);
+        Banked {
+            preset: "lpddr4_3200".into(),
+            clock_hz,
+            channels: 1 << counts.0,
+            ranks: 1 << counts.1,
+            groups: 1 << counts.2,
+            banks: 1 << counts.3,
+            rows: 1 << counts.4,
+            row_bursts: 1 << counts.5,
+            burst_bytes: 1 << (bus - 3 + burst),
+            burst_cycles: 1 << (burst - 1),
+            timing: DramTiming {
+                cl,
+                cwl,
+                trcd,
+                trp,
+                trp_all: trp + more,
+                tras,
+                trrd_s,
+                trrd_l,
+                tfaw,
+                tccd_s,
+                tccd_l,
+                twtr_s,
+                twtr_l,
+                twr,
+                trtp,
+                trtrs: more,
+                trefi: 900_000,
+                trfc,
+            },
+            mapping,
+            closed_page,
+            refresh,
+            queue_depth,
+        }
+    })
+}
+
 /// Any machine that a file can describe.
 fn machines() -> impl Strategy<Value = Machine> {
     let buffer = |low: u64, multiple: u32| {
@@ -122,6 +179,7 @@ fn machines() -> impl Strategy<Value = Machine> {
                 burst_bytes: 1 << log
             }
         ),
+        banked().prop_map(Dram::Banked),
     ];
     let picojoules = || prop_oneof![0.0f64..1e9, 0.0f64..1e-3, Just(f64::MIN_POSITIVE)];
     let energy = (picojoules(), picojoules(), picojoules(), picojoules(), picojoules(), picojoules()).prop_map(

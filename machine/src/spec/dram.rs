@@ -19,8 +19,7 @@ pub enum Field {
 
 impl Field {
     /// All.
-    pub const ALL: [Field; 6] =
-        [Field::Row, Field::Column, Field::Bank, Field::Group, Field::Rank, Field::Channel];
+    pub const ALL: [Field; 6] = [Field::Row, Field::Column, Field::Bank, Field::Group, Field::Rank, Field::Channel];
 
     /// As machine files name it.
     pub fn name(self) -> &'static str {

@@ -38,7 +38,9 @@ impl Bus {
     pub(super) fn new(machine: &Machine) -> Self {
         match &machine.dram {
             Dram::Ideal { .. } => Bus::plain(true),
-            Dram::Banked(banked) => Bus { banked: Some(banked::Memory::new(banked, machine.clock_hz)), ..Bus::plain(false) },
+            Dram::Banked(banked) => {
+                Bus { banked: Some(banked::Memory::new(banked, machine.clock_hz)), ..Bus::plain(false) }
+            }
             &Dram::Simple { bandwidth_bytes_per_s, latency_cycles, burst_bytes } => {
                 let cycles = u128::from(burst_bytes) * u128::from(machine.clock_hz);
                 let bandwidth = u128::from(bandwidth_bytes_per_s.max(1));

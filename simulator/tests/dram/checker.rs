@@ -114,9 +114,7 @@ fn data_bus(dram: &Banked, before: &[DramCommand], command: &DramCommand) -> Opt
 
 fn four_activates(dram: &Banked, before: &[DramCommand], command: &DramCommand) -> Option<&'static str> {
     let within = |one: &&DramCommand| {
-        one.operation == Activate
-            && one.rank == command.rank
-            && command.cycle < one.cycle + u64::from(dram.timing.tfaw)
+        one.operation == Activate && one.rank == command.rank && command.cycle < one.cycle + u64::from(dram.timing.tfaw)
     };
     (command.operation == Activate && before.iter().filter(within).count() >= 4).then_some("tFAW")
 }

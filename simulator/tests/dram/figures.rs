@@ -7,7 +7,8 @@ use systole_simulator::reference;
 
 use super::setup::{Random, dram};
 
-const ORDER: &str = "address_mapping: row channel rank bank group column, ranks: 2, queue_depth: 32, clock: 1204.819277 MHz";
+const ORDER: &str =
+    "address_mapping: row channel rank bank group column, ranks: 2, queue_depth: 32, clock: 1204.819277 MHz";
 
 fn reads(addresses: impl Iterator<Item = u64>, every: u64) -> Vec<DramRequest> {
     addresses.enumerate().map(|(k, address)| DramRequest { cycle: k as u64 * every, address, write: false }).collect()

@@ -92,7 +92,11 @@ fn engines_agree_on_traffic() {
                 *last
             })
             .collect();
-        assert_eq!(fast::dram_arrivals(&dram, machine.clock_hz, &requests), (arrivals, counts.clone()), "seed {seed}: {dram:?}");
+        assert_eq!(
+            fast::dram_arrivals(&dram, machine.clock_hz, &requests),
+            (arrivals, counts.clone()),
+            "seed {seed}: {dram:?}"
+        );
         parts += 1;
         starved += u64::from(counts.starved > 0);
         reordered += u64::from(counts.reordered > 0);
@@ -114,13 +118,29 @@ fn commands_that_come_too_early_are_found() {
             last.cycle -= 1;
         }
         // The part of the list begins with rows open, so that only distances are asked for.
-        found.extend(violation(&dram, &earlier).filter(|(_, name)| *name != "open row" && *name != "tREFI").map(|(_, name)| name));
+        found.extend(
+            violation(&dram, &earlier)
+                .filter(|(_, name)| *name != "open row" && *name != "tREFI")
+                .map(|(_, name)| name),
+        );
     }
     found.sort_unstable();
     found.dedup();
     for name in [
-        "tRCD", "tRP", "tRRD_S", "tRRD_L", "tCCD_L of reads", "tCCD_L of writes", "tWTR_S", "tWTR_L", "tRTP", "tWR", "tRFC", "data bus",
-        "tRP, all banks", "one command a cycle",
+        "tRCD",
+        "tRP",
+        "tRRD_S",
+        "tRRD_L",
+        "tCCD_L of reads",
+        "tCCD_L of writes",
+        "tWTR_S",
+        "tWTR_L",
+        "tRTP",
+        "tWR",
+        "tRFC",
+        "data bus",
+        "tRP, all banks",
+        "one command a cycle",
     ] {
         assert!(found.contains(&name), "{name} was never found in {found:?}");
     }

@@ -30,7 +30,17 @@ impl Request {
     pub(super) fn new(store: bool, index: u64, since: u64, fields: &[u64; 6]) -> Self {
         let field = |field: Field| fields[field as usize] as usize;
         let (rank, group, bank) = (field(Field::Rank), field(Field::Group), field(Field::Bank));
-        Request { store, index, since, rank, group, bank, row: fields[Field::Row as usize], opened: false, closed: false }
+        Request {
+            store,
+            index,
+            since,
+            rank,
+            group,
+            bank,
+            row: fields[Field::Row as usize],
+            opened: false,
+            closed: false,
+        }
     }
 }
 
@@ -229,7 +239,10 @@ impl Channel {
                 Some(row) if row == request.row => (bank.column.max(group.read).max(rank.all.read), Move::Column(at)),
                 Some(_) if bank.wanted == self.looks => continue,
                 Some(_) => (bank.precharge, Move::Precharge(at)),
-                None => (bank.activate.max(group.activate).max(rank.all.activate).max(rank.activates[0]), Move::Activate(at)),
+                None => (
+                    bank.activate.max(group.activate).max(rank.all.activate).max(rank.activates[0]),
+                    Move::Activate(at),
+                ),
             };
             let cycle = ready.max(self.free);
             if cycle < rank.due {

@@ -32,7 +32,8 @@ fn table(dram: &Banked) -> Vec<Rule> {
     let DramTiming { tccd_s, tccd_l, twtr_s, twtr_l, twr, trtp, trtrs, trfc, .. } = dram.timing;
     let burst = i64::from(dram.burst_cycles);
     let [cl, cwl, trcd, trp, trp_all, tras] = [cl, cwl, trcd, trp, trp_all, tras].map(i64::from);
-    let [trrd_s, trrd_l, tccd_s, tccd_l, twtr_s, twtr_l] = [trrd_s, trrd_l, tccd_s, tccd_l, twtr_s, twtr_l].map(i64::from);
+    let [trrd_s, trrd_l, tccd_s, tccd_l, twtr_s, twtr_l] =
+        [trrd_s, trrd_l, tccd_s, tccd_l, twtr_s, twtr_l].map(i64::from);
     let [twr, trtp, trtrs, trfc] = [twr, trtp, trtrs, trfc].map(i64::from);
     let read_to_write = cl + burst + trtrs - cwl;
     let rows = [
