@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use systole_machine::isa::{UNITS, Unit};
 use systole_machine::program::{LayerEntry, Program, Role};
-use systole_machine::spec::{Dram, Energy, Machine};
+use systole_machine::spec::{Energy, Machine};
 use systole_simulator::contract::{STALLS, Span, Stall, Timing};
 
 use super::traffic::{Memory, Moved, Traffic, union};

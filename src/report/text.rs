@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Layer, Report};
+use super::{LatencyBucket, Layer, Report};
 
 /// Layers shown unless all are asked for.
 const SHOWN_LAYERS: usize = 12;
@@ -119,7 +119,7 @@ fn totals(report: &Report) -> String {
                 grouped(banks.row_conflicts),
                 grouped(banks.refreshes),
                 bus.join(", "),
-                most.map_or(String::new(), |most| format!("; most reads take {} cycles or more", most.from_cycles))
+                most.map_or(String::new(), |most| format!("; reads mostly take {}", latency(most)))
             ),
         );
     }
@@ -293,6 +293,14 @@ fn wrap(text: &str, columns: usize) -> String {
         used += length;
     }
     out
+}
+
+/// A bucket in words.
+fn latency(bucket: &LatencyBucket) -> String {
+    match bucket.below_cycles {
+        Some(below) => format!("{} to {} cycles", bucket.from_cycles, below - 1),
+        None => format!("{} cycles or more", bucket.from_cycles),
+    }
 }
 
 #[cfg(test)]

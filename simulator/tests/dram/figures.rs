@@ -2,7 +2,7 @@
 //! LPDDR4_8Gb_x16_2400: one channel, two ranks, mapping rochrababgco, tCK 0.83 ns.
 
 use systole_machine::spec::Banked;
-use systole_simulator::contract::DramRequest;
+use systole_simulator::contract::{DramOperation, DramRequest};
 use systole_simulator::reference;
 
 use super::setup::{Random, dram};
@@ -28,6 +28,22 @@ fn unloaded(keys: &str) -> [u64; 3] {
 fn unloaded_latencies_are_exact() {
     assert_eq!(unloaded("preset: ddr4_2400"), [22, 39, 56]);
     assert_eq!(unloaded("preset: lpddr4_2400"), [26, 41, 56]);
+}
+
+/// The examples of `docs/dram.md`.
+#[test]
+fn examples_by_hand() {
+    use DramOperation::{Activate, Precharge, Read};
+    let dram = dram(&format!("preset: ddr4_2400, {ORDER}, refresh: false"));
+    let row = dram.capacity_bytes() / u64::from(dram.rows);
+    let requests = reads([0, 64, row].into_iter(), 0);
+    let (commands, arrivals, _) = reference::commands(&dram, dram.clock_hz, &requests, 1000);
+    assert_eq!(arrivals, [Some(39), Some(45), Some(95)]);
+    let given: Vec<(DramOperation, u64)> = commands.iter().map(|one| (one.operation, one.cycle)).collect();
+    assert_eq!(given, [(Activate, 0), (Read, 17), (Read, 23), (Precharge, 39), (Activate, 56), (Read, 73)]);
+    let requests = [DramRequest { cycle: 3, address: 0, write: false }];
+    let (commands, arrivals, _) = reference::commands(&dram, dram.clock_hz / 2, &requests, 1000);
+    assert_eq!((commands[0].cycle, arrivals[0]), (6, Some(23)));
 }
 
 /// GB/s of reads all asked for at once, in as many DRAM cycles.
