@@ -66,7 +66,7 @@ fn rows_of(t: &Transfer, store: bool) -> Vec<Access> {
 }
 
 fn of_array(machine: &Machine, c: &Convolution) -> Vec<Access> {
-    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.channels;
+    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.element_bytes() * c.channels;
     let mut ranges: Vec<Access> = (0..c.blocks)
         .map(|block| access(Memory::Activation, false, c.activation + block * c.block_step, tile.into()))
         .collect();
@@ -91,7 +91,8 @@ fn of_vector(machine: &Machine, v: &VectorWork) -> Vec<Access> {
     }
     if let Some(params) = v.params {
         let count = if let Kind::Sum { operands } = v.kind { operands } else { v.channels };
-        ranges.push(access(Memory::Activation, false, params, i128::from(count) * 8));
+        let length = i128::from(count) * i128::from(v.record_bytes());
+        ranges.push(access(Memory::Activation, false, params, length));
     }
     if let Some(accumulator) = v.accumulator {
         let pixels = v.height * v.width;
