@@ -3,7 +3,7 @@
 //! A unit runs its queue in program order, so an instruction sees the registers as all earlier instructions of its unit left them;
 //! this does not depend on time. Nothing is checked here (see `traps`).
 
-use systole_machine::isa::{DataflowChoice, Instruction, Operation, RequantMode, Space, Unit, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, VectorOperand};
 
 use super::scaling::Scaling;
 pub(super) use super::vector_work::{Kind, Norm, Quant, Tensor, VectorWork, Window};
