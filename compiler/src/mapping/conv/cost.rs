@@ -76,7 +76,7 @@ impl Problem<'_> {
                 (blocks * pixels.div_ceil(columns) * steps, chunk.block_channels as u64, load_row, vector)
             }
             Dataflow::OutputStationary => {
-                let feed = (rows * run.div_ceil(aw)).div_ceil(run.div_ceil(width));
+                let feed = self.feed_cycles(mapping, part, channels as u64).div_ceil(run.div_ceil(width));
                 let step = interval.max(feed).max((columns * width).div_ceil(ww));
                 let fold = match array.weight_registers {
                     1 => (steps - 1) * step + latency - 1 + rows + columns + (rows - 1) * sums,
@@ -91,6 +91,19 @@ impl Problem<'_> {
                 1 => tile + (vectors - 1) * vector + skew,
                 _ => (vectors * vector).max(tile),
             }
+    }
+
+    /// A of T-5: port cycles for the runs of R neighbouring pixels, read one by one or as the stretch that dense ones lie in.
+    fn feed_cycles(&self, mapping: &ConvMapping, part: &Part, channels: u64) -> u64 {
+        let (rows, port) = (u64::from(self.machine.array.rows), u64::from(self.machine.activation.port_bytes));
+        let taps = if mapping.packed { self.window.kernel[1] as u64 } else { 1 };
+        let apart = rows * (taps * channels).div_ceil(port);
+        let pitch = if mapping.shared { self.input[3] } else { part.channels.1 } as u64;
+        if pitch != channels {
+            return apart;
+        }
+        let stretch = channels * ((rows - 1) * self.window.stride[1] as u64 + taps);
+        apart.min(stretch.div_ceil(port))
     }
 }
 
