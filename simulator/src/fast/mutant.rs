@@ -80,6 +80,10 @@ mutants! {
     AccumulateIgnored "M-5" "the first fold always starts from 0"
     DilationIgnored "M-5" "kernel rows are adjacent"
     LargeZeroPointCut "M-5" "a zero point beyond 16 bits of operand is clamped"
+    WideTimedAsByte "T-5" "a wide operand takes the port as long as a byte"
+    WideAtByteRate "T-5" "a PE takes wide operands at the rate of bytes"
+    RecordsOfEight "T-6" "parameters of three words are fetched as two"
+    WideLanesAsByte "T-6" "the widest operand does not slow the lanes"
     HalfUp "N-0" "halves are rounded up"
     NoUpperClamp "N-0" "results above the clamp wrap"
     NanIsLarge "N-0" "NaN becomes the largest value"
@@ -94,6 +98,11 @@ mutants! {
     LrnWindowLow "N-13" "of an even window the larger half lies below the channel"
     LrnAlphaWhole "N-13" "alpha is not divided by the size"
     SumFirstTwice "N-14" "all tensors have the first one's zero point"
+    RoundingDropped "N-17" "integer scalings round down"
+    RoundedOnce "N-17" "double rounding rounds once"
+    TiesUpTwice "N-17" "the second rounding of negative values takes ties upwards"
+    AverageTiesUp "N-5" "integer averages of negative values take ties upwards"
+    WideSumsRaisedByTwenty "N-6" "wide integer sums have 20 bits below the point"
     NarrowSumsKept "N-20" "sums of under 32 bits do not wrap"
 }
 
