@@ -34,7 +34,7 @@ struct Checker<'a> {
     /// `tokens[from][to]`: signals not yet waited for, with what their giver knew.
     tokens: [[VecDeque<(usize, Known)>; UNITS]; UNITS],
     /// `signals[from][to]`: how many were given; `waits[from][to]`: by which instructions they were taken.
-    signals: [[usize; UNITS]; 4],
+    signals: [[usize; UNITS]; UNITS],
     waits: [[Vec<usize>; UNITS]; UNITS],
     /// Largest count that a semaphore can reach, and the layer that takes it there.
     most_tokens: (usize, usize),

@@ -15,6 +15,7 @@ use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_poi
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
+use crate::mapping::conv::{Side, Spread};
 use crate::mapping::{ConvMapping, VectorMapping, conv, vector};
 use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
@@ -90,6 +91,9 @@ pub fn compile(
         items.extend(lowered.items);
         image.extend(lowered.image);
         entries.push(lowered.entry);
+    }
+    if machine.unified {
+        items.iter_mut().for_each(Item::unify);
     }
     let mut steps = order(items);
     synchronise(&mut steps);
@@ -245,6 +249,19 @@ fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static str {
     }
 }
 
+/// Named where there is something to tell.
+fn spread_text(spread: Spread) -> String {
+    if spread.arrays == 1 {
+        return String::new();
+    }
+    let (side, common) = match spread.side {
+        Side::Chunks => ("chunks", "input"),
+        Side::Tiles => ("tiles", "weights"),
+    };
+    let copies = if spread.copies { format!(", each with its {common}") } else { String::new() };
+    format!(", {side} over {} arrays{copies}", spread.arrays)
+}
+
 struct Lowered {
     items: Vec<Item>,
     image: Vec<Segment>,
@@ -321,16 +338,17 @@ impl Context<'_> {
         let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
         let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
         let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}",
+            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
             mapping.tile[0],
             mapping.tile[1],
             mapping.chunks.len(),
             mapping.chunks[0].outputs.1,
             dataflow_text(self.machine, mapping.dataflow),
             if mapping.packed { ", taps packed" } else { "" },
-            if mapping.resident { ", weights resident" } else { ", weights streamed" },
+            if mapping.place.resident { ", weights resident" } else { ", weights streamed" },
             if mapping.shared { "" } else { ", input channels sliced" },
             if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
+            spread_text(mapping.spread),
         );
         let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
         Ok(Lowered { items: lowering.items()?, image, entry })

@@ -9,12 +9,16 @@ use systole_machine::isa::{Instruction, Operation, UNITS, Unit, UnitMask};
 
 use crate::schedule::Step;
 
-/// Which register a configuration instruction sets: its mnemonic, and the operand of a `ve.pitch`.
-fn register(operation: &Operation) -> (&'static str, u8) {
-    match operation {
-        Operation::VectorPitch { operand, .. } => (operation.mnemonic(), *operand as u8),
-        _ => (operation.mnemonic(), 0),
-    }
+/// A configuration instruction's unit and mnemonic, and the operand of a `ve.pitch`.
+type Register = (Unit, &'static str, u8);
+
+/// Which register a configuration instruction sets.
+fn register(operation: &Operation) -> Register {
+    let operand = match operation {
+        Operation::VectorPitch { operand, .. } => *operand as u8,
+        _ => 0,
+    };
+    (operation.unit(), operation.mnemonic(), operand)
 }
 
 /// Whether a register's contents come from calibration.
@@ -24,7 +28,7 @@ fn is_calibrated(operation: &Operation) -> bool {
 
 /// Instructions, and the layer of each.
 pub fn emit(steps: &[Step]) -> (Vec<Instruction>, Vec<u32>) {
-    let mut registers: BTreeMap<(&'static str, u8), (Operation, u32)> = BTreeMap::new();
+    let mut registers: BTreeMap<Register, (Operation, u32)> = BTreeMap::new();
     let mut instructions = Vec::with_capacity(steps.len() * 2);
     let mut source = Vec::with_capacity(steps.len() * 2);
     for step in steps {

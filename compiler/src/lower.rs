@@ -23,21 +23,32 @@ pub struct Item {
     pub stores: Vec<Step>,
 }
 
-/// Two regions used in turn.
-#[derive(Clone, Copy, Debug)]
+impl Item {
+    /// Bytes of weights are bytes of the one memory (M-1).
+    pub(crate) fn unify(&mut self) {
+        let steps = self.loads.iter_mut().chain(&mut self.work).chain(&mut self.stores);
+        for access in steps.flat_map(|step| &mut step.accesses).filter(|access| access.memory == Memory::Weight) {
+            access.memory = Memory::Activation;
+        }
+    }
+}
+
+/// Regions used in turn, at least one.
+#[derive(Clone, Debug)]
 pub(crate) struct Turn {
-    slots: [u64; 2],
+    slots: Vec<u64>,
     next: usize,
 }
 
 impl Turn {
-    pub(crate) fn new(slots: [u64; 2]) -> Self {
-        Turn { slots, next: 0 }
+    pub(crate) fn new(slots: &[u64]) -> Self {
+        Turn { slots: slots.to_vec(), next: 0 }
     }
 
     pub(crate) fn take(&mut self) -> u64 {
-        self.next = 1 - self.next;
-        self.slots[1 - self.next]
+        let slot = self.slots.get(self.next).copied().unwrap_or(0);
+        self.next = (self.next + 1) % self.slots.len().max(1);
+        slot
     }
 }
 

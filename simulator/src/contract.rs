@@ -162,7 +162,7 @@ pub struct Memories {
     pub dram: Vec<u8>,
     /// Activation buffer.
     pub activation: Vec<u8>,
-    /// Weight buffer.
+    /// Weight buffer; empty where the activation buffer is the one memory of both (`Machine::unified`).
     pub weight: Vec<u8>,
     /// Accumulators, vector by vector.
     pub accumulator: Accumulators,

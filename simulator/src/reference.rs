@@ -38,7 +38,7 @@ use self::array::Array;
 use self::counters::{Counters, Doing, token_stall};
 use self::dram::Bus;
 use self::fetch::{Fetch, Lane};
-use self::footprint::footprint;
+use self::footprint::{footprint, operands};
 use self::load::Load;
 use self::ports::{Bank, Ports};
 use self::store::Store;
@@ -56,7 +56,7 @@ use crate::contract::{
 /// A segment of the image beyond `job.dram_bytes`; a program that still runs after the fuel.
 pub fn run(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<(Timing, Memories), EngineError> {
     let memories = initial(job, image)?;
-    let works = work::resolve(job.instructions);
+    let works = work::resolve(job.machine, job.instructions);
     let stop = hazards::stop_of(job, &works);
     let count = stop.map_or(job.instructions.len(), |(index, _)| index);
     let mut engine = Engine::new(job, &works[..count], memories);
@@ -82,7 +82,7 @@ fn initial(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
     Ok(Memories {
         dram,
         activation: vec![0; machine.activation.capacity_bytes as usize],
-        weight: vec![0; machine.weight.capacity_bytes as usize],
+        weight: vec![0; if machine.unified { 0 } else { machine.weight.capacity_bytes as usize }],
         accumulator: Accumulators::zeroed(machine),
     })
 }
@@ -95,12 +95,18 @@ fn dataflow_changes(works: &[Work], lane: &Lane, index: usize) -> bool {
         .any(|flight| matches!(&works[flight.instruction], Work::Array(before) if before.dataflow != next.dataflow))
 }
 
+/// The units in the order in which they take ports (T-4); channels take theirs burst by burst, later in the cycle.
+const STARTS: [Unit; UNITS] =
+    [Unit::Array, Unit::Array1, Unit::Array2, Unit::Array3, Unit::Vector, Unit::Load, Unit::Store];
+
 struct Engine<'a> {
     /// The program up to where it stops (M-13).
     instructions: &'a [Instruction],
     works: &'a [Work],
     /// Banks that array and vector instructions hold.
     banks: Vec<Vec<Bank>>,
+    /// T-5: whether a bank holds both operands of an array instruction.
+    one_bank: Vec<bool>,
     now: u64,
     fetch: Fetch,
     lanes: [Lane; UNITS],
@@ -108,7 +114,8 @@ struct Engine<'a> {
     ports: Ports,
     bus: Bus,
     load: Load,
-    array: Array,
+    /// By number.
+    arrays: Vec<Array>,
     vector: VectorUnit,
     store: Store,
     memories: Memories,
@@ -129,10 +136,21 @@ impl<'a> Engine<'a> {
                 _ => Vec::new(),
             })
             .collect();
+        let one_bank = works
+            .iter()
+            .map(|work| match work {
+                Work::Array(convolution) => {
+                    let (activations, weights) = operands(machine, convolution);
+                    ports.share(&activations, &[weights])
+                }
+                _ => false,
+            })
+            .collect();
         Engine {
             instructions: &job.instructions[..works.len()],
             works,
             banks,
+            one_bank,
             now: 0,
             fetch: Fetch::new(
                 machine.control.issue_interval_cycles,
@@ -143,7 +161,7 @@ impl<'a> Engine<'a> {
             ports,
             bus: Bus::new(machine),
             load: Load::new(machine),
-            array: Array::new(machine),
+            arrays: (0..machine.array.count).map(|_| Array::new(machine)).collect(),
             vector: VectorUnit::new(machine),
             store: Store::new(machine),
             memories,
@@ -158,7 +176,7 @@ impl<'a> Engine<'a> {
     fn cycle(&mut self) -> bool {
         self.settle();
         let fetched = self.fetch.decide(self.instructions, &self.lanes);
-        for unit in Unit::ALL {
+        for unit in STARTS {
             self.start(unit);
         }
         let load_refused = self.load.write(&mut self.ports);
@@ -190,8 +208,10 @@ impl<'a> Engine<'a> {
             self.lanes[Unit::Load as usize].finish();
         }
         self.store.settle(&mut self.ports, &self.memories);
-        if self.array.settle() {
-            self.lanes[Unit::Array as usize].finish();
+        for (array, unit) in self.arrays.iter_mut().zip(Unit::ARRAYS) {
+            if array.settle() {
+                self.lanes[unit as usize].finish();
+            }
         }
         if self.vector.settle(&mut self.memories) {
             self.lanes[Unit::Vector as usize].finish();
@@ -210,13 +230,15 @@ impl<'a> Engine<'a> {
         self.ports.release(unit, &self.banks[index]);
     }
 
-    /// T-2: starts the unit's next instruction where it can. Array comes before vector (T-4).
+    /// T-2: starts the unit's next instruction where it can.
     fn start(&mut self, unit: Unit) {
         let lane = &mut self.lanes[unit as usize];
         let Some(&index) = lane.queue.front() else { return };
         let engaged = match unit {
             Unit::Load => self.load.engaged(),
-            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => self.array.engaged(),
+            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
+                unit.array().and_then(|number| self.arrays.get(number)).is_some_and(Array::engaged)
+            }
             Unit::Vector => self.vector.engaged(),
             Unit::Store => self.store.engaged(),
         };
@@ -236,7 +258,12 @@ impl<'a> Engine<'a> {
         match &self.works[index] {
             Work::Control => {}
             Work::Load(transfer) => self.load.start(*transfer),
-            Work::Array(convolution) => self.array.start(**convolution),
+            Work::Array(convolution) => {
+                // An array that the machine lacks is a trap (M-10).
+                if let Some(array) = unit.array().and_then(|number| self.arrays.get_mut(number)) {
+                    array.start(**convolution, self.one_bank[index]);
+                }
+            }
             Work::Vector(work) => self.vector.start(work),
             Work::Store(transfer) => self.store.start(*transfer),
         }
@@ -270,7 +297,8 @@ impl<'a> Engine<'a> {
         self.load.step();
         self.store.step();
         self.vector.step();
-        self.array.step(&mut self.memories);
+        // No two of them touch the same word (M-12): their order does not matter.
+        self.arrays.iter_mut().for_each(|array| array.step(&mut self.memories));
     }
 
     fn commit_fetch(&mut self, fetched: Option<usize>) {

@@ -91,7 +91,7 @@ impl VectorLayer<'_> {
     /// Sizes beyond an instruction field.
     pub fn items(&self) -> Result<Vec<Item>, CompileError> {
         let mapping = self.mapping;
-        let mut state = State { turns: mapping.regions.map(Turn::new) };
+        let mut state = State { turns: mapping.regions.each_ref().map(|slots| Turn::new(slots)) };
         let [_, height, width, _] = self.input.dims;
         let [images, out_height, out_width, channels] = self.output.dims;
         let tiles = spatial_tiles(self.window, [height, width], [out_height, out_width], mapping.tile);

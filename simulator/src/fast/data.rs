@@ -34,7 +34,7 @@ pub(super) fn memories(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, En
     Ok(Memories {
         dram,
         activation: vec![0; machine.activation.capacity_bytes as usize],
-        weight: vec![0; machine.weight.capacity_bytes as usize],
+        weight: if machine.unified { Vec::new() } else { vec![0; machine.weight.capacity_bytes as usize] },
         accumulator: Accumulators::zeroed(machine),
     })
 }
@@ -53,6 +53,8 @@ pub(super) fn execute(job: &Job, steps: &[Step], spans: &[Option<Span>], memorie
 struct Executor<'a> {
     level: Level,
     array: &'a Array,
+    /// Whether weights lie in the activation buffer.
+    unified: bool,
     gemm: Gemm,
     /// Results of a vector operation before they are written (M-6).
     out: Vec<u8>,
@@ -60,7 +62,13 @@ struct Executor<'a> {
 
 impl<'a> Executor<'a> {
     fn new(job: &Job<'a>, level: Level) -> Self {
-        Executor { level, array: &job.machine.array, gemm: Gemm::new(level), out: Vec::new() }
+        Executor {
+            level,
+            array: &job.machine.array,
+            unified: job.machine.unified,
+            gemm: Gemm::new(level),
+            out: Vec::new(),
+        }
     }
 
     fn step(&mut self, work: &Work, memories: &mut Memories) {
@@ -68,7 +76,7 @@ impl<'a> Executor<'a> {
         match work {
             Work::Configure => {}
             Work::Load(transfer) => {
-                let buffer = if transfer.weight { weight } else { activation };
+                let buffer = if transfer.weight && !self.unified { weight } else { activation };
                 copy(transfer, |at, from, bytes| {
                     buffer[at..at + bytes].copy_from_slice(&dram[from..from + bytes]);
                 });
@@ -76,12 +84,15 @@ impl<'a> Executor<'a> {
             Work::Store(transfer) => copy(transfer, |from, at, bytes| {
                 dram[at..at + bytes].copy_from_slice(&activation[from..from + bytes]);
             }),
-            Work::Array(run) => match accumulator {
-                Accumulators::Narrow(words) if Adder::new(self.array).wraps_narrow() => {
-                    self.gemm.run(run, self.array, activation, weight, words);
+            Work::Array(run) => {
+                let weight: &[u8] = if self.unified { activation } else { weight };
+                match accumulator {
+                    Accumulators::Narrow(words) if Adder::new(self.array).wraps_narrow() => {
+                        self.gemm.run(run, self.array, activation, weight, words);
+                    }
+                    words => plain::run(run, self.array, activation, weight, words),
                 }
-                words => plain::run(run, self.array, activation, weight, words),
-            },
+            }
             Work::Vector(work) => self.vector(work, activation, accumulator),
         }
     }

@@ -21,18 +21,35 @@ pub(super) struct ArrayState {
     pub(super) end: u64,
 }
 
+impl ArrayStart<'_> {
+    /// E.
+    fn stream_end(&self) -> u64 {
+        if on(Mutant::StreamEndIgnored) { 0 } else { self.previous.stream_end }
+    }
+}
+
 /// When an `ar.run` that starts at a given cycle releases its unit, and what it leaves.
 pub(super) struct ArrayTimes {
     pub(super) release: u64,
     pub(super) state: ArrayState,
 }
 
+/// When and on what a run starts.
+pub(super) struct ArrayStart<'a> {
+    /// s.
+    pub(super) cycle: u64,
+    /// Whether some bank holds both of its operands.
+    pub(super) one_bank: bool,
+    /// What the run before left.
+    pub(super) previous: &'a ArrayState,
+}
+
 /// T-5.
-pub(super) fn array(run: &Convolution, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+pub(super) fn array(run: &Convolution, machine: &Machine, start: &ArrayStart) -> ArrayTimes {
     let folds = Folds::new(run, &machine.array);
     match run.dataflow {
-        Dataflow::OutputStationary => sums_stay(run, &folds, machine, start, previous),
-        _ => operands_stay(run, &folds, machine, start, previous),
+        Dataflow::OutputStationary => sums_stay(run, &folds, machine, start),
+        _ => operands_stay(run, &folds, machine, start),
     }
 }
 
@@ -89,7 +106,7 @@ fn stationary(run: &Convolution, folds: &Folds, machine: &Machine) -> Stationary
 }
 
 /// Weight- and input-stationary.
-fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &ArrayStart) -> ArrayTimes {
     let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
     let Stationary { tile, vector, vectors, folds } = stationary(run, folds, machine);
     let latency = u64::from(machine.array.pe_latency_cycles);
@@ -98,13 +115,20 @@ fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64
     let drain = (vectors - 1) * vector + down + columns - 1 + u64::from(on(Mutant::DrainLonger))
         - u64::from(on(Mutant::DrainShorter));
     let (last, release) = if machine.array.weight_registers >= 2 {
-        let first = (start + tile).max(if on(Mutant::StreamEndIgnored) { 0 } else { previous.stream_end });
-        let cadence = if on(Mutant::CadenceWithoutTile) { stream } else { stream.max(tile) };
+        let stream_end = start.stream_end();
+        // A bank that serves the stream loads no tile at the same time.
+        let first =
+            if start.one_bank { start.cycle.max(stream_end) + tile } else { (start.cycle + tile).max(stream_end) };
+        let cadence = match start.one_bank {
+            true => stream + tile,
+            false if on(Mutant::CadenceWithoutTile) => stream,
+            false => stream.max(tile),
+        };
         let last = first + (folds - 1) * cadence;
         (last, if on(Mutant::ReleaseAtStreamEnd) { last + stream } else { last })
     } else {
         let tiles = if on(Mutant::OneRegisterPrefetches) { 1 } else { folds };
-        let last = start + tiles * tile + (folds - 1) * drain;
+        let last = start.cycle + tiles * tile + (folds - 1) * drain;
         (last, last + drain)
     };
     let state = ArrayState {
@@ -128,14 +152,15 @@ fn accesses(run: &Convolution, rows: u64, port: u64) -> u64 {
 }
 
 /// Output-stationary.
-fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &ArrayStart) -> ArrayTimes {
     let array = &machine.array;
     let (rows, columns) = (u64::from(array.rows), u64::from(array.columns));
     let width = u64::from(array.dot_product_width);
     let length = run.run_length();
     let feed = accesses(run, rows, port(machine.activation.port_bytes)).div_ceil(length.div_ceil(width));
     let weights = (columns * width).div_ceil(port(machine.weight.port_bytes));
-    let step = feed.max(weights).max(interval(run, machine));
+    let fed = if start.one_bank { feed + weights } else { feed.max(weights) };
+    let step = fed.max(interval(run, machine));
     let write = write_cycles(machine);
     let (stream, to_last) = (folds.chunks * step, (folds.chunks - 1) * step);
     let drained = rows - 1 - u64::from(on(Mutant::SumsDrainShorter) && rows > 1);
@@ -143,13 +168,13 @@ fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, pr
     let count = run.blocks * folds.groups;
     let (last, release) = if array.weight_registers >= 2 {
         // Only sums drain: the last step of a run of another dataflow keeps nothing apart.
+        let previous = start.previous;
         let drains = previous.dataflow == Some(Dataflow::OutputStationary) && !on(Mutant::DrainsOverlap);
         let apart = if drains { (previous.last_step + rows * write).saturating_sub(to_last) } else { 0 };
-        let stream_end = if on(Mutant::StreamEndIgnored) { 0 } else { previous.stream_end };
-        let last = start.max(stream_end).max(apart) + (count - 1) * stream.max(rows * write);
-        (last, last.max(start + 1))
+        let last = start.cycle.max(start.stream_end()).max(apart) + (count - 1) * stream.max(rows * write);
+        (last, last.max(start.cycle + 1))
     } else {
-        let last = start + (count - 1) * fold;
+        let last = start.cycle + (count - 1) * fold;
         (last, last + fold)
     };
     let state = ArrayState {

@@ -16,6 +16,14 @@ pub(super) enum Memory {
     Dram = 3,
 }
 
+impl Memory {
+    /// Whether addresses in both can mean the same thing: with a unified scratchpad weights and activations are bytes of one memory (M-1).
+    pub(super) fn aliases(self, other: Memory, machine: &Machine) -> bool {
+        let bytes = |memory| matches!(memory, Memory::Activation | Memory::Weight);
+        self == other || (machine.unified && bytes(self) && bytes(other))
+    }
+}
+
 /// `planes` × `rows` ranges of `length` addresses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ranges {
@@ -134,9 +142,11 @@ impl Footprint {
     }
 
     /// Whether some byte is in both, written by one.
-    pub(super) fn conflicts(&self, other: &Footprint) -> bool {
-        self.iter()
-            .any(|a| other.iter().any(|b| a.memory == b.memory && (a.write || b.write) && a.ranges.overlaps(&b.ranges)))
+    pub(super) fn conflicts(&self, other: &Footprint, machine: &Machine) -> bool {
+        let meet = |a: &Access, b: &Access| {
+            a.memory.aliases(b.memory, machine) && (a.write || b.write) && a.ranges.overlaps(&b.ranges)
+        };
+        self.iter().any(|a| other.iter().any(|b| meet(a, b)))
     }
 }
 

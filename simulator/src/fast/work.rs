@@ -142,7 +142,7 @@ pub(super) struct Step {
 pub(super) struct Registers {
     load: Transfer,
     store: Transfer,
-    array: Convolution,
+    arrays: [Convolution; Unit::ARRAYS.len()],
     vector: VectorWork,
 }
 
@@ -151,7 +151,10 @@ impl Registers {
     pub(super) fn resolve(&mut self, instruction: &Instruction) -> Step {
         let work = match instruction.unit() {
             Unit::Load => self.load(&instruction.operation),
-            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => self.array(&instruction.operation),
+            Unit::Array => self.array(0, &instruction.operation),
+            Unit::Array1 => self.array(1, &instruction.operation),
+            Unit::Array2 => self.array(2, &instruction.operation),
+            Unit::Array3 => self.array(3, &instruction.operation),
             Unit::Vector => self.vector(&instruction.operation),
             Unit::Store => self.store(&instruction.operation),
         };
@@ -199,8 +202,8 @@ impl Registers {
         Work::Configure
     }
 
-    fn array(&mut self, operation: &Operation) -> Work {
-        let unit = &mut self.array;
+    fn array(&mut self, number: usize, operation: &Operation) -> Work {
+        let unit = &mut self.arrays[number];
         match *operation {
             Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 (unit.height, unit.width) = (height.get(), width.get());

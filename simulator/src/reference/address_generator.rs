@@ -56,14 +56,16 @@ pub(super) struct Fold {
     shape: Shape,
     block: i64,
     group: i64,
+    /// T-5: a bank holds activations and weights of the run.
+    pub(super) one_bank: bool,
     /// Weight- and input-stationary: the fold's. Output-stationary: the first.
     pub(super) chunk: Chunk,
 }
 
 impl Fold {
     /// The first fold of a convolution.
-    pub(super) fn first(convolution: Convolution, shape: Shape) -> Self {
-        Fold { convolution, shape, block: 0, group: 0, chunk: Chunk::default() }
+    pub(super) fn first(convolution: Convolution, shape: Shape, one_bank: bool) -> Self {
+        Fold { convolution, shape, block: 0, group: 0, one_bank, chunk: Chunk::default() }
     }
 
     /// The next one, if there is one: chunks innermost (where they are folds), then groups, then blocks.

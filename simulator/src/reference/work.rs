@@ -4,6 +4,7 @@
 //! this does not depend on time. Nothing is checked here (see `traps`).
 
 use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, VectorOperand};
+use systole_machine::spec::Machine;
 
 use super::scaling::Scaling;
 pub(super) use super::vector_work::{Kind, Norm, Quant, Tensor, VectorWork, Window};
@@ -12,6 +13,7 @@ pub(super) use super::vector_work::{Kind, Norm, Quant, Tensor, VectorWork, Windo
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Memory {
     Dram,
+    /// Also the weights, where both are one memory.
     Activation,
     Weight,
     /// Addressed by vectors of C words.
@@ -126,22 +128,26 @@ pub(super) fn div_ceil(value: i64, by: i64) -> i64 {
 
 #[derive(Default)]
 struct Registers {
+    /// Whether both spaces of a load are the one memory.
+    unified: bool,
     load: Transfer,
     store: Transfer,
-    array: Convolution,
+    arrays: [Convolution; Unit::ARRAYS.len()],
     vector: VectorWork,
     /// Row and pixel pitch of a, b, out.
     pitches: [(i64, i64); 3],
 }
 
 /// The instructions with their registers, one entry each.
-pub(super) fn resolve(instructions: &[Instruction]) -> Vec<Work> {
-    let mut registers = Registers::default();
+pub(super) fn resolve(machine: &Machine, instructions: &[Instruction]) -> Vec<Work> {
+    let mut registers = Registers { unified: machine.unified, ..Registers::default() };
     instructions
         .iter()
         .map(|instruction| match instruction.unit() {
             Unit::Load | Unit::Store => registers.transfer(&instruction.operation),
-            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => registers.convolution(&instruction.operation),
+            unit @ (Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3) => {
+                registers.convolution(unit, &instruction.operation)
+            }
             Unit::Vector => registers.vector(&instruction.operation),
         })
         .collect()
@@ -169,7 +175,7 @@ impl Registers {
                 (registers.buffer_row, registers.buffer_plane) = (int!(row_pitch), int!(plane_pitch));
             }
             Operation::LoadRun { dram, buffer, space } => {
-                let to_weight = space == Space::Weight;
+                let to_weight = space == Space::Weight && !self.unified;
                 return Work::Load(Transfer { dram: int!(dram), buffer: int!(buffer), to_weight, ..*registers });
             }
             Operation::StoreRun { dram, buffer } => {
@@ -180,8 +186,8 @@ impl Registers {
         Work::Control
     }
 
-    fn convolution(&mut self, operation: &Operation) -> Work {
-        let r = &mut self.array;
+    fn convolution(&mut self, unit: Unit, operation: &Operation) -> Work {
+        let r = &mut self.arrays[unit.array().unwrap_or_default()];
         match *operation {
             Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 (r.height, r.width) = (int!(height), int!(width));
