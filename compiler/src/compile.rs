@@ -11,6 +11,7 @@ use systole_network::tensor::{DType, TensorId};
 use crate::check::check;
 use crate::emit::emit;
 use crate::error::CompileError;
+use crate::fixed::record_bytes;
 use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
@@ -136,6 +137,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
     let output = output_dims(layer, layers);
     let window = window_of(layer);
     check_window(layer, &window)?;
+    check_island(layer, machine)?;
+    let element_bytes = |id: TensorId| graph.tensor(id).dtype.bytes() as u64;
     let too_small = || {
         CompileError::unsupported(
             &layer.name,
@@ -146,9 +149,10 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         )
     };
     if let Kind::Conv { weights, groups, .. } = &layer.kind {
-        if machine.array.interval_cycles(8).is_none() {
+        let bits = 8 * element_bytes(layer.input) as u32;
+        if machine.array.interval_cycles(bits).is_none() {
             let message = format!(
-                "its operands have 8 bits, which the array of `{}` does not take; add `width: 8 bit` to `array.operands`, or choose another machine",
+                "its operands have {bits} bits, which the array of `{}` does not take; add `width: {bits} bit` to `array.operands`, or choose another machine",
                 machine.name
             );
             return Err(CompileError::unsupported(&layer.name, message));
@@ -162,7 +166,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         {
             return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
         }
-        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output };
+        let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
+        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes };
         let mapping = problem.search().ok_or_else(too_small)?;
         let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
         check_pieces(layer, output, mapping.tile, parts)?;
@@ -181,6 +186,7 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         input,
         output,
         second: matches!(layer.kind, Kind::Add(Second::Tensor(_)) | Kind::Mul(Second::Tensor(_))),
+        element_bytes: [layer.input, second_of(layer).unwrap_or(layer.input), layer.output].map(element_bytes),
         params: matches!(
             layer.kind,
             Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
@@ -192,6 +198,33 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
     let mapping = problem.search().ok_or_else(too_small)?;
     check_pieces(layer, output, mapping.tile, output[3].div_ceil(mapping.channels))?;
     Ok(Mapping::Vector(mapping))
+}
+
+/// The second activation of an element-wise layer.
+fn second_of(layer: &Layer) -> Option<TensorId> {
+    match layer.kind {
+        Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) => Some(id),
+        _ => None,
+    }
+}
+
+/// Refuses a float island on a machine without single precision.
+fn check_island(layer: &Layer, machine: &Machine) -> Result<(), CompileError> {
+    let rule = match layer.kind {
+        Kind::Affine { .. } => "N-8",
+        Kind::Softmax => "N-10",
+        Kind::Lrn(_) => "N-13",
+        Kind::Sum(_) => "N-14",
+        _ => return Ok(()),
+    };
+    if machine.vector.float32 {
+        return Ok(());
+    }
+    let message = format!(
+        "it is a float island, computed in single precision (rule {rule}), which the vector unit of `{}` does not have; set          `vector.float32: true`, end the network before it, or choose another machine",
+        machine.name
+    );
+    Err(CompileError::unsupported(&layer.name, message))
 }
 
 /// Pieces of work of one layer at most: far beyond any network, and a bound on the compiler's own memory.
@@ -263,7 +296,7 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output.address += layer.output_channel as u64;
+        output.address += layer.output_channel as u64 * output.element_bytes;
         output.dims = output_dims(layer, self.layers);
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
@@ -290,7 +323,7 @@ impl Context<'_> {
         let window = window_of(layer);
         let channels = output.dims[3];
         let weights = dram.allocate(mapping.weight_bytes);
-        let params = dram.allocate(8 * channels as u64);
+        let params = dram.allocate(record_bytes(self.machine) * channels as u64);
         let (x, y) = (self.operand(layer.input), self.operand(layer.output));
         let Kind::Conv { weights: tensor, groups, .. } = &layer.kind else {
             return Err(CompileError::internal(&layer.name, "a convolution's mapping on another layer"));
@@ -315,7 +348,7 @@ impl Context<'_> {
         if constants == Constants::Real {
             let tiles = weight_tiles(self.graph, layer, mapping, self.machine, input.dims[3])?;
             image.push(Segment { address: weights, bytes: tiles });
-            image.push(Segment { address: params, bytes: requant_params(self.graph, layer, channels)? });
+            image.push(Segment { address: params, bytes: self.requant_params(layer, channels)? });
         }
         let pixels = output.dims[..3].iter().product::<usize>() as u64;
         let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
@@ -334,6 +367,10 @@ impl Context<'_> {
         );
         let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
+    }
+
+    fn requant_params(&self, layer: &Layer, channels: usize) -> Result<Vec<u8>, CompileError> {
+        requant_params(self.graph, layer, channels, self.machine.vector.requantisation)
     }
 
     fn lower_vector(
@@ -377,6 +414,7 @@ impl Context<'_> {
         let lowering = VectorLayer {
             layer: index,
             name: &layer.name,
+            machine: self.machine,
             function,
             window: &window,
             mapping,
@@ -406,7 +444,10 @@ impl Context<'_> {
 
     /// Compulsory bytes: constants, and the network's inputs and outputs that the layer touches.
     fn entry(&self, layer: &Layer, macs: u64, constant_bytes: u64, mapping: String) -> LayerEntry {
-        let bytes = |id: TensorId| self.layers.dims[&id].iter().map(|&d| d as u64).product::<u64>();
+        let bytes = |id: TensorId| {
+            let elements: u64 = self.layers.dims[&id].iter().map(|&d| d as u64).product();
+            elements * self.places[&id].element_bytes
+        };
         let mut compulsory_bytes = constant_bytes;
         if self.graph.inputs.contains(&layer.input) {
             compulsory_bytes += bytes(layer.input);
@@ -446,7 +487,11 @@ fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Place>) -> Ve
                 name: tensor.name.clone(),
                 shape: tensor.shape.iter().map(|&d| d as u64).collect(),
                 dims: [n, c, h, w],
-                element: if tensor.dtype == DType::I8 { ElementType::I8 } else { ElementType::U8 },
+                element: match tensor.dtype {
+                    DType::I8 => ElementType::I8,
+                    DType::I16 => ElementType::I16,
+                    _ => ElementType::U8,
+                },
                 role,
                 layout: Layout::Nhwc,
                 address: place.address,

@@ -9,17 +9,25 @@ use systole_machine::isa::{Instruction, Operation, UNITS, Unit, UnitMask};
 
 use crate::schedule::Step;
 
-/// Which register a configuration instruction sets: its mnemonic, and the operand of a `ve.pitch`.
+/// Which register a configuration instruction sets: its mnemonic, and the operand of a `ve.pitch` or `ve.fixed`.
 fn register(operation: &Operation) -> (&'static str, u8) {
     match operation {
-        Operation::VectorPitch { operand, .. } => (operation.mnemonic(), *operand as u8),
+        Operation::VectorPitch { operand, .. } | Operation::VectorFixed { operand, .. } => {
+            (operation.mnemonic(), *operand as u8)
+        }
         _ => (operation.mnemonic(), 0),
     }
 }
 
 /// Whether a register's contents come from calibration.
 fn is_calibrated(operation: &Operation) -> bool {
-    matches!(operation, Operation::ArrayQuant { .. } | Operation::VectorQuant { .. } | Operation::VectorScale { .. })
+    matches!(
+        operation,
+        Operation::ArrayQuant { .. }
+            | Operation::VectorQuant { .. }
+            | Operation::VectorScale { .. }
+            | Operation::VectorFixed { .. }
+    )
 }
 
 /// Instructions, and the layer of each.

@@ -1,12 +1,13 @@
 //! A mapped convolution → items: per output tile, chunk and part the loads, one array run, and after the last part requantisation and store.
 
-use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, RequantMode, Signed, Space, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, Signed, Space, VectorOperand};
 use systole_machine::spec::{Dataflow, Machine};
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
 use crate::layers::Window;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut, too_large};
+use crate::fixed::{mode, record_bytes};
 use crate::mapping::conv::block_vectors;
 use crate::mapping::{Chunk, ConvMapping, Part, SpatialTile, spatial_tiles};
 use crate::memory::Place;
@@ -31,7 +32,7 @@ pub struct Conv<'a> {
     pub output: Place,
     /// First byte of the weight tiles in DRAM.
     pub weights: u64,
-    /// First byte of the requantisation parameters in DRAM, 8 bytes a channel.
+    /// First byte of the requantisation parameters in DRAM, a record a channel.
     pub params: u64,
     /// Input type and zero point.
     pub input_type: (DType, i32),
@@ -103,14 +104,15 @@ impl Conv<'_> {
                     self.part(image, tile, &work, shared_input, load_shared, state, &mut item)?;
                 }
                 if last {
-                    let first = self.params + 8 * chunk.outputs.0 as u64;
-                    let bytes = 8 * chunk.outputs.1 as u64;
+                    let record = record_bytes(self.machine);
+                    let first = self.params + record * chunk.outputs.0 as u64;
+                    let bytes = record * chunk.outputs.1 as u64;
                     item.loads.push(load_bytes(self.layer, self.name, first, params, Space::Activation, bytes)?);
                     self.finish(image, tile, chunk, accumulator, params, whole_output, state, &mut item)?;
                     if let Some(buffer) = whole_output.filter(|_| chunk_index + 1 == mapping.chunks.len()) {
                         let channels = (0, self.output.dims[3]);
                         let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
-                        let pitch = channels.1 as u64;
+                        let pitch = channels.1 as u64 * self.output.element_bytes;
                         item.stores.push(store_cut(self.layer, self.name, &self.output, &cut, buffer, pitch)?);
                     }
                 }
@@ -134,9 +136,10 @@ impl Conv<'_> {
     ) -> Result<(), CompileError> {
         let channels = work.part.channels;
         let weight = self.load_weights(work.part, state, item)?;
+        let element = self.input.element_bytes as usize;
         let (buffer, pitch, offset) = match shared_input {
-            Some(buffer) => (buffer, self.input.dims[3], channels.0),
-            None => (state.input.take(), channels.1, 0),
+            Some(buffer) => (buffer, self.input.dims[3] * element, channels.0 * element),
+            None => (state.input.take(), channels.1 * element, 0),
         };
         if load_shared || shared_input.is_none() {
             let channels = if shared_input.is_some() { (0, self.input.dims[3]) } else { channels };
@@ -206,16 +209,16 @@ impl Conv<'_> {
                 height: field(tile.out_size[0] as u64, name)?,
                 width: field(tile.out_size[1] as u64, name)?,
                 channels: field(run_channels as u64, name)?,
-                block_step: field(run.chunk.block_step as u64, name)?,
+                block_step: field(run.chunk.block_step as u64 * self.input.element_bytes, name)?,
                 outputs: field(outputs as u64, name)?,
                 array,
             },
             Operation::ArrayQuant {
                 zero_activation: signed(self.input_type.1)?,
                 zero_weight: signed(self.weight_type.1)?,
-                signed_activation: Flag(self.input_type.0 == DType::I8),
+                signed_activation: Flag(self.input_type.0 != DType::U8),
                 signed_weight: Flag(self.weight_type.0 == DType::I8),
-                wide_activation: Flag(false),
+                wide_activation: Flag(self.input_type.0 == DType::I16),
                 array,
             },
         ];
@@ -258,9 +261,10 @@ impl Conv<'_> {
         item: &mut Item,
     ) -> Result<(), CompileError> {
         let name = self.name;
+        let element = self.output.element_bytes as usize;
         let (region, pitch, offset) = match whole_output {
-            Some(region) => (region, self.output.dims[3], chunk.outputs.0),
-            None => (state.output.take(), chunk.outputs.1, 0),
+            Some(region) => (region, self.output.dims[3] * element, chunk.outputs.0 * element),
+            None => (state.output.take(), chunk.outputs.1 * element, 0),
         };
         let out = region + offset as u64;
         let row_pitch = (tile.out_size[1] * pitch) as u64;
@@ -273,16 +277,16 @@ impl Conv<'_> {
             accumulator: field(accumulator, name)?,
             params: field(params, name)?,
             out: field(out, name)?,
-            mode: RequantMode::Float32,
+            mode: mode(self.machine),
             transposed: Flag(self.transposed()),
         };
         let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
         let sums = self.vectors(chunk, tile);
         let read = |memory, first, count| Access { memory, first, end: first + count, write: false };
-        let bytes = (pixels - 1) * pitch as u64 + chunk.outputs.1 as u64;
+        let bytes = (pixels - 1) * pitch as u64 + (chunk.outputs.1 * element) as u64;
         let accesses = vec![
             read(Memory::Accumulator, accumulator, sums),
-            read(Memory::Activation, params, 8 * chunk.outputs.1 as u64),
+            read(Memory::Activation, params, record_bytes(self.machine) * chunk.outputs.1 as u64),
             Access { memory: Memory::Activation, first: out, end: out + bytes, write: true },
         ];
         item.work.push(Step::new(self.layer, setup, operation, accesses));
@@ -331,7 +335,8 @@ pub(crate) fn pitches(name: &str, operand: VectorOperand, row: u64, pixel: u64) 
 /// `types`: element type and zero point of a, b, out.
 pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> Result<Operation, CompileError> {
     let value = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
-    let signed = |index: usize| Flag(types[index].0 == DType::I8);
+    let signed = |index: usize| Flag(types[index].0 != DType::U8);
+    let wide = |index: usize| Flag(types[index].0 == DType::I16);
     Ok(Operation::VectorQuant {
         zero_a: value(types[0].1)?,
         zero_b: value(types[1].1)?,
@@ -341,9 +346,9 @@ pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> 
         signed_a: signed(0),
         signed_b: signed(1),
         signed_out: signed(2),
-        wide_a: Flag(false),
-        wide_b: Flag(false),
-        wide_out: Flag(false),
+        wide_a: wide(0),
+        wide_b: wide(1),
+        wide_out: wide(2),
     })
 }
 
