@@ -11,7 +11,7 @@ use systole_network::tensor::{DType, TensorId};
 use crate::check::check;
 use crate::emit::emit;
 use crate::error::CompileError;
-use crate::fixed::record_bytes;
+use crate::fixed::{check_island, check_policy, record_bytes};
 use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
@@ -75,6 +75,7 @@ pub fn compile(
     constants: Constants,
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
+    check_policy(graph, machine).map_err(|error| vec![error])?;
     let layers = layers(graph)?;
     let mappings = map_all(&layers, graph, machine)?;
     if constants == Constants::Real {
@@ -185,8 +186,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         window: &window,
         input,
         output,
-        second: matches!(layer.kind, Kind::Add(Second::Tensor(_)) | Kind::Mul(Second::Tensor(_))),
-        element_bytes: [layer.input, second_of(layer).unwrap_or(layer.input), layer.output].map(element_bytes),
+        second: layer.second().is_some(),
+        element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
         params: matches!(
             layer.kind,
             Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
@@ -198,33 +199,6 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
     let mapping = problem.search().ok_or_else(too_small)?;
     check_pieces(layer, output, mapping.tile, output[3].div_ceil(mapping.channels))?;
     Ok(Mapping::Vector(mapping))
-}
-
-/// The second activation of an element-wise layer.
-fn second_of(layer: &Layer) -> Option<TensorId> {
-    match layer.kind {
-        Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) => Some(id),
-        _ => None,
-    }
-}
-
-/// Refuses a float island on a machine without single precision.
-fn check_island(layer: &Layer, machine: &Machine) -> Result<(), CompileError> {
-    let rule = match layer.kind {
-        Kind::Affine { .. } => "N-8",
-        Kind::Softmax => "N-10",
-        Kind::Lrn(_) => "N-13",
-        Kind::Sum(_) => "N-14",
-        _ => return Ok(()),
-    };
-    if machine.vector.float32 {
-        return Ok(());
-    }
-    let message = format!(
-        "it is a float island, computed in single precision (rule {rule}), which the vector unit of `{}` does not have; set          `vector.float32: true`, end the network before it, or choose another machine",
-        machine.name
-    );
-    Err(CompileError::unsupported(&layer.name, message))
 }
 
 /// Pieces of work of one layer at most: far beyond any network, and a bound on the compiler's own memory.

@@ -3,8 +3,11 @@
 
 use systole_machine::isa::{Operation, RequantMode, Signed, VectorOperand};
 use systole_machine::spec::{Machine, Requantisation};
+use systole_network::graph::Graph;
+use systole_network::policy as network;
 
 use crate::error::CompileError;
+use crate::layers::{Kind, Layer};
 use crate::lower::too_large;
 
 /// The mode of every instruction that has one and does not need single precision.
@@ -23,6 +26,51 @@ pub(crate) fn record_bytes(machine: &Machine) -> u64 {
         Requantisation::FixedPoint { .. } => 12,
         Requantisation::Float32 | Requantisation::Shift => 8,
     }
+}
+
+/// The machine's requantisation as a quantised graph's policy says it.
+pub(crate) fn of_policy(requantisation: network::Requantisation) -> Requantisation {
+    match requantisation {
+        network::Requantisation::Float32 => Requantisation::Float32,
+        network::Requantisation::FixedPoint { multiplier_bits, double_rounding } => {
+            Requantisation::FixedPoint { multiplier_bits, double_rounding }
+        }
+        network::Requantisation::Shift => Requantisation::Shift,
+    }
+}
+
+/// Refuses a graph that was quantised for another arithmetic than the machine's.
+pub(crate) fn check_policy(graph: &Graph, machine: &Machine) -> Result<(), CompileError> {
+    let policy = &graph.policy;
+    if of_policy(policy.requantisation) == machine.vector.requantisation
+        && policy.accumulator_bits == machine.array.accumulator_bits
+    {
+        return Ok(());
+    }
+    let message = format!(
+        "the graph is quantised for {:?} of {}-bit sums, not for the arithmetic of `{}`",
+        policy.requantisation, policy.accumulator_bits, machine.name
+    );
+    Err(CompileError::invalid(&graph.name, message))
+}
+
+/// Refuses a float island on a machine without single precision.
+pub(crate) fn check_island(layer: &Layer, machine: &Machine) -> Result<(), CompileError> {
+    let rule = match layer.kind {
+        Kind::Affine { .. } => "N-8",
+        Kind::Softmax => "N-10",
+        Kind::Lrn(_) => "N-13",
+        Kind::Sum(_) => "N-14",
+        _ => return Ok(()),
+    };
+    if machine.vector.float32 {
+        return Ok(());
+    }
+    let message = format!(
+        "it is a float island, computed in single precision (rule {rule}), which the vector unit of `{}` does not have; set          `vector.float32: true`, end the network before it, or choose another machine",
+        machine.name
+    );
+    Err(CompileError::unsupported(&layer.name, message))
 }
 
 /// A factor as the vector unit takes it.

@@ -123,6 +123,16 @@ pub struct Layer {
     pub clamp: (i32, i32),
 }
 
+impl Layer {
+    /// The second activation of an element-wise layer.
+    pub fn second(&self) -> Option<TensorId> {
+        match self.kind {
+            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 /// The physical shape of an activation: `[n, h, w, c]`.
 pub type Dims = [usize; 4];
 
