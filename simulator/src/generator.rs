@@ -9,6 +9,7 @@ mod draw;
 mod faults;
 mod footprint;
 mod machines;
+mod parameters;
 mod tokens;
 mod transfers;
 mod vectors;
@@ -98,7 +99,7 @@ pub fn case(seed: u64) -> Case {
     let mut dram = dram_contents(&mut draw, dram_bytes);
     let mut builder = Builder::new(&mut draw, &machine, [whole(&machine, dram_bytes); UNITS]);
     builder.rooms = rooms(&mut builder, style, dram_bytes);
-    builder.tables = tables(&mut builder, &mut dram);
+    builder.tables = parameters::tables(&mut builder, &mut dram);
     builder.limits = match style {
         Style::LongTransfers => Limits { row: 400, ..Limits::default() },
         Style::Large => Limits::large(),
@@ -144,11 +145,12 @@ fn finish(
         Style::TokensDisturbed => faults::disturb_tokens(draw, steps, machine),
         Style::Faulty => {
             for _ in 0..draw.small(1, 3) {
-                match draw.range(0, 12) {
+                match draw.range(0, 17) {
                     0 | 1 => faults::bad_mask(draw, steps),
-                    12 => faults::missing_array(draw, steps, machine),
                     2..=4 => faults::jitter(draw, steps),
                     5..=8 => faults::bad_shape(draw, steps, machine.array.columns),
+                    9..=13 => faults::refused(draw, steps),
+                    14 => faults::missing_array(draw, steps, machine),
                     _ => faults::push_out(draw, steps, machine, dram_bytes),
                 }
             }
@@ -204,28 +206,6 @@ fn dram_contents(draw: &mut Draw, bytes: u64) -> Vec<u8> {
     (0..bytes).map(|_| draw.bits() as u8).collect()
 }
 
-/// Writes parameters into DRAM, where the load unit reads: see [`Builder::tables`].
-fn tables(b: &mut Builder, dram: &mut [u8]) -> [(u64, u64); 4] {
-    let room = b.rooms[Unit::Load as usize].0[Memory::Dram as usize];
-    let entries = (room.1 - room.0) / 8 / 5;
-    std::array::from_fn(|table| {
-        let first = room.0 + table as u64 * 8 * entries;
-        for entry in 0..entries {
-            let at = (first + 8 * entry) as usize;
-            let bias = (b.draw.bits() as i32) >> b.draw.range(0, 31);
-            let (low, high) = match table {
-                0 => (bias.to_le_bytes(), b.draw.float(-16, 0).to_le_bytes()),
-                3 => (b.draw.float(-7, 1).to_le_bytes(), (b.draw.signed(-128, 255) as i32).to_le_bytes()),
-                1 => (b.draw.float(-3, 2).to_le_bytes(), b.draw.float(-3, 5).to_le_bytes()),
-                _ => (bias.to_le_bytes(), [0; 4]),
-            };
-            dram[at..at + 4].copy_from_slice(&low);
-            dram[at + 4..at + 8].copy_from_slice(&high);
-        }
-        (first, entries)
-    })
-}
-
 /// The image: DRAM in pieces, with gaps that stay zero.
 fn segments(draw: &mut Draw, dram: &[u8]) -> Vec<(u64, Vec<u8>)> {
     let mut all = Vec::new();
@@ -265,7 +245,8 @@ fn fill(b: &mut Builder, style: Style) {
         prologue(b);
     }
     let even_unsupported = style == Style::Faulty;
-    let vectors = if b.machine.vector.float32 || even_unsupported { 24 } else { 8 };
+    let most = b.machine.vector.float32 || even_unsupported || vectors::own_mode(b.machine).is_some();
+    let vectors = if most { 24 } else { 8 };
     let loads = if style == Style::LongTransfers { 45 } else { 28 };
     let mix = [
         (loads, Content::Load),

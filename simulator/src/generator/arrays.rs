@@ -24,6 +24,8 @@ pub(super) struct Shape {
     dataflow: DataflowChoice,
     /// N, input-stationary.
     outputs: u64,
+    /// Activations of two bytes.
+    wide: bool,
 }
 
 impl Shape {
@@ -76,11 +78,12 @@ impl Shape {
         let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
         let width = u64::from(machine.array.dot_product_width);
         let ports = [&machine.activation, &machine.weight].map(|buffer| u64::from(buffer.port_bytes));
-        let rate = machine.array.interval_cycles(8).unwrap_or(1);
+        let rate = machine.array.interval_cycles(if self.wide { 16 } else { 8 }).unwrap_or(1);
         let latency = u64::from(machine.array.pe_latency_cycles);
         let sums = (6 * columns).div_ceil(machine.accumulator.port_bytes.into());
-        let tile = rows * (columns * width).div_ceil(ports[0].min(ports[1])).max(latency);
-        let beat = (rows * width).div_ceil(ports[0].min(ports[1])).max(sums).max(rate);
+        let bytes = if self.wide { 2 } else { 1 };
+        let tile = rows * (bytes * columns * width).div_ceil(ports[0].min(ports[1])).max(latency);
+        let beat = (bytes * rows * width).div_ceil(ports[0].min(ports[1])).max(sums).max(rate);
         let beat = if self.dataflow == DataflowChoice::OutputStationary { beat + tile / rows + rows } else { beat };
         let (folds, vectors) = self.folds(machine);
         let fold = tile + vectors * beat + rows * latency + columns + rows * sums;
@@ -125,6 +128,7 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let rows = u64::from(b.machine.array.rows) * u64::from(b.machine.array.dot_product_width);
     let mut limits = b.limits;
     let dataflow = dataflow(b);
+    let wide = wide(b);
     let d = &mut b.draw;
     let outputs = match () {
         () if dataflow == DataflowChoice::InputStationary => d.range(1, less(2 * u64::from(b.machine.array.columns))),
@@ -149,11 +153,12 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let input = (d.range(1, less(limits.side)), d.range(1, less(limits.side)));
     let output = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let blocks = d.small(1, less(4));
-    let mut tensor = b.tensor(input.0, input.1, channels);
+    let bytes = if wide { 2 * channels } else { channels };
+    let mut tensor = b.tensor(input.0, input.1, bytes);
     if packed {
-        tensor.pixel_pitch = channels;
-        tensor.row_pitch = tensor.row_pitch.max(input.1 * channels);
-        tensor.extent = (input.0 - 1) * tensor.row_pitch + input.1 * channels;
+        tensor.pixel_pitch = bytes;
+        tensor.row_pitch = tensor.row_pitch.max(input.1 * bytes);
+        tensor.extent = (input.0 - 1) * tensor.row_pitch + input.1 * bytes;
     }
     // With holes between blocks, where others may work, or without.
     let hole = if b.draw.chance(30) { tensor.extent } else { 0 };
@@ -172,7 +177,14 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
         block_step,
         dataflow,
         outputs,
+        wide,
     }
+}
+
+/// Whether activations have two bytes; the machine lists one width or both.
+fn wide(b: &mut Builder) -> bool {
+    let lists = |bits| b.machine.array.interval_cycles(bits).is_some();
+    lists(16) && (!lists(8) || b.draw.chance(50))
 }
 
 /// One that the machine lists.
@@ -220,7 +232,10 @@ fn configuration(b: &mut Builder, array: u64, shape: &Shape) -> Vec<Operation> {
         () if d.chance(40) => 0,
         () => d.signed(-128, 255),
     };
-    let (zero_activation, zero_weight) = (zero(), zero());
+    let (mut zero_activation, zero_weight) = (zero(), zero());
+    if shape.wide && d.chance(40) {
+        zero_activation = 0;
+    }
     vec![
         Operation::ArrayInput {
             height: u(shape.input.0),
@@ -254,7 +269,7 @@ fn configuration(b: &mut Builder, array: u64, shape: &Shape) -> Vec<Operation> {
             zero_weight: i(zero_weight),
             signed_activation: Flag(d.chance(50)),
             signed_weight: Flag(d.chance(70)),
-            wide_activation: Flag(false),
+            wide_activation: Flag(shape.wide),
             array: u(array),
         },
     ]
@@ -311,7 +326,13 @@ fn note(b: &mut Builder, number: usize, shape: &Shape, accumulate: bool) {
         ("array: another dataflow than before", changes),
         ("array: dot products", array.dot_product_width > 1),
         ("array: slow PEs", array.pe_latency_cycles > 1),
-        ("array: reduced rate", array.interval_cycles(8) > Some(1)),
+        ("array: reduced rate", !shape.wide && array.interval_cycles(8) > Some(1)),
+        ("array: wide activations", shape.wide),
+        ("array: wide activations alone", array.interval_cycles(8).is_none()),
+        ("array: wide at a rate of its own", shape.wide && array.interval_cycles(8) != array.interval_cycles(16)),
+        ("array: wide, packed", shape.wide && shape.packed),
+        ("array: wide, output-stationary", shape.wide && flows(DataflowChoice::OutputStationary)),
+        ("array: wide, input-stationary", shape.wide && flows(DataflowChoice::InputStationary)),
         ("array: narrow sums", array.accumulator_bits < 32),
         ("array: wide sums", array.accumulator_bits > 32),
         ("array: saturating sums", array.overflow == Overflow::Saturate),

@@ -102,6 +102,9 @@ enum Change {
     /// The array's columns and one more.
     OverColumns,
     Most,
+    Flip,
+    /// These bits.
+    To(u64),
 }
 
 /// Rules of M-10, 3 by the field that breaks them, where pitches are tight.
@@ -154,9 +157,40 @@ const BAD_SHAPES: &[(&str, &str, Change)] = &[
     ("ve.window", "in_width", Change::Zero),
 ];
 
+/// Fields that decide whether a machine has what an instruction needs, and shifts without meaning (63, −1, −32).
+const REFUSED: &[(&str, &str, Change)] = &[
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ve.quant", "wide_a", Change::Flip),
+    ("ve.quant", "wide_out", Change::Flip),
+    ("ve.fixed", "shift", Change::Zero),
+    ("ve.fixed", "shift", Change::To(63)),
+    ("ve.fixed", "shift", Change::To(0xff)),
+    ("ve.fixed", "shift", Change::Zero),
+    ("ve.fixed", "shift", Change::To(63)),
+    ("ve.fixed", "shift", Change::To(0xff)),
+    ("ve.fixed", "shift", Change::To(0xe0)),
+    ("ve.requant", "mode", Change::Flip),
+    ("ve.add", "mode", Change::Flip),
+    ("ve.avgpool", "mode", Change::Flip),
+];
+
+/// Breaks a rule of M-10, 2 or that of shifts, or comes near to it.
+pub(super) fn refused(draw: &mut Draw, steps: &mut [Step]) {
+    one_of(draw, steps, REFUSED, 0);
+}
+
 /// Breaks a rule of M-10, 3, or comes as near to that as one step.
 pub(super) fn bad_shape(draw: &mut Draw, steps: &mut [Step], columns: u32) {
-    let (mnemonic, name, change) = draw.pick(BAD_SHAPES);
+    one_of(draw, steps, BAD_SHAPES, columns);
+}
+
+/// One of the changes to one instruction of its kind, if there is one.
+fn one_of(draw: &mut Draw, steps: &mut [Step], changes: &[(&str, &str, Change)], columns: u32) {
+    let (mnemonic, name, change) = draw.pick(changes);
     let is_it = |step: &Step| step.instruction.operation.mnemonic() == mnemonic;
     let candidates: Vec<usize> = (0..steps.len()).filter(|&k| is_it(&steps[k])).collect();
     let Some(row) = format::by_mnemonic(mnemonic).map(|format| &format.row) else { return };
@@ -169,6 +203,8 @@ pub(super) fn bad_shape(draw: &mut Draw, steps: &mut [Step], columns: u32) {
         Change::More => bits.wrapping_add(1) & most,
         Change::OverColumns => u64::from(columns) + 1,
         Change::Most => most,
+        Change::Flip => bits ^ 1,
+        Change::To(bits) => bits & most,
     });
 }
 

@@ -81,11 +81,23 @@ fn array(draw: &mut Draw) -> Array {
         dataflows: dataflows(draw),
         dot_product_width: if draw.chance(70) { 1 } else { draw.range(2, 5) as u32 },
         pe_latency_cycles: if draw.chance(70) { 1 } else { draw.range(2, 4) as u32 },
-        operands: vec![OperandWidth { bits: 8, rate_milli: if draw.chance(80) { 1000 } else { 400 } }],
+        operands: operands(draw),
         weight_registers: draw.range(1, 2) as u32,
         activation_bits: 8,
         accumulator_bits: if draw.chance(60) { 32 } else { draw.range(16, 48) as u32 },
         overflow: if draw.chance(75) { Overflow::Wrap } else { Overflow::Saturate },
+    }
+}
+
+/// 8 bit, mostly; 16 bit too, or alone.
+fn operands(draw: &mut Draw) -> Vec<OperandWidth> {
+    let mut width = |bits| OperandWidth { bits, rate_milli: draw.weighted(&[(80, 1000), (10, 500), (10, 400)]) };
+    let (narrow, wide) = (width(8), width(16));
+    match draw.range(0, 19) {
+        0..12 => vec![narrow],
+        12..16 => vec![narrow, wide],
+        16 | 17 => vec![wide, narrow],
+        _ => vec![wide],
     }
 }
 
@@ -142,13 +154,25 @@ fn accumulator(draw: &mut Draw, array: &Array) -> Buffer {
 }
 
 fn vector(draw: &mut Draw) -> Vector {
+    let requantisation = requantisation(draw);
+    let float32 = draw.chance(if requantisation == Requantisation::Float32 { 90 } else { 60 });
     Vector {
         lanes: draw.range(1, 12) as u32,
         requantise_per_cycle: draw.range(1, 12) as u32,
         latency_cycles: if draw.chance(20) { 0 } else { draw.small(1, 30) as u32 },
-        float32: draw.chance(90),
+        float32,
         depthwise: false,
-        requantisation: Requantisation::Float32,
+        requantisation,
+    }
+}
+
+fn requantisation(draw: &mut Draw) -> Requantisation {
+    let multiplier_bits = if draw.chance(60) { 32 } else { draw.range(8, 32) as u32 };
+    match draw.range(0, 9) {
+        0..4 => Requantisation::Float32,
+        4 | 5 => Requantisation::FixedPoint { multiplier_bits, double_rounding: false },
+        6 | 7 => Requantisation::FixedPoint { multiplier_bits: 32, double_rounding: true },
+        _ => Requantisation::Shift,
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use systole_machine::isa::table::rows;
-use systole_machine::isa::{Operation, Unit, UnitMask};
-use systole_machine::spec::Dram;
+use systole_machine::isa::{Instruction, Operation, RequantMode, Unit, UnitMask, VectorOperand};
+use systole_machine::spec::{Dram, Requantisation};
 use systole_simulator::contract::{Outcome, Span, Stall, Timing, Trap};
 use systole_simulator::generator::Case;
 
@@ -20,6 +20,7 @@ impl Counted {
         all.one(format!("style {:?}", case.style));
         all.machine(case);
         all.outcome(case, timing);
+        all.refused(case, timing);
         all.stalls(timing);
         all.instructions(case, timing);
         all.meetings(case, timing);
@@ -71,6 +72,13 @@ impl Counted {
         self.when("machine: four arrays", m.array.count == 4);
         self.when("machine: one memory for both", m.unified);
         self.when("machine: one burst outstanding", m.outstanding_bursts == 1);
+        let modes = match m.vector.requantisation {
+            Requantisation::Float32 => "float32",
+            Requantisation::FixedPoint { double_rounding: false, .. } => "fixed",
+            Requantisation::FixedPoint { double_rounding: true, .. } => "fixed_double",
+            Requantisation::Shift => "shift",
+        };
+        self.one(format!("machine: requantisation {modes}"));
         let ideal = matches!(m.dram, Dram::Ideal { .. });
         self.one(format!("machine: {} DRAM", if ideal { "ideal" } else { "simple" }));
     }
@@ -99,6 +107,23 @@ impl Counted {
         }
     }
 
+    /// Traps of integer scalings and of wide operands.
+    fn refused(&mut self, case: &Case, timing: &Timing) {
+        let Outcome::Trap { trap, instruction } = timing.outcome else { return };
+        let (before, run) = (&case.instructions[..instruction], &case.instructions[instruction]);
+        let other = mode(&run.operation).is_some_and(|mode| mode != RequantMode::Float32);
+        self.when("trap Unsupported: a mode that the machine lacks", trap == Trap::Unsupported && other);
+        self.when("trap BadShape: a shift out of range", trap == Trap::BadShape && bad_shift(before, &run.operation));
+        let quant = before.iter().rev().find_map(|instruction| match instruction.operation {
+            Operation::ArrayQuant { wide_activation, .. } => Some(wide_activation.0),
+            _ => None,
+        });
+        let bits = if quant == Some(true) { 16 } else { 8 };
+        let lacks = case.machine.array.interval_cycles(bits).is_none();
+        let array = matches!(run.operation, Operation::ArrayRun { .. });
+        self.when(&format!("trap Unsupported: {bits}-bit operands"), trap == Trap::Unsupported && array && lacks);
+    }
+
     fn stalls(&mut self, timing: &Timing) {
         for unit in Unit::ALL {
             for stall in Stall::ALL {
@@ -112,6 +137,9 @@ impl Counted {
         for (instruction, span) in case.instructions.iter().zip(&timing.spans) {
             if span.is_some() {
                 self.one(started(instruction.operation.mnemonic()));
+                if let Some(mode) = mode(&instruction.operation) {
+                    self.one(scaled(instruction.operation.mnemonic(), mode));
+                }
             }
         }
     }
@@ -203,7 +231,7 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => ["shape", "pitch", "quant", "scale", "window", "norm", "sync"]
+        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "norm", "sync"]
             .iter()
             .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run"),
@@ -212,6 +240,40 @@ fn is_control(operation: &Operation) -> bool {
 
 fn started(mnemonic: &str) -> String {
     format!("started {mnemonic}")
+}
+
+fn scaled(mnemonic: &str, mode: RequantMode) -> String {
+    format!("started {mnemonic} in mode {mode:?}")
+}
+
+/// The field `mode`, where there is one.
+fn mode(operation: &Operation) -> Option<RequantMode> {
+    match *operation {
+        Operation::VectorRequant { mode, .. }
+        | Operation::VectorAdd { mode, .. }
+        | Operation::VectorMul { mode, .. }
+        | Operation::VectorAddChannel { mode, .. }
+        | Operation::VectorMulChannel { mode, .. }
+        | Operation::VectorRescale { mode, .. }
+        | Operation::VectorAveragePool { mode, .. } => Some(mode),
+        _ => None,
+    }
+}
+
+/// Whether the output's shift, which all scalings by registers read, has no meaning in the operation's mode.
+fn bad_shift(before: &[Instruction], operation: &Operation) -> bool {
+    let least = match mode(operation) {
+        None | Some(RequantMode::Float32) => return false,
+        Some(RequantMode::Fixed) => 1,
+        Some(RequantMode::FixedDouble) => 0,
+        Some(RequantMode::Shift) => -31,
+    };
+    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool");
+    let shift = before.iter().rev().find_map(|instruction| match instruction.operation {
+        Operation::VectorFixed { operand: VectorOperand::Out, shift, .. } => Some(shift.get()),
+        _ => None,
+    });
+    reads && !(least..=62).contains(&shift.unwrap_or(0))
 }
 
 fn stalled(unit: Unit, stall: Stall) -> String {
@@ -226,9 +288,10 @@ fn missing(from: Unit, to: Unit) -> String {
 fn required(programs: u64) -> Vec<(String, u64)> {
     let often = (programs / 100).max(1);
     let rarely = (programs / 1000).max(1);
-    // No unit reads the registers of `ve.fixed` yet, so that it comes as stray configuration only.
-    let least = |mnemonic: &str| if mnemonic == "ve.fixed" { rarely } else { often };
-    let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), least(row.mnemonic))).collect();
+    let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), often)).collect();
+    for mnemonic in ["ve.requant", "ve.add", "ve.mul", "ve.addc", "ve.mulc", "ve.rescale", "ve.avgpool"] {
+        all.extend(RequantMode::ALL.iter().map(|mode| (scaled(mnemonic, *mode), often)));
+    }
     all.push(("outcome halted".to_owned(), programs / 2));
     for trap in ["BadToken", "Unsupported", "BadShape", "OutOfBounds", "Race", "TokenOverflow"] {
         all.push((format!("trap {trap}"), rarely));
@@ -255,6 +318,10 @@ fn required(programs: u64) -> Vec<(String, u64)> {
 const OFTEN: &[&str] = &[
     "machine: 1 weight registers",
     "machine: 2 weight registers",
+    "machine: requantisation float32",
+    "machine: requantisation fixed",
+    "machine: requantisation fixed_double",
+    "machine: requantisation shift",
     "machine: ideal DRAM",
     "machine: simple DRAM",
     "machine: one row",
@@ -306,10 +373,23 @@ const OFTEN: &[&str] = &[
     "array: dot products",
     "array: slow PEs",
     "array: reduced rate",
+    "array: wide activations",
+    "array: wide activations alone",
+    "array: wide at a rate of its own",
+    "array: wide, packed",
+    "array: wide, output-stationary",
+    "array: wide, input-stationary",
     "array: narrow sums",
     "array: wide sums",
     "array: saturating sums",
     "requant: transposed",
+    "requant: wide, transposed",
+    "requant: records of 12, transposed",
+    "vector: wide a",
+    "vector: wide b",
+    "vector: wide output",
+    "vector: several widths",
+    "pool: wide",
     "requant: transposed, several groups",
     "requant: several blocks",
     "requant: blocks under the columns",
@@ -325,6 +405,10 @@ const OFTEN: &[&str] = &[
 const RARELY: &[&str] = &[
     "lrn: a window beyond the channels",
     "trap beyond an instruction that waits for ever",
+    "trap Unsupported: a mode that the machine lacks",
+    "trap Unsupported: 16-bit operands",
+    "trap Unsupported: 8-bit operands",
+    "trap BadShape: a shift out of range",
     "array: large product",
     "array: long reduction",
     "vector: large output",
