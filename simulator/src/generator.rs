@@ -142,19 +142,20 @@ fn finish(
     }
     match style {
         Style::TokenDropped => faults::drop_token(draw, steps),
-        Style::TokensDisturbed => faults::disturb_tokens(draw, steps),
+        Style::TokensDisturbed => faults::disturb_tokens(draw, steps, machine),
         Style::Faulty => {
             for _ in 0..draw.small(1, 3) {
-                match draw.range(0, 16) {
+                match draw.range(0, 17) {
                     0 | 1 => faults::bad_mask(draw, steps),
                     2..=4 => faults::jitter(draw, steps),
                     5..=8 => faults::bad_shape(draw, steps, machine.array.columns),
                     9..=13 => faults::refused(draw, steps),
+                    14 => faults::missing_array(draw, steps, machine),
                     _ => faults::push_out(draw, steps, machine, dram_bytes),
                 }
             }
             if draw.chance(25) {
-                faults::disturb_tokens(draw, steps);
+                faults::disturb_tokens(draw, steps, machine);
             }
         }
         _ => {}
@@ -174,15 +175,20 @@ fn whole(machine: &Machine, dram_bytes: u64) -> Room {
 /// Where each unit works: everywhere, or apart from the others, so that no token is needed while banks are shared.
 fn rooms(b: &mut Builder, style: Style, dram_bytes: u64) -> [Room; UNITS] {
     let all = whole(b.machine, dram_bytes);
-    if style != Style::Unconnected && b.draw.chance(75) {
+    let apart = if b.machine.array.count > 1 { 55 } else { 25 };
+    if style != Style::Unconnected && !b.draw.chance(apart) {
         return [all; UNITS];
     }
     let mut rooms = [all; UNITS];
-    let users: [&[Unit]; 4] =
-        [&PRESENT, &[Unit::Load, Unit::Array], &[Unit::Array, Unit::Vector], &[Unit::Load, Unit::Store]];
-    for (memory, users) in users.into_iter().enumerate() {
+    let arrays = arrays_of(b.machine);
+    let users = [
+        present(b.machine),
+        [&[Unit::Load], arrays].concat(),
+        [arrays, &[Unit::Vector]].concat(),
+        vec![Unit::Load, Unit::Store],
+    ];
+    for (memory, mut users) in users.into_iter().enumerate() {
         let end = all.0[memory].1;
-        let mut users = users.to_vec();
         b.draw.shuffle(&mut users);
         let mut first = 0;
         for (k, unit) in users.iter().enumerate() {
@@ -244,7 +250,7 @@ fn fill(b: &mut Builder, style: Style) {
     let loads = if style == Style::LongTransfers { 45 } else { 28 };
     let mix = [
         (loads, Content::Load),
-        (22, Content::Array),
+        (22 + 12 * u64::from(b.machine.array.count - 1), Content::Array),
         (vectors, Content::Vector),
         (loads / 2, Content::Store),
         (9, Content::Sync),
@@ -259,7 +265,7 @@ fn fill(b: &mut Builder, style: Style) {
 fn piece(b: &mut Builder, content: Content, even_unsupported: bool) {
     let pieces = match content {
         Content::Load => transfers::load(b).into_iter().collect(),
-        Content::Array => arrays::array(b).into_iter().collect(),
+        Content::Array => arrays::array(b),
         Content::Vector => vectors::vector(b, even_unsupported).unwrap_or_default(),
         Content::Store => transfers::store(b).into_iter().collect(),
         Content::Sync => return sync(b),
@@ -275,7 +281,7 @@ fn piece(b: &mut Builder, content: Content, even_unsupported: bool) {
 fn prologue(b: &mut Builder) {
     for (space, memory) in [
         (systole_machine::isa::Space::Activation, Memory::Activation),
-        (systole_machine::isa::Space::Weight, Memory::Weight),
+        (systole_machine::isa::Space::Weight, weights(b.machine)),
     ] {
         let room = b.rooms[Unit::Load as usize];
         let bytes = room.length(memory).min(room.length(Memory::Dram)).min(30 * b.limits.row);
@@ -283,20 +289,32 @@ fn prologue(b: &mut Builder) {
             && let (Some(dram), Some(buffer)) =
                 (b.place(Unit::Load, Memory::Dram, bytes), b.place(Unit::Load, memory, bytes))
         {
-            b.push(transfers::load_row(dram, buffer, bytes, space));
+            b.push(transfers::load_row(b.machine, dram, buffer, bytes, space));
         }
     }
 }
 
-/// Generated machines have one array.
-const PRESENT: [Unit; 4] = Unit::WITH_ONE_ARRAY;
+/// The arrays of a machine.
+fn arrays_of(machine: &Machine) -> &'static [Unit] {
+    &Unit::ARRAYS[..machine.array.count as usize]
+}
+
+/// The units of a machine.
+fn present(machine: &Machine) -> Vec<Unit> {
+    [&[Unit::Load, Unit::Vector, Unit::Store], arrays_of(machine)].concat()
+}
+
+/// The memory that holds weights.
+fn weights(machine: &Machine) -> Memory {
+    if machine.unified { Memory::Activation } else { Memory::Weight }
+}
 
 fn sync(b: &mut Builder) {
-    let operation = match b.draw.pick(&PRESENT) {
+    let operation = match b.draw.pick(&present(b.machine)) {
         Unit::Load => Operation::LoadSync {},
-        Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => Operation::ArraySync { array: builder::u(0) },
         Unit::Vector => Operation::VectorSync {},
         Unit::Store => Operation::StoreSync {},
+        array => Operation::ArraySync { array: builder::u(array.array().unwrap_or(0) as u64) },
     };
     b.append(operation);
 }
@@ -305,7 +323,7 @@ fn sync(b: &mut Builder) {
 fn stray(b: &mut Builder) {
     let operation = arbitrary::random_operation(&mut || b.draw.bits());
     let runs = operation.mnemonic().ends_with(".run")
-        || !PRESENT.contains(&operation.unit())
+        || !present(b.machine).contains(&operation.unit())
         || (operation.unit() == Unit::Vector && !is_vector_configuration(&operation));
     if runs { sync(b) } else { b.append(operation) }
 }

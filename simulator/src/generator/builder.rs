@@ -50,10 +50,10 @@ pub(super) struct Last {
     pub(super) load: Option<(Shape, Side, Side, Space)>,
     /// Shape, DRAM side, buffer side.
     pub(super) store: Option<(Shape, Side, Side)>,
-    /// With its configuration.
-    pub(super) array: Option<(arrays::Shape, Vec<Operation>)>,
-    /// Of the last `ar.run`.
-    pub(super) dataflow: Option<DataflowChoice>,
+    /// By array, with its configuration.
+    pub(super) array: [Option<(arrays::Shape, Vec<Operation>)>; 4],
+    /// By array, of the last `ar.run`.
+    pub(super) dataflow: [Option<DataflowChoice>; 4],
     /// With its pitches and its configuration.
     pub(super) vector: Option<(vectors::Shape, [Tensor; 3], Vec<Operation>)>,
 }
@@ -114,7 +114,7 @@ pub(super) struct Builder<'a> {
     pub(super) steps: Vec<Step>,
     /// What occurs that a counter should see.
     pub(super) notes: BTreeSet<&'static str>,
-    /// Configuration in force, by mnemonic and operand.
+    /// Configuration in force, by mnemonic and operand or unit.
     registers: BTreeMap<(&'static str, u64), Operation>,
 }
 
@@ -208,11 +208,11 @@ impl<'a> Builder<'a> {
 }
 
 fn register(operation: &Operation) -> (&'static str, u64) {
-    let operand = match operation {
+    let which = match operation {
         Operation::VectorPitch { operand, .. } | Operation::VectorFixed { operand, .. } => operand.to_bits(),
-        _ => 0,
+        other => other.unit() as u64,
     };
-    (operation.mnemonic(), operand)
+    (operation.mnemonic(), which)
 }
 
 /// M-3: what registers hold at first.
@@ -220,6 +220,11 @@ fn is_zero(operation: &Operation) -> bool {
     match operation {
         Operation::VectorPitch { row_pitch, pixel_pitch, .. } => row_pitch.get() == 0 && pixel_pitch.get() == 0,
         Operation::VectorFixed { multiplier, shift, .. } => multiplier.get() == 0 && shift.get() == 0,
-        other => other.field_bits().iter().all(|bits| *bits == 0),
+        // Which array it is for is no register.
+        other => {
+            let array = usize::from(other.unit().array().is_some());
+            let bits = other.field_bits();
+            bits[..bits.len() - array].iter().all(|bits| *bits == 0)
+        }
     }
 }

@@ -30,7 +30,25 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
     if style == Style::Large {
         enlarge(draw, &mut machine);
     }
+    if machine.array.count > 1 && draw.chance(40) {
+        for buffer in [&mut machine.activation, &mut machine.weight, &mut machine.accumulator] {
+            buffer.ports = draw.range(1, 5) as u32;
+        }
+    }
+    if draw.chance(25) {
+        unify(draw, &mut machine);
+    }
     machine
+}
+
+/// One memory with room for both, of fewer banks more often than not, so that operands meet in one.
+fn unify(draw: &mut Draw, machine: &mut Machine) {
+    let bytes = machine.activation.capacity_bytes + machine.weight.capacity_bytes;
+    let banks = draw.small(1, 6);
+    let capacity_bytes = banks * bytes.div_ceil(banks);
+    machine.activation = Buffer { capacity_bytes, banks: banks as u32, ..machine.activation };
+    machine.weight = machine.activation;
+    machine.unified = true;
 }
 
 /// The same kind of machine with more of everything.
@@ -59,7 +77,7 @@ fn array(draw: &mut Draw) -> Array {
     Array {
         rows,
         columns,
-        count: 1,
+        count: draw.weighted(&[(60, 1), (20, 2), (8, 3), (12, 4)]),
         dataflows: dataflows(draw),
         dot_product_width: if draw.chance(70) { 1 } else { draw.range(2, 5) as u32 },
         pe_latency_cycles: if draw.chance(70) { 1 } else { draw.range(2, 4) as u32 },
@@ -129,7 +147,8 @@ fn accumulator(draw: &mut Draw, array: &Array) -> Buffer {
     let vector = word * u64::from(array.columns);
     // What is left of a bank beyond its last whole vector is no vector.
     let slack = if draw.chance(30) { draw.range(0, vector - 1) } else { 0 };
-    let bank = vector * draw.small(1, 24) + slack;
+    // Room for every array.
+    let bank = vector * draw.small(1, 24) * u64::from(array.count) + slack;
     let port = word as u32 * draw.pick(&[1, 2, 3, 4, 8, 16, array.columns, array.columns]);
     buffer(draw, banks, bank, port)
 }

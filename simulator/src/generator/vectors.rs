@@ -298,7 +298,8 @@ fn parameters(builder: &mut Builder, table: usize, channels: u64, address: u64) 
     }
     let entry = builder.draw.range(0, entries - channels);
     builder.notes.insert("vector: parameters loaded");
-    Some(transfers::load_row(first + record * entry, address, bytes, systole_machine::isa::Space::Activation))
+    let space = systole_machine::isa::Space::Activation;
+    Some(transfers::load_row(builder.machine, first + record * entry, address, bytes, space))
 }
 
 fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Vec<Operation> {

@@ -1,10 +1,10 @@
 //! What programs reached, by name, and what a run must reach.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use systole_machine::isa::table::rows;
-use systole_machine::isa::{Instruction, Operation, RequantMode, Unit, VectorOperand};
+use systole_machine::isa::{Instruction, Operation, RequantMode, Unit, UnitMask, VectorOperand};
 use systole_machine::spec::{Dram, Requantisation};
 use systole_simulator::contract::{Outcome, Span, Stall, Timing, Trap};
 use systole_simulator::generator::Case;
@@ -19,7 +19,7 @@ impl Counted {
         let mut all = Counted::default();
         all.one(format!("style {:?}", case.style));
         all.machine(case);
-        all.outcome(timing);
+        all.outcome(case, timing);
         all.refused(case, timing);
         all.stalls(timing);
         all.instructions(case, timing);
@@ -68,6 +68,9 @@ impl Counted {
         self.when("machine: several ports", m.activation.ports > 1);
         self.when("machine: one bank", m.activation.banks == 1);
         self.when("machine: queue of one", m.control.queue_depth.contains(&1));
+        self.when("machine: several arrays", m.array.count > 1);
+        self.when("machine: four arrays", m.array.count == 4);
+        self.when("machine: one memory for both", m.unified);
         self.when("machine: one burst outstanding", m.outstanding_bursts == 1);
         let modes = match m.vector.requantisation {
             Requantisation::Float32 => "float32",
@@ -80,13 +83,19 @@ impl Counted {
         self.one(format!("machine: {} DRAM", if ideal { "ideal" } else { "simple" }));
     }
 
-    fn outcome(&mut self, timing: &Timing) {
+    fn outcome(&mut self, case: &Case, timing: &Timing) {
         match &timing.outcome {
             Outcome::Halted => self.one("outcome halted".to_owned()),
             Outcome::Trap { trap, instruction } => {
                 self.one(format!("trap {trap:?}"));
                 let stuck = timing.spans[..*instruction].iter().any(Option::is_none);
                 self.when("trap beyond an instruction that waits for ever", stuck);
+                let culprit = &case.instructions[*instruction];
+                let absent = |unit: Unit| unit.array().is_some_and(|k| k >= case.machine.array.count as usize);
+                let names = |mask: UnitMask| Unit::ALL.into_iter().any(|unit| mask.contains(unit) && absent(unit));
+                let token = names(culprit.wait) || names(culprit.signal);
+                self.when("trap: token of a missing array", *trap == Trap::BadToken && token);
+                self.when("trap: missing array", *trap == Trap::Unsupported && absent(culprit.unit()));
             }
             Outcome::Deadlock { waiting } => {
                 self.one("outcome deadlock".to_owned());
@@ -150,6 +159,7 @@ impl Counted {
             self.overlaps(case, unit, &of_unit);
         }
         self.together(case, &spans);
+        self.arrays(case, timing, &spans);
     }
 
     fn overlaps(&mut self, case: &Case, unit: Unit, spans: &[(usize, Span)]) {
@@ -160,13 +170,39 @@ impl Counted {
                 waits |= span.end > span.start + 1;
             } else {
                 overlap |= span.start < run_end;
-                waits |= unit != Unit::Array && span.end == end;
+                waits |= unit.array().is_none() && span.end == end;
                 run_end = span.end;
             }
             end = span.end;
         }
         self.when(&format!("overlapping runs of {}", unit.name()), overlap);
         self.when(&format!("retirement of {} waits", unit.name()), waits);
+    }
+
+    /// Runs of several arrays.
+    fn arrays(&mut self, case: &Case, timing: &Timing, spans: &[(usize, Span)]) {
+        let is_run = |index: usize| case.instructions[index].operation.mnemonic() == "ar.run";
+        let runs: Vec<(Unit, Span)> = spans
+            .iter()
+            .filter(|(index, _)| is_run(*index))
+            .map(|&(index, span)| (case.instructions[index].unit(), span))
+            .collect();
+        let (mut at_once, mut same_cycle, mut behind) = (0, false, false);
+        let refused = timing.units[Unit::Array1 as usize].stalls[Stall::Port as usize] > 0;
+        for &(unit, span) in &runs {
+            let others = runs.iter().filter(|(_, other)| other.start <= span.start && span.start < other.end);
+            let units: BTreeSet<Unit> = others.map(|(other, _)| *other).collect();
+            at_once = at_once.max(units.len());
+            for &(other, ran) in &runs {
+                same_cycle |= unit != other && span.start == ran.start;
+                let after = unit == Unit::Array1 && other == Unit::Array && span.start == ran.end;
+                behind |= refused && after && span.start > span.fetch + 1;
+            }
+        }
+        self.when("two arrays running at once", at_once >= 2);
+        self.when("three or four arrays running at once", at_once >= 3);
+        self.when("two arrays start in one cycle", same_cycle);
+        self.when("array1 waits for a port of array", behind);
     }
 
     fn together(&mut self, case: &Case, spans: &[(usize, Span)]) {
@@ -184,7 +220,7 @@ impl Counted {
             let at = spans.iter().filter(|(_, one)| one.start <= span.start && span.start < one.end);
             let at = at.filter(|(other, _)| !is_control(&of(*other).operation));
             let units = at.fold(0u8, |units, (other, _)| units | 1 << of(*other).unit() as u8);
-            four |= units == 15;
+            four |= units & 15 == 15;
         }
         self.when("token given and taken in one cycle", same_cycle);
         self.when("token from later in the program", backwards);
@@ -261,17 +297,19 @@ fn required(programs: u64) -> Vec<(String, u64)> {
     for trap in ["BadToken", "Unsupported", "BadShape", "OutOfBounds", "Race", "TokenOverflow"] {
         all.push((format!("trap {trap}"), rarely));
     }
-    for unit in Unit::WITH_ONE_ARRAY {
-        let own = Stall::ALL[unit as usize];
-        let tokens = Unit::WITH_ONE_ARRAY.map(|from| Stall::ALL[from as usize]);
-        let mut causes: Vec<Stall> = tokens.into_iter().filter(|stall| *stall != own).chain([Stall::Port]).collect();
-        if matches!(unit, Unit::Load | Unit::Store) {
-            causes.push(Stall::Dram);
+    let of_all_machines = |unit: Unit| Unit::WITH_ONE_ARRAY.contains(&unit);
+    for unit in Unit::ALL {
+        for from in Unit::ALL.into_iter().filter(|from| *from != unit) {
+            let both = of_all_machines(unit) && of_all_machines(from);
+            all.push((stalled(unit, Stall::ALL[from as usize]), if both { often } else { rarely }));
+            if both {
+                all.push((missing(from, unit), rarely));
+            }
         }
-        all.extend(causes.into_iter().map(|stall| (stalled(unit, stall), often)));
-        all.extend(
-            Unit::WITH_ONE_ARRAY.into_iter().filter(|from| *from != unit).map(|from| (missing(from, unit), rarely)),
-        );
+        all.push((stalled(unit, Stall::Port), if of_all_machines(unit) { often } else { rarely }));
+        if matches!(unit, Unit::Load | Unit::Store) {
+            all.push((stalled(unit, Stall::Dram), often));
+        }
     }
     all.extend(OFTEN.iter().map(|name| ((*name).to_owned(), often)));
     all.extend(RARELY.iter().map(|name| ((*name).to_owned(), rarely)));
@@ -296,6 +334,18 @@ const OFTEN: &[&str] = &[
     "machine: one bank",
     "machine: queue of one",
     "machine: one burst outstanding",
+    "machine: several arrays",
+    "machine: four arrays",
+    "machine: one memory for both",
+    "one memory: operands in different banks",
+    "one bank: weight-stationary, 1 register",
+    "one bank: weight-stationary, 2 registers",
+    "one bank: output-stationary, 1 register",
+    "one bank: output-stationary, 2 registers",
+    "one bank: input-stationary, 1 register",
+    "one bank: input-stationary, 2 registers",
+    "two arrays running at once",
+    "array1 waits for a port of array",
     "outcome deadlock",
     "fetch blocked by a full queue",
     "overlapping runs of load",
@@ -366,6 +416,10 @@ const RARELY: &[&str] = &[
     "machine: over 16 rows or columns",
     "deadlock of several units",
     "all four units at work",
+    "two arrays start in one cycle",
+    "three or four arrays running at once",
+    "trap: token of a missing array",
+    "trap: missing array",
 ];
 
 impl fmt::Display for Counted {
