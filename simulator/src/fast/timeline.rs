@@ -57,7 +57,7 @@ const FETCH: usize = UNITS;
 const PARTS: usize = UNITS + 1;
 
 /// The parts that the machine has, in the order in which they act within a cycle (T-4, T-7).
-fn order(machine: &Machine) -> Vec<usize> {
+pub(super) fn order(machine: &Machine) -> Vec<usize> {
     let mut arrays = Unit::ARRAYS[..machine.array.count as usize].to_vec();
     if on(Mutant::ArraysBackwards) {
         arrays.reverse();

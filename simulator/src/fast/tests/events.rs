@@ -2,7 +2,7 @@
 
 use super::order::random_program;
 use super::*;
-use crate::fast::timeline::{ORDER, Timeline};
+use crate::fast::timeline::{Timeline, order};
 use crate::fast::{Outcome, prepare, waiting};
 
 fn random_machine(random: &mut Random) -> Machine {
@@ -45,8 +45,9 @@ fn every_cycle_and_every_event_agree() {
         let (steps, _) = prepare(&job);
         let by_event = timing(&machine, &program);
         let mut timeline = Timeline::new(&machine, &steps, program.len());
+        let order = order(&machine);
         for now in 0..by_event.total_cycles + 300 {
-            for part in ORDER {
+            for &part in &order {
                 timeline.act(part, now);
             }
         }

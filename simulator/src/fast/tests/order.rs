@@ -53,7 +53,11 @@ fn m9_conflicts_of_strided_sets() {
         let store = resolve(&transfer(&mut random, true))[3];
         let expected = naive_conflict(&load, &store, &machine());
         let (a, b) = (footprint(&load.work, &machine()), footprint(&store.work, &machine()));
-        assert_eq!((a.conflicts(&b), b.conflicts(&a)), (expected, expected), "{load:?} {store:?}");
+        assert_eq!(
+            (a.conflicts(&b, &machine()), b.conflicts(&a, &machine())),
+            (expected, expected),
+            "{load:?} {store:?}"
+        );
         hits[usize::from(expected)] += 1;
     }
     assert!(hits.iter().all(|&hits| hits > 300), "{hits:?}");
