@@ -133,8 +133,10 @@ impl<'a> Sums<'a> {
     }
 
     /// A pixel's channel with its bias.
+    #[inline(always)]
     pub(super) fn biased(&self, pixel: usize, channel: usize, bias: u32) -> i64 {
-        self.adder.add(self.word(pixel, channel), i64::from(bias as i32))
+        let adder = if on(Mutant::BiasSaturates) { self.adder.saturating() } else { self.adder };
+        adder.add(self.word(pixel, channel), i64::from(bias as i32))
     }
 
     /// The word of a pixel's channel.
@@ -165,7 +167,7 @@ pub(super) fn requant(work: &VectorWork, params: &Params, sums: &Sums, y: usize,
         let pixel = y * work.width as usize + x;
         let all = out.iter_mut().zip(params.first.iter().zip(&params.second));
         for (channel, (out, (bias, scale))) in all.enumerate() {
-            let acc = sums.adder.add(sums.word(pixel, channel), i64::from(*bias as i32));
+            let acc = sums.biased(pixel, channel, *bias);
             *out = writer.write(acc as f32 * f32::from_bits(*scale));
         }
     }

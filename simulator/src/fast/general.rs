@@ -148,7 +148,11 @@ impl<'a> Row<'a> {
             VectorKind::Mul | VectorKind::MulChannel => both.for_each(|(out, (a, b))| *out = pair.mul(*a, *b)),
             _ => {
                 let all = self.out.iter_mut().zip(&self.a);
-                all.for_each(|(out, a)| *out = self.writer.value(*a as f32 * work.scale_a / work.scale_out));
+                let scaled = |a: i32| match on(Mutant::RescaleByQuotient) {
+                    true => a as f32 * (work.scale_a / work.scale_out),
+                    false => a as f32 * work.scale_a / work.scale_out,
+                };
+                all.for_each(|(out, a)| *out = self.writer.value(scaled(*a)));
             }
         }
     }
