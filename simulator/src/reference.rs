@@ -5,7 +5,7 @@
 //! latency is; nothing is skipped but the PEs of an array through which no vector moves.
 //!
 //! The laws are `docs/machine.md` (M-x), `docs/timing.md` (T-x) and `docs/numerics.md` (N-x). Reading order: `work`, `footprint`, `traps`, `hazards` are what can be
-//! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `sums`, `grid`, `output_grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
+//! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `sums`, `scaling`, `grid`, `output_grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
 
 mod address_generator;
 mod array;
@@ -20,11 +20,13 @@ mod load;
 mod operations;
 mod output_grid;
 mod ports;
+mod scaling;
 mod store;
 mod sums;
 mod tokens;
 mod traps;
 mod vector;
+mod vector_work;
 mod work;
 
 #[cfg(test)]

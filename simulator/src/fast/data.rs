@@ -9,6 +9,7 @@ use systole_machine::spec::Array;
 
 use super::elementwise;
 use super::gemm::Gemm;
+use super::general;
 use super::plain::{self, Adder};
 use super::pool;
 use super::simd::{Level, with_level};
@@ -98,7 +99,7 @@ impl<'a> Executor<'a> {
 
     fn vector(&mut self, work: &VectorWork, activation: &mut [u8], accumulator: &Accumulators) {
         let work = &flat(work);
-        let row = (work.width * work.channels) as usize;
+        let row = (work.width * work.channels * work.bytes(2)) as usize;
         let size = row * work.height as usize;
         self.out.resize(size.max(self.out.len()), 0);
         let out = &mut self.out[..size];
@@ -106,7 +107,11 @@ impl<'a> Executor<'a> {
         let sums = elementwise::Sums::new(work, self.array, accumulator);
         let level = self.level;
         let memory: &[u8] = activation;
+        let general = general::needed(work);
         let compute = |(y, out): (usize, &mut [u8])| {
+            if general {
+                return general::Row::new(work, &params, &sums, memory).compute(y, out);
+            }
             with_level(
                 level,
                 #[inline(always)]
@@ -149,7 +154,9 @@ fn flat(work: &VectorWork) -> VectorWork {
         VectorKind::Rescale => &[0, 2],
         _ => return flat,
     };
-    if work.width == 1 || operands.iter().all(|&operand| work.pitch[operand].pixel == work.channels) {
+    if work.width == 1
+        || operands.iter().all(|&operand| work.pitch[operand].pixel == work.channels * work.bytes(operand))
+    {
         (flat.width, flat.channels) = (1, work.width * work.channels);
     }
     flat
@@ -158,15 +165,15 @@ fn flat(work: &VectorWork) -> VectorWork {
 /// Stores the results.
 fn write(work: &VectorWork, out: &[u8], activation: &mut [u8]) {
     let Pitch { row, pixel } = work.pitch[2];
-    let channels = work.channels as usize;
-    let dense = pixel == work.channels || work.width == 1;
-    for (y, line) in out.chunks_exact(channels * work.width as usize).enumerate() {
+    let bytes = (work.channels * work.bytes(2)) as usize;
+    let dense = pixel == bytes as u64 || work.width == 1;
+    for (y, line) in out.chunks_exact(bytes * work.width as usize).enumerate() {
         let at = (work.out + y as u64 * row) as usize;
         if dense {
             activation[at..at + line.len()].copy_from_slice(line);
         } else {
-            for (x, element) in line.chunks_exact(channels).enumerate() {
-                activation[at + x * pixel as usize..][..channels].copy_from_slice(element);
+            for (x, element) in line.chunks_exact(bytes).enumerate() {
+                activation[at + x * pixel as usize..][..bytes].copy_from_slice(element);
             }
         }
     }

@@ -57,9 +57,15 @@ fn port(bytes: u32) -> u64 {
     u64::from(bytes.max(1))
 }
 
-/// τ: cycles of a PE for 8-bit operands.
-fn interval(machine: &Machine) -> u64 {
-    machine.array.interval_cycles(8).unwrap_or(1)
+/// τ: cycles of a PE at the run's operand width.
+fn interval(run: &Convolution, machine: &Machine) -> u64 {
+    let bits = if on(Mutant::WideAtByteRate) { 8 } else { 8 * run.bytes() as u32 };
+    machine.array.interval_cycles(bits).unwrap_or(1)
+}
+
+/// e: bytes of an operand on the port.
+fn moved(run: &Convolution) -> u64 {
+    if on(Mutant::WideTimedAsByte) { 1 } else { run.bytes() }
 }
 
 /// Cycles to write a vector of accumulators.
@@ -84,16 +90,18 @@ fn stationary(run: &Convolution, folds: &Folds, machine: &Machine) -> Stationary
     let (rows, columns) = (u64::from(array.rows), u64::from(array.columns));
     let (activation, weight) = (port(machine.activation.port_bytes), port(machine.weight.port_bytes));
     let chunk = if on(Mutant::ChunkUnlimited) { run.run_length() } else { run.run_length().min(folds.chunk) };
+    let operands = (chunk * moved(run)).div_ceil(activation);
     let (row, read, vectors, count) = if run.dataflow == Dataflow::InputStationary {
-        let row = (columns * chunk.div_ceil(activation)).div_ceil(rows);
+        let row = (columns * operands).div_ceil(rows);
         (row, chunk.div_ceil(weight), folds.outputs, run.blocks * folds.groups * folds.chunks)
     } else {
         let bytes = columns * u64::from(array.dot_product_width);
         let row = if on(Mutant::TileRowFloor) { (bytes / weight).max(1) } else { bytes.div_ceil(weight) };
-        (row, chunk.div_ceil(activation), folds.pixels, run.blocks * folds.chunks)
+        (row, operands, folds.pixels, run.blocks * folds.chunks)
     };
     let row = row.max(u64::from(array.pe_latency_cycles));
-    let vector = read.max(if on(Mutant::WritePortIgnored) { 1 } else { write_cycles(machine) }).max(interval(machine));
+    let vector =
+        read.max(if on(Mutant::WritePortIgnored) { 1 } else { write_cycles(machine) }).max(interval(run, machine));
     Stationary { tile: rows * row - u64::from(on(Mutant::TileShorter)), vector, vectors, folds: count }
 }
 
@@ -134,12 +142,13 @@ fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &Ar
 
 /// A of T-5: port cycles for the runs of as many neighbouring pixels as the array has rows.
 fn accesses(run: &Convolution, rows: u64, port: u64) -> u64 {
-    let alone = rows * run.run_length().div_ceil(port);
-    if run.pixel_pitch != run.channels || on(Mutant::FeedersApart) {
+    let alone = rows * (run.run_length() * moved(run)).div_ceil(port);
+    if run.pixel_pitch != run.channels * run.bytes() || on(Mutant::FeedersApart) {
         return alone;
     }
     let taps = if run.packed { run.kernel_w } else { 1 };
-    alone.min((run.channels * ((rows - 1) * run.stride_w + taps)).div_ceil(port))
+    let pixel = run.channels * moved(run);
+    alone.min((pixel * ((rows - 1) * run.stride_w + taps)).div_ceil(port))
 }
 
 /// Output-stationary.
@@ -151,7 +160,7 @@ fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &ArrayS
     let feed = accesses(run, rows, port(machine.activation.port_bytes)).div_ceil(length.div_ceil(width));
     let weights = (columns * width).div_ceil(port(machine.weight.port_bytes));
     let fed = if start.one_bank { feed + weights } else { feed.max(weights) };
-    let step = fed.max(interval(machine));
+    let step = fed.max(interval(run, machine));
     let write = write_cycles(machine);
     let (stream, to_last) = (folds.chunks * step, (folds.chunks - 1) * step);
     let drained = rows - 1 - u64::from(on(Mutant::SumsDrainShorter) && rows > 1);
@@ -181,15 +190,17 @@ fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &ArrayS
 pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
     let port = port(machine.activation.port_bytes);
     let pixels = work.height * work.width;
-    let params = |channels: u64| params(channels, port);
+    let params = |channels: u64| params(work, channels, port);
     let latency = if on(Mutant::LatencyDropped) { 0 } else { u64::from(machine.vector.latency_cycles) };
-    let lanes = u64::from(machine.vector.lanes).min(if on(Mutant::LanesBeyondPort) { u64::MAX } else { port }).max(1);
+    let widest = if on(Mutant::WideLanesAsByte) { 1 } else { work.widest() };
+    let port_lanes = if on(Mutant::LanesBeyondPort) { u64::MAX } else { port / widest };
+    let lanes = u64::from(machine.vector.lanes).min(port_lanes).max(1);
     let elements = pixels * work.channels;
     let cycles = match work.kind {
         VectorKind::Requant => {
             let words = u64::from(machine.accumulator.port_bytes) / machine.array.accumulator_bytes();
             let words = if on(Mutant::RequantBeyondPort) { u64::MAX } else { words };
-            let rate = u64::from(machine.vector.requantise_per_cycle).min(words).min(port).max(1);
+            let rate = u64::from(machine.vector.requantise_per_cycle).min(words).min(port / work.bytes(2)).max(1);
             if work.transposed {
                 return transposed(work, machine, rate) + latency;
             }
@@ -217,8 +228,9 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
 }
 
 /// P(n): cycles to fetch the parameters of n channels.
-fn params(channels: u64, port: u64) -> u64 {
-    if on(Mutant::ParametersFree) { 0 } else { (8 * channels).div_ceil(port) }
+fn params(work: &VectorWork, channels: u64, port: u64) -> u64 {
+    let record = if on(Mutant::RecordsOfEight) { 8 } else { work.record() };
+    if on(Mutant::ParametersFree) { 0 } else { (record * channels).div_ceil(port) }
 }
 
 /// `ve.requant` with `transposed`, without the latency; `rate` elements a cycle go into the transposer.
@@ -228,8 +240,9 @@ fn transposed(work: &VectorWork, machine: &Machine, rate: u64) -> u64 {
     let parts = |total: u64, size: u64| [(total / size, size), (u64::from(!total.is_multiple_of(size)), total % size)];
     let lanes = u64::from(machine.vector.lanes).max(1);
     let turn = |channels: u64, pixels: u64| {
-        let empty = if on(Mutant::TransposerEmptiesFree) { 0 } else { pixels * channels.div_ceil(port) };
-        params(channels, port) + channels * pixels.div_ceil(rate) + empty
+        let empty =
+            if on(Mutant::TransposerEmptiesFree) { 0 } else { pixels * (work.bytes(2) * channels).div_ceil(port) };
+        params(work, channels, port) + channels * pixels.div_ceil(rate) + empty
     };
     let mut cycles = 0;
     for (blocks, channels) in parts(work.channels, work.block_channels) {

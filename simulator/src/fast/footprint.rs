@@ -5,7 +5,7 @@
 use systole_machine::spec::Machine;
 
 use super::folds::Folds;
-use super::work::{Convolution, Pitch, Transfer, VectorWork, Work};
+use super::work::{Convolution, Transfer, VectorWork, Work};
 
 /// A memory of the machine. Units of address: bytes, but vectors for the accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +180,7 @@ fn buffer_rows(t: &Transfer) -> Ranges {
 
 fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
     let folds = Folds::new(run, &machine.array);
-    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.channels;
+    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.channels * run.bytes();
     let input = Ranges::new(run.activation, tile, (run.blocks, run.block_step), (1, 0));
     all.push(Memory::Activation, false, input);
     all.push(Memory::Weight, false, Ranges::one(run.weight, folds.weight_bytes()));
@@ -188,8 +188,9 @@ fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
 }
 
 fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
-    let tensor = |base: u64, height: u64, width: u64, pitch: Pitch| {
-        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + work.channels)
+    let tensor = |operand: usize, base: u64, height: u64, width: u64| {
+        let pitch = work.pitch[operand];
+        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + work.channels * work.bytes(operand))
     };
     let (height, width) = (work.height, work.width);
     if work.kind == super::work::VectorKind::Requant {
@@ -201,15 +202,15 @@ fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
         let vectors = work.channels.div_ceil(work.block_channels).saturating_mul(block);
         all.push(Memory::Accumulator, false, Ranges::one(work.accumulator, vectors));
     } else if work.kind.pools() {
-        all.push(Memory::Activation, false, tensor(work.a, work.in_height, work.in_width, work.pitch[0]));
+        all.push(Memory::Activation, false, tensor(0, work.a, work.in_height, work.in_width));
     } else {
-        all.push(Memory::Activation, false, tensor(work.a, work.rows_a(), width, work.pitch[0]));
+        all.push(Memory::Activation, false, tensor(0, work.a, work.rows_a(), width));
     }
     if work.kind.has_b() {
-        all.push(Memory::Activation, false, tensor(work.b, height, width, work.pitch[1]));
+        all.push(Memory::Activation, false, tensor(1, work.b, height, width));
     }
     if work.kind.has_params() {
-        all.push(Memory::Activation, false, Ranges::one(work.params, 8 * work.entries()));
+        all.push(Memory::Activation, false, Ranges::one(work.params, work.record() * work.entries()));
     }
-    all.push(Memory::Activation, true, tensor(work.out, height, width, work.pitch[2]));
+    all.push(Memory::Activation, true, tensor(2, work.out, height, width));
 }

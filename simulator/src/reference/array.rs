@@ -39,8 +39,8 @@ pub(super) struct Array {
     /// Whether weights are in the activation buffer.
     unified: bool,
     latency_cycles: i64,
-    /// τ.
-    interval_cycles: i64,
+    /// τ of 8-bit and of 16-bit operands.
+    interval_cycles: [i64; 2],
     activation_port: i64,
     weight_port: i64,
     /// `ceil(ab·C / cw)`.
@@ -74,7 +74,7 @@ impl Array {
             shadowed,
             unified: machine.unified,
             latency_cycles: array.pe_latency_cycles.into(),
-            interval_cycles: array.interval_cycles(8).unwrap_or(1) as i64,
+            interval_cycles: [8, 16].map(|bits| array.interval_cycles(bits).unwrap_or(1) as i64),
             activation_port: machine.activation.port_bytes.into(),
             weight_port: machine.weight.port_bytes.into(),
             write_cycles,
@@ -197,43 +197,47 @@ impl Array {
     fn row_cycles(&self, fold: &Fold) -> i64 {
         let Shape { rows, columns, products } = self.shape;
         let moved = if fold.convolution.dataflow == DataflowChoice::InputStationary {
-            div_ceil(columns * div_ceil(self.longest(fold), self.activation_port), rows)
+            div_ceil(columns * self.operand_cycles(fold), rows)
         } else {
             div_ceil(columns * products, self.weight_port)
         };
         moved.max(self.latency_cycles)
     }
 
+    /// Cycles to read the operands of a chunk of one pixel.
+    fn operand_cycles(&self, fold: &Fold) -> i64 {
+        div_ceil(self.longest(fold) * fold.convolution.element_bytes(), self.activation_port)
+    }
+
     /// Elements of the longest chunk.
     fn longest(&self, fold: &Fold) -> i64 {
-        fold.convolution.run_bytes().min(self.shape.chunk(fold.convolution.dataflow))
+        fold.convolution.run_elements().min(self.shape.chunk(fold.convolution.dataflow))
     }
 
     /// v: cycles from a vector, or step, to the next.
     fn beats(&self, fold: &Fold) -> i64 {
         let Shape { columns, products, .. } = self.shape;
         let moved = match fold.convolution.dataflow {
-            DataflowChoice::WeightStationary => {
-                div_ceil(self.longest(fold), self.activation_port).max(self.write_cycles)
-            }
+            DataflowChoice::WeightStationary => self.operand_cycles(fold).max(self.write_cycles),
             DataflowChoice::InputStationary => div_ceil(self.longest(fold), self.weight_port).max(self.write_cycles),
             DataflowChoice::OutputStationary => {
-                let steps = div_ceil(fold.convolution.run_bytes(), products);
+                let steps = div_ceil(fold.convolution.run_elements(), products);
                 let operands = div_ceil(self.accesses(&fold.convolution), steps);
                 let weights = div_ceil(columns * products, self.weight_port);
                 if fold.one_bank { operands + weights } else { operands.max(weights) }
             }
         };
-        moved.max(self.interval_cycles)
+        moved.max(self.interval_cycles[usize::from(fold.convolution.wide_activation)])
     }
 
     /// A: accesses of the port for the runs of R neighbouring pixels.
     fn accesses(&self, c: &Convolution) -> i64 {
         let rows = self.shape.rows;
-        let each = rows * div_ceil(c.run_bytes(), self.activation_port);
-        if c.pixel_pitch == c.channels {
+        let each = rows * div_ceil(c.run_elements() * c.element_bytes(), self.activation_port);
+        let pixel_bytes = c.element_bytes() * c.channels;
+        if c.pixel_pitch == pixel_bytes {
             let taps = if c.packed { c.kernel_w } else { 1 };
-            let stretch = c.channels * ((rows - 1) * c.stride_w + taps);
+            let stretch = pixel_bytes * ((rows - 1) * c.stride_w + taps);
             each.min(div_ceil(stretch, self.activation_port))
         } else {
             each

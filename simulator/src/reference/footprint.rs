@@ -67,7 +67,7 @@ fn rows_of(t: &Transfer, store: bool) -> Vec<Access> {
 
 /// What an `ar.run` reads: its activations, and its weights.
 pub(super) fn operands(machine: &Machine, c: &Convolution) -> (Vec<Access>, Access) {
-    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.channels;
+    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.element_bytes() * c.channels;
     let activations = (0..c.blocks)
         .map(|block| access(Memory::Activation, false, c.activation + block * c.block_step, tile.into()))
         .collect();
@@ -102,7 +102,8 @@ fn of_vector(machine: &Machine, v: &VectorWork) -> Vec<Access> {
     }
     if let Some(params) = v.params {
         let count = if let Kind::Sum { operands } = v.kind { operands } else { v.channels };
-        ranges.push(access(Memory::Activation, false, params, i128::from(count) * 8));
+        let length = i128::from(count) * i128::from(v.record_bytes());
+        ranges.push(access(Memory::Activation, false, params, length));
     }
     if let Some(accumulator) = v.accumulator {
         let pixels = v.height * v.width;
