@@ -94,9 +94,7 @@ fn array(dice: &mut Dice, rows: usize, columns: usize) -> Array {
 fn requantisation(dice: &mut Dice) -> Requantisation {
     match dice.below(5) {
         0 | 1 => Requantisation::Float32,
-        2 => {
-            Requantisation::FixedPoint { multiplier_bits: dice.pick(&[32, 32, 31, 16, 8]), double_rounding: false }
-        }
+        2 => Requantisation::FixedPoint { multiplier_bits: dice.pick(&[32, 32, 31, 16, 8]), double_rounding: false },
         3 => Requantisation::FixedPoint { multiplier_bits: 32, double_rounding: true },
         _ => Requantisation::Shift,
     }
