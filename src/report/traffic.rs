@@ -2,7 +2,7 @@
 //!
 //! Counts what the rules name: an operand in padding is not read; a weight tile is read whole; a softmax reads its input once. No time here.
 
-use systole_machine::isa::{Instruction, Operation, Space, VectorOperand};
+use systole_machine::isa::{Instruction, Operation, Space, Unit, VectorOperand};
 use systole_machine::spec::Machine;
 
 /// On-chip memories, in the order of reports.
@@ -72,17 +72,23 @@ impl Axis {
     }
 }
 
+/// Registers of an array.
+#[derive(Clone, Copy, Debug, Default)]
+struct Array {
+    axes: [Axis; 2],
+    pitch: [u64; 2],
+    channels: u64,
+    block_step: u64,
+    packed: bool,
+}
+
 /// Registers of all units (M-3), as far as traffic depends on them.
 #[derive(Debug)]
 pub(super) struct Traffic<'a> {
     machine: &'a Machine,
     load: Transfer,
     store: Transfer,
-    array: [Axis; 2],
-    array_pitch: [u64; 2],
-    channels: u64,
-    block_step: u64,
-    packed: bool,
+    arrays: [Array; Unit::ARRAYS.len()],
     vector: [u64; 4],
     vector_pitch: [[u64; 2]; 3],
     pool: [Axis; 2],
@@ -94,11 +100,7 @@ impl<'a> Traffic<'a> {
             machine,
             load: Transfer::default(),
             store: Transfer::default(),
-            array: Default::default(),
-            array_pitch: [0; 2],
-            channels: 0,
-            block_step: 0,
-            packed: false,
+            arrays: Default::default(),
             vector: [0; 4],
             vector_pitch: Default::default(),
             pool: Default::default(),
@@ -122,7 +124,8 @@ impl<'a> Traffic<'a> {
             }
             Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
                 let at = [activation.get(), weight.get(), accumulator.get()];
-                self.convolve(at, blocks.get(), accumulate.0, &mut moved);
+                let registers = &self.arrays[instruction.unit().array().unwrap_or(0)];
+                self.convolve(registers, at, blocks.get(), accumulate.0, &mut moved);
             }
             operation if vector_run(&operation).is_some() => self.vector_work(&operation, &mut moved),
             operation => self.configure(&operation),
@@ -158,10 +161,11 @@ impl<'a> Traffic<'a> {
     }
 
     fn configure_array(&mut self, operation: &Operation) {
+        let registers = &mut self.arrays[operation.unit().array().unwrap_or(0)];
         match *operation {
             Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
-                (self.array[0].input, self.array[1].input) = (height.get(), width.get());
-                self.array_pitch = [row_pitch.get(), pixel_pitch.get()];
+                (registers.axes[0].input, registers.axes[1].input) = (height.get(), width.get());
+                registers.pitch = [row_pitch.get(), pixel_pitch.get()];
             }
             Operation::ArrayWindow {
                 kernel_h,
@@ -175,16 +179,16 @@ impl<'a> Traffic<'a> {
                 packed,
                 ..
             } => {
-                let [v, h] = &mut self.array;
+                let [v, h] = &mut registers.axes;
                 (v.kernel, v.stride, v.dilation, v.pad) =
                     (kernel_h.get(), stride_h.get(), dilation_h.get(), pad_top.get());
                 (h.kernel, h.stride, h.dilation, h.pad) =
                     (kernel_w.get(), stride_w.get(), dilation_w.get(), pad_left.get());
-                self.packed = packed.0;
+                registers.packed = packed.0;
             }
             Operation::ArrayOutput { height, width, channels, block_step, .. } => {
-                (self.array[0].output, self.array[1].output) = (height.get(), width.get());
-                (self.channels, self.block_step) = (channels.get(), block_step.get());
+                (registers.axes[0].output, registers.axes[1].output) = (height.get(), width.get());
+                (registers.channels, registers.block_step) = (channels.get(), block_step.get());
             }
             _ => {}
         }
@@ -240,26 +244,33 @@ impl<'a> Traffic<'a> {
     }
 
     /// M-5.
-    fn convolve(&self, [activation, weight, accumulator]: [u64; 3], blocks: u64, accumulate: bool, moved: &mut Moved) {
-        let [v, h] = &self.array;
+    fn convolve(
+        &self,
+        registers: &Array,
+        [activation, weight, accumulator]: [u64; 3],
+        blocks: u64,
+        accumulate: bool,
+        moved: &mut Moved,
+    ) {
+        let [v, h] = &registers.axes;
         let (rows, columns) = (u64::from(self.machine.array.rows), u64::from(self.machine.array.columns));
         let folds = v.kernel
-            * if self.packed {
-                (h.kernel * self.channels).div_ceil(rows)
+            * if registers.packed {
+                (h.kernel * registers.channels).div_ceil(rows)
             } else {
-                h.kernel * self.channels.div_ceil(rows)
+                h.kernel * registers.channels.div_ceil(rows)
             };
         let pixels = v.output * h.output;
         let vector = self.machine.accumulator_vector_bytes();
         let weights = blocks * folds * rows * columns;
-        moved.read[Memory::Activation as usize] = blocks * v.inside() * h.inside() * self.channels;
+        moved.read[Memory::Activation as usize] = blocks * v.inside() * h.inside() * registers.channels;
         moved.read[Memory::Weight as usize] = weights;
         moved.read[Memory::Accumulator as usize] =
             blocks * pixels * (folds - u64::from(!accumulate && folds > 0)) * vector;
         moved.written[Memory::Accumulator as usize] = blocks * pixels * folds * vector;
-        let extent = extent(v.input, h.input, self.array_pitch, self.channels);
+        let extent = extent(v.input, h.input, registers.pitch, registers.channels);
         for block in 0..blocks {
-            let first = activation + block * self.block_step;
+            let first = activation + block * registers.block_step;
             moved.touched.push((Memory::Activation, first, first + extent));
         }
         moved.touched.push((Memory::Weight, weight, weight + weights));
