@@ -9,8 +9,9 @@ use std::fmt;
 
 use systole_machine::isa::Unit;
 
+pub use crate::contract::Memory;
 use crate::contract::{Memories, Outcome, Span, Stall, Timing};
-pub use memories::{Memory, MemoryDifference};
+pub use memories::MemoryDifference;
 pub use shrink::shrink;
 
 /// Events shown before the first that differs.
