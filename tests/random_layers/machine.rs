@@ -26,7 +26,7 @@ pub(crate) fn machine(dice: &mut Dice) -> Machine {
     let activation_bytes = dice.between(32, most);
     let tiles = dice.pick(&[2, 9, 30, 200]);
     let weight_bytes = dice.between(rows * columns, rows * columns * tiles);
-    Machine {
+    let machine = Machine {
         name: "random".into(),
         clock_hz: 800_000_000,
         array: Array {
@@ -70,5 +70,16 @@ pub(crate) fn machine(dice: &mut Dice) -> Machine {
             token_max: 255,
         },
         energy: None,
-    }
+    };
+    let machine = if dice.chance(25) { unified(machine, dice) } else { machine };
+    Machine { array: Array { count: dice.pick(&[1, 1, 1, 2, 3, 4]), ..machine.array }, ..machine }
+}
+
+/// The same with one scratchpad instead of two buffers, often of one bank.
+fn unified(machine: Machine, dice: &mut Dice) -> Machine {
+    let Buffer { capacity_bytes, banks, .. } = machine.activation;
+    let banks = if dice.chance(40) { 1 } else { banks };
+    let capacity_bytes = (capacity_bytes + machine.weight.capacity_bytes).next_multiple_of(u64::from(banks));
+    let one = Buffer { capacity_bytes, banks, ..machine.activation };
+    Machine { activation: one, weight: one, unified: true, ..machine }
 }

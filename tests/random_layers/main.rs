@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use run::{Verdict, run_case};
 
 /// What a run of the default size must have met.
-const EXPECTED_HITS: [&str; 30] = [
+const EXPECTED_HITS: [&str; 35] = [
     "dense convolution",
     "depthwise convolution",
     "grouped convolution",
@@ -45,6 +45,11 @@ const EXPECTED_HITS: [&str; 30] = [
     "packed taps",
     "streamed weights",
     "sliced input channels",
+    "chunks over arrays",
+    "tiles over arrays",
+    "copies for each array",
+    "one scratchpad",
+    "one scratchpad of one bank",
     "one weight register",
     "two weight registers",
 ];

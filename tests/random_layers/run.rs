@@ -48,6 +48,8 @@ pub(crate) fn run_case(seed: u64) -> Result<Verdict, String> {
     compare_reference(&job, &image, &fast)?;
     network.hits.extend(mapping_hits(program));
     network.hits.push(if machine.array.weight_registers == 1 { "one weight register" } else { "two weight registers" });
+    network.hits.extend(machine.unified.then_some("one scratchpad"));
+    network.hits.extend((machine.unified && machine.weight.banks == 1).then_some("one scratchpad of one bank"));
     Ok(Verdict::Ran(network.hits))
 }
 
@@ -163,7 +165,14 @@ fn compare_reference(job: &Job<'_>, image: &[(u64, &[u8])], fast: &(Timing, Memo
 
 /// What the mappings of the layers say that they do.
 fn mapping_hits(program: &Program) -> Vec<&'static str> {
-    let words = [("packed", "packed taps"), ("streamed", "streamed weights"), ("sliced", "sliced input channels")];
+    let words = [
+        ("packed", "packed taps"),
+        ("streamed", "streamed weights"),
+        ("sliced", "sliced input channels"),
+        ("chunks over", "chunks over arrays"),
+        ("tiles over", "tiles over arrays"),
+        ("each with its", "copies for each array"),
+    ];
     let said = |layer: &str| words.iter().filter(|(word, _)| layer.contains(word)).map(|&(_, hit)| hit).collect();
     program.layers.iter().flat_map(|layer| -> Vec<&'static str> { said(&layer.mapping) }).collect()
 }

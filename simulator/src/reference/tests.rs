@@ -3,6 +3,7 @@
 mod data;
 mod dataflows;
 mod hazards;
+mod scaled;
 mod sums;
 mod timing;
 mod values;
