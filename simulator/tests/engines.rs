@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rayon::prelude::*;
 use systole_machine::isa::Instruction;
-use systole_simulator::compare::{compare, compare_timing, shrink};
+use systole_simulator::compare::{Run, compare, compare_timing, lockstep, shrink};
 use systole_simulator::contract::{Job, Memories, Outcome, Timing};
 use systole_simulator::generator::{Case, case};
 use systole_simulator::{fast, reference};
@@ -71,13 +71,20 @@ fn program(seed: u64) -> Result<Counted, String> {
 fn check(case: &Case, instructions: &[Instruction]) -> Result<Timing, String> {
     let job = Job { machine: &case.machine, instructions, dram_bytes: case.dram_bytes };
     let image = case.image();
-    let slow = guarded("reference::run", || reference::run(&job, &image, FUEL_CYCLES))?;
-    let quick = guarded("fast::run", || fast::run(&job, &image))?;
-    let slow: (Timing, Memories) = slow.map_err(|error| format!("reference::run: {error}"))?;
-    let quick = quick.map_err(|error| format!("fast::run: {error}"))?;
-    invariants::check(&job, &slow.0)?;
-    if let Some(divergence) = compare(&slow, &quick) {
+    let slow = guarded("reference", || reference::run_with_retires(&job, &image, FUEL_CYCLES, None))?;
+    let quick = guarded("fast", || fast::run_with_retires(&job, &image))?;
+    let slow: Run = slow.map_err(|error| format!("reference: {error}"))?;
+    let quick: Run = quick.map_err(|error| format!("fast: {error}"))?;
+    if let Some(divergence) = lockstep(instructions, &slow, &quick) {
         return Err(divergence.to_string());
+    }
+    invariants::check(&job, &slow.0)?;
+    invariants::retires(&slow.0, &slow.2)?;
+    // Without retires the fast engine does the same.
+    let plain = guarded("fast::run", || fast::run(&job, &image))?.map_err(|error| format!("fast::run: {error}"))?;
+    let slow: (Timing, Memories) = (slow.0, slow.1);
+    if let Some(divergence) = compare(&slow, &plain) {
+        return Err(format!("fast::run alone: {divergence}"));
     }
     let timed = guarded("fast::timing", || fast::timing(&job))?;
     if let Some(divergence) = compare_timing(&slow.0, &timed) {
