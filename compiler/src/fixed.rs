@@ -137,11 +137,7 @@ fn power(shift: i32) -> Factor {
 }
 
 /// The factor of N-1 for one output channel; `None` in single precision. `rounded_product` as fully connected layers have it.
-pub(crate) fn requantise(
-    requantisation: Requantisation,
-    [x, w, y]: [f32; 3],
-    rounded_product: bool,
-) -> Option<Factor> {
+pub(crate) fn requantise(requantisation: Requantisation, [x, w, y]: [f32; 3], rounded_product: bool) -> Option<Factor> {
     match requantisation {
         Requantisation::Float32 => None,
         Requantisation::Shift => Some(power(log2(y) - log2(x) - log2(w))),
@@ -219,7 +215,8 @@ mod tests {
         let [a, b, out] = [factor(1 << 30, 31), factor(1 << 30, 32), factor(1 << 30, 50)];
         let expected = vec![(VectorOperand::A, a), (VectorOperand::B, b), (VectorOperand::Out, out)];
         assert_eq!(add(FIXED, [0.25, 0.125, 0.5], false), expected);
-        let shifts: Vec<i32> = add(Requantisation::Shift, [0.25, 0.125, 0.5], false).iter().map(|f| f.1.shift).collect();
+        let shifts: Vec<i32> =
+            add(Requantisation::Shift, [0.25, 0.125, 0.5], false).iter().map(|f| f.1.shift).collect();
         assert_eq!(shifts, [-1, 0, 2]);
     }
 

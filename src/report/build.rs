@@ -294,7 +294,8 @@ fn ratio(part: f64, whole: f64) -> f64 {
 /// Weights as stored, network inputs and outputs, each once.
 fn compulsory_bytes(program: &Program) -> u64 {
     let edge = program.tensors.iter().filter(|entry| entry.role != Role::Intermediate);
-    program.model.weight_bytes + edge.map(|entry| entry.dims.iter().product::<u64>() * entry.element.bytes()).sum::<u64>()
+    program.model.weight_bytes
+        + edge.map(|entry| entry.dims.iter().product::<u64>() * entry.element.bytes()).sum::<u64>()
 }
 
 /// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end.

@@ -7,9 +7,9 @@ use systole_machine::spec::{Dataflow, Machine};
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
+use crate::fixed::{mode, record_bytes};
 use crate::layers::Window;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut, too_large};
-use crate::fixed::{mode, record_bytes};
 use crate::mapping::conv::Side;
 use crate::mapping::conv::block_vectors;
 use crate::mapping::{Chunk, ConvMapping, Part, SpatialTile, spatial_tiles};

@@ -142,7 +142,14 @@ impl VectorLayer<'_> {
             _ => item.work.push(self.step(tile, channels.1, [a, b, params, out])?),
         }
         let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
-        item.stores.push(store_cut(layer, name, &self.output, &cut, out, channels.1 as u64 * self.output.element_bytes)?);
+        item.stores.push(store_cut(
+            layer,
+            name,
+            &self.output,
+            &cut,
+            out,
+            channels.1 as u64 * self.output.element_bytes,
+        )?);
         Ok(item)
     }
 

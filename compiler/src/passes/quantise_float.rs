@@ -10,8 +10,8 @@ use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Quant, TensorId};
 
 use super::lower::{Lowering, Target};
-use super::quantise_qdq::{clamps, narrowed, reported};
 use super::powers_of_two::at_least;
+use super::quantise_qdq::{clamps, narrowed, reported};
 use super::{Boundary, Context, PassError, Values, arithmetic};
 
 /// Range of softmax outputs that gives scale 1/256 and zero point 0, in 16 bits 1/32768.

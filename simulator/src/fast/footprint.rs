@@ -146,7 +146,8 @@ impl Footprint {
         let mut all: Vec<(Memory, u64, u64)> = Vec::new();
         for access in self.iter().filter(|access| access.write) {
             // With a unified scratchpad weights are bytes of the activation buffer (M-1).
-            let memory = if access.memory.aliases(Memory::Activation, machine) { Memory::Activation } else { access.memory };
+            let memory =
+                if access.memory.aliases(Memory::Activation, machine) { Memory::Activation } else { access.memory };
             all.extend(access.ranges.iter().map(|(first, end)| (memory, first, end)));
         }
         all.sort_unstable_by_key(|&(memory, first, end)| (memory as u8, first, end));

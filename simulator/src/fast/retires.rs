@@ -110,10 +110,7 @@ impl<'a> Counts<'a> {
 ///
 /// # Errors
 /// As [`run`](super::run).
-pub fn run_with_retires(
-    job: &Job,
-    image: &[(u64, &[u8])],
-) -> Result<(Timing, Memories, Vec<Retire>), EngineError> {
+pub fn run_with_retires(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Memories, Vec<Retire>), EngineError> {
     let mut memories = data::memories(job, image)?;
     let (steps, trap) = prepare(job);
     let mut timeline = Timeline::new(job.machine, &steps, job.instructions.len());
@@ -145,8 +142,7 @@ type Range = (footprint::Memory, u64, u64);
 
 /// What each instruction writes and no later one of its unit that starts before its end does.
 fn written(machine: &Machine, steps: &[Step], spans: &[Option<Span>]) -> Vec<Vec<Range>> {
-    let mut all: Vec<Vec<Range>> =
-        steps.iter().map(|step| footprint(&step.work, machine).written(machine)).collect();
+    let mut all: Vec<Vec<Range>> = steps.iter().map(|step| footprint(&step.work, machine).written(machine)).collect();
     for index in 0..steps.len() {
         let Some(span) = spans[index] else { continue };
         let (own, later) = all.split_at_mut(index + 1);
