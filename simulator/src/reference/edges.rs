@@ -11,8 +11,8 @@ pub struct Edges {
     pub rows: Vec<i32>,
     /// Columns that are reached by operands that stay, or whose first PE meets the weights of a step.
     pub columns_valid: Vec<bool>,
-    /// The row that they are for (0 for the weights of a step).
-    pub columns_row: Vec<usize>,
+    /// The row in which they stay; none for the weights of a step.
+    pub columns_row: Vec<Option<usize>>,
     /// Those operands.
     pub columns: Vec<i32>,
     /// By column, the sum that leaves the last row in this cycle.
@@ -59,7 +59,7 @@ impl Edges {
             rows_valid: vec![false; rows],
             rows: vec![0; rows * products],
             columns_valid: vec![false; columns],
-            columns_row: vec![0; columns],
+            columns_row: vec![None; columns],
             columns: vec![0; columns * products],
             leaving: vec![None; columns],
         }
@@ -70,7 +70,7 @@ impl Edges {
         self.rows_valid.fill(false);
         self.rows.fill(0);
         self.columns_valid.fill(false);
-        self.columns_row.fill(0);
+        self.columns_row.fill(None);
         self.columns.fill(0);
         self.leaving.fill(None);
     }
@@ -81,8 +81,8 @@ impl Edges {
         place(&mut self.rows, row, vector, self.rows_valid.len());
     }
 
-    /// A column gets its part of what is for `row`.
-    pub(super) fn meet_column(&mut self, column: usize, row: usize, vector: &[i32]) {
+    /// A column gets its part of a vector, to stay in `row` or to meet its first PE.
+    pub(super) fn meet_column(&mut self, column: usize, row: Option<usize>, vector: &[i32]) {
         self.columns_valid[column] = true;
         self.columns_row[column] = row;
         place(&mut self.columns, column, vector, self.columns_valid.len());

@@ -185,7 +185,7 @@ impl Grid {
         }
         for column in 0..self.columns {
             if let Some((row, elements)) = &self.stationary_skew[column] {
-                edges.meet_column(column, *row, elements);
+                edges.meet_column(column, Some(*row), elements);
             }
         }
     }

@@ -152,7 +152,7 @@ impl OutputGrid {
         }
         for column in 0..self.columns {
             if let Some(entering) = &self.skew[column] {
-                edges.meet_column(column, 0, &entering.weights);
+                edges.meet_column(column, None, &entering.weights);
             }
         }
     }
