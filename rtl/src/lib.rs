@@ -70,8 +70,7 @@ pub const TOP: &str = "systole_top";
 /// The machine has something that the RTL does not model.
 pub fn design(machine: &Machine) -> Result<Vec<File>, Unsupported> {
     let parameters = Parameters::of(machine)?;
-    let mut files: Vec<File> =
-        MODULES.iter().map(|(name, text)| File { name, text: (*text).to_owned() }).collect();
+    let mut files: Vec<File> = MODULES.iter().map(|(name, text)| File { name, text: (*text).to_owned() }).collect();
     files.push(File { name: "systole_top.sv", text: top::text(&parameters) });
     Ok(files)
 }

@@ -24,7 +24,8 @@ pub(crate) fn text(machine: &Machine, p: &Parameters, names: &[&str]) -> String 
         let _ = writeln!(out, "{name}");
     }
     out += "```\n\n`systole_testbench.sv` runs one convolution for each dataflow of the machine, and compares all sums and the number of cycles:\n\n```sh\n";
-    let _ = writeln!(out, "verilator --binary -Wno-fatal --top systole_testbench {} systole_testbench.sv", names.join(" "));
+    let _ =
+        writeln!(out, "verilator --binary -Wno-fatal --top systole_testbench {} systole_testbench.sv", names.join(" "));
     out += "./obj_dir/Vsystole_testbench\n```\n\n";
     out += include_str!("ports.md");
     out

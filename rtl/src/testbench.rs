@@ -30,8 +30,7 @@ pub(crate) fn text(machine: &Machine, p: &Parameters) -> String {
         ("WORD_BITS", p.word_bits),
         ("SATURATES", p.saturates.into()),
     ];
-    let numbers: String =
-        numbers.iter().map(|(name, value)| format!("  localparam int {name} = {value};\n")).collect();
+    let numbers: String = numbers.iter().map(|(name, value)| format!("  localparam int {name} = {value};\n")).collect();
     TEMPLATE
         .replace("  // @PARAMETERS@\n", &numbers)
         .replace("  // @PORTS@\n", &declared)

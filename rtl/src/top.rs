@@ -166,6 +166,11 @@ pub(crate) fn text(p: &Parameters) -> String {
     let stated: Vec<String> = stated(p).iter().map(|(name, value)| format!("      .{name}({value})")).collect();
     let own = p.ports().map(|port| port.1).into_iter().chain(p.leaving().map(|port| port.1));
     let connected: Vec<String> = own.map(|name| format!("      .{name}({name})")).collect();
-    let _ = write!(out, "{}\n  ) array (\n      .run(run),\n{}\n  );\nendmodule\n", stated.join(",\n"), connected.join(",\n"));
+    let _ = write!(
+        out,
+        "{}\n  ) array (\n      .run(run),\n{}\n  );\nendmodule\n",
+        stated.join(",\n"),
+        connected.join(",\n")
+    );
     out
 }

@@ -57,7 +57,9 @@ impl Tools {
 
 /// Looks for tools.
 pub fn tools(names: &[&'static str]) -> Tools {
-    let there = |name: &str| Command::new(name).arg("--version").output().is_ok() || Command::new(name).arg("-V").output().is_ok();
+    let there = |name: &str| {
+        Command::new(name).arg("--version").output().is_ok() || Command::new(name).arg("-V").output().is_ok()
+    };
     Tools {
         missing: names.iter().copied().filter(|name| !there(name)).collect(),
         required: std::env::var_os("SYSTOLE_REQUIRE_RTL").is_some_and(|value| !value.is_empty() && value != "0"),

@@ -119,8 +119,7 @@ impl<'a> Bench<'a> {
         let model = Model::load(path, ports.0.len())?;
         let at = At::of(&ports);
         let runs = registers::runs(job.instructions);
-        let mut bench =
-            Bench { machine: job.machine, runs, parameters, model, ports, at, seen: Lockstep::default() };
+        let mut bench = Bench { machine: job.machine, runs, parameters, model, ports, at, seen: Lockstep::default() };
         bench.set("reset", 1);
         bench.model.evaluate();
         bench.tick();
@@ -174,7 +173,8 @@ impl<'a> Bench<'a> {
                 if self.bit(self.at.activation_inside, lane * products + d) {
                     for byte in 0..bytes {
                         let from = address.wrapping_add(d * bytes + byte);
-                        data[lane * lane_bytes + d * bytes + byte] = memories.activation.get(from).copied().unwrap_or(0xaa);
+                        data[lane * lane_bytes + d * bytes + byte] =
+                            memories.activation.get(from).copied().unwrap_or(0xaa);
                     }
                 }
             }
@@ -232,7 +232,9 @@ impl<'a> Bench<'a> {
             let found = (valid, vector, sum, word);
             let wanted = (true, wanted.vector as u64, wanted.sum, wanted.word);
             if found != wanted {
-                self.differ(c.cycle, || format!("column {column}: (valid, vector, sum, word) {found:?}, not {wanted:?}"));
+                self.differ(c.cycle, || {
+                    format!("column {column}: (valid, vector, sum, word) {found:?}, not {wanted:?}")
+                });
             }
         }
     }
@@ -249,7 +251,9 @@ impl<'a> Bench<'a> {
                 let wanted = wanted.get(vector as usize * columns + column);
                 if found != wanted {
                     let cycle = self.seen.cycles;
-                    self.differ(cycle, || format!("accumulator[{vector}][{column}] is {found} in the end, not {wanted}"));
+                    self.differ(cycle, || {
+                        format!("accumulator[{vector}][{column}] is {found} in the end, not {wanted}")
+                    });
                 }
             }
         }
@@ -263,7 +267,8 @@ fn signed(value: u64, bits: usize) -> i64 {
 
 impl Watcher for Bench<'_> {
     fn cycle(&mut self, c: &ArrayCycle<'_>) {
-        if self.seen.difference.is_some() {
+        // Until the first run there is nothing to see.
+        if self.seen.difference.is_some() || (self.seen.runs == 0 && c.started.is_none()) {
             return;
         }
         let run = c.started.and_then(|index| self.runs[index]);
@@ -296,7 +301,8 @@ impl Watcher for Bench<'_> {
         }
         self.compare_leaving(c);
         self.seen.cycles += 1;
-        self.seen.operands += c.edges.rows_valid.iter().chain(&c.edges.columns_valid).filter(|valid| **valid).count() as u64;
+        self.seen.operands +=
+            c.edges.rows_valid.iter().chain(&c.edges.columns_valid).filter(|valid| **valid).count() as u64;
         self.tick();
     }
 }

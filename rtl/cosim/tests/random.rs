@@ -29,8 +29,11 @@ fn every_edge_is_the_reference_engine_s() {
             total.0 += 1;
             for seed in 0..count() {
                 let program = programs::program(&machine, dataflow, seed);
-                let job =
-                    Job { machine: &machine, instructions: &program.instructions, dram_bytes: program.dram.len() as u64 };
+                let job = Job {
+                    machine: &machine,
+                    instructions: &program.instructions,
+                    dram_bytes: program.dram.len() as u64,
+                };
                 let lockstep = compare(&job, &[(0, &program.dram)], 10_000_000).expect("a model");
                 assert_eq!(lockstep.difference, None, "machine {name}, {dataflow:?}, seed {seed}");
                 assert_eq!(lockstep.runs, program.runs, "machine {name}, {dataflow:?}, seed {seed}");

@@ -19,7 +19,7 @@ const ROWS: [Row; 9] = [
 ];
 
 /// All machines, with all dataflows.
-pub fn all() -> Vec<(&'static str, Machine)> {
+pub(crate) fn all() -> Vec<(&'static str, Machine)> {
     ROWS.iter().map(|row| (row.0, machine(row))).collect()
 }
 

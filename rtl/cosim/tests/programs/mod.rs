@@ -6,7 +6,7 @@ use systole_machine::isa::{DataflowChoice, Flag, Instruction, Operation, Signed,
 use systole_machine::spec::{Dataflow, Machine};
 
 /// A program with what DRAM holds.
-pub struct Program {
+pub(crate) struct Program {
     /// Its instructions.
     pub instructions: Vec<Instruction>,
     /// DRAM.
@@ -48,7 +48,7 @@ fn i<const BITS: u32>(value: i64) -> Signed<BITS> {
 }
 
 /// The program of a seed.
-pub fn program(machine: &Machine, dataflow: Dataflow, seed: u64) -> Program {
+pub(crate) fn program(machine: &Machine, dataflow: Dataflow, seed: u64) -> Program {
     let mut draw = Draw(ChaCha8Rng::seed_from_u64(seed));
     let (activation, weight) = (machine.activation.capacity_bytes, machine.weight.capacity_bytes);
     let mut dram = vec![0; (activation + weight) as usize];
@@ -57,7 +57,12 @@ pub fn program(machine: &Machine, dataflow: Dataflow, seed: u64) -> Program {
     load(&mut program, 0, activation, Space::Activation);
     load(&mut program, activation, weight, Space::Weight);
     token(&mut program, Operation::LoadSync {}, UnitMask::default(), UnitMask::default().with(Unit::Array));
-    token(&mut program, Operation::ArraySync { array: u(0) }, UnitMask::default().with(Unit::Load), UnitMask::default());
+    token(
+        &mut program,
+        Operation::ArraySync { array: u(0) },
+        UnitMask::default().with(Unit::Load),
+        UnitMask::default(),
+    );
     let wanted = draw.range(1, 3);
     while program.runs < wanted {
         // Now and then another dataflow, which must wait for the drain.
