@@ -13,12 +13,16 @@ mod elementwise;
 mod folds;
 mod footprint;
 mod gemm;
+mod general;
 mod hazard;
 pub mod mutant;
 mod normalise;
+mod operation;
 mod plain;
 mod pool;
 mod ports;
+mod retires;
+mod scaled;
 mod simd;
 mod timeline;
 mod work;
@@ -27,6 +31,7 @@ use systole_machine::isa::Unit;
 use systole_machine::spec::Banked;
 
 use crate::contract::{DramCounts, DramRequest, EngineError, Job, Memories, Outcome, Timing, Trap, Waiting};
+pub use retires::run_with_retires;
 use timeline::Timeline;
 use work::{Registers, Step};
 
@@ -75,7 +80,12 @@ fn prepare(job: &Job) -> (Vec<Step>, Option<(usize, Trap)>) {
 }
 
 fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
-    let mut timeline = Timeline::new(job.machine, steps, job.instructions.len());
+    timed(job, Timeline::new(job.machine, steps, job.instructions.len()), trap).0
+}
+
+/// Runs a timeline; also what it has noted down of every cycle, if it was to.
+fn timed(job: &Job, mut timeline: Timeline, trap: Option<(usize, Trap)>) -> (Timing, Option<retires::Log>) {
+    let steps = timeline.steps;
     timeline.run();
     let waiting = waiting(&mut timeline);
     let outcome = match trap {
@@ -84,7 +94,7 @@ fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
         _ => Outcome::Deadlock { waiting },
     };
     let burst_bytes = u64::from(job.machine.dram.burst_bytes());
-    Timing {
+    let timing = Timing {
         outcome,
         total_cycles: timeline.account.total(),
         units: Unit::ALL.map(|unit| timeline.account.cycles(unit)),
@@ -92,7 +102,8 @@ fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
             .map(|bursts| bursts * burst_bytes),
         dram: timeline.bus.counts(),
         spans: timeline.spans,
-    }
+    };
+    (timing, timeline.account.log)
 }
 
 /// The heads of queues that never start, and the cycles that they wait.

@@ -2,7 +2,7 @@
 //!
 //! Counts what the rules name: an operand in padding is not read; a weight tile is read whole; a softmax reads its input once. No time here.
 
-use systole_machine::isa::{Instruction, Operation, Space, VectorOperand};
+use systole_machine::isa::{Instruction, Operation, Space, Unit, VectorOperand};
 use systole_machine::spec::Machine;
 
 /// On-chip memories, in the order of reports.
@@ -16,8 +16,18 @@ pub(super) enum Memory {
 impl Memory {
     pub(super) const ALL: [Memory; 3] = [Memory::Activation, Memory::Weight, Memory::Accumulator];
 
-    pub(super) fn name(self) -> &'static str {
-        ["activation", "weight", "accumulator"][self as usize]
+    pub(super) fn name(self, machine: &Machine) -> &'static str {
+        match self {
+            Memory::Activation if machine.unified => "unified",
+            Memory::Activation => "activation",
+            Memory::Weight => "weight",
+            Memory::Accumulator => "accumulator",
+        }
+    }
+
+    /// Where weights are.
+    fn of_weights(machine: &Machine) -> Memory {
+        if machine.unified { Memory::Activation } else { Memory::Weight }
     }
 }
 
@@ -72,17 +82,23 @@ impl Axis {
     }
 }
 
+/// Registers of an array.
+#[derive(Clone, Copy, Debug, Default)]
+struct Convolution {
+    axes: [Axis; 2],
+    pitch: [u64; 2],
+    channels: u64,
+    block_step: u64,
+    packed: bool,
+}
+
 /// Registers of all units (M-3), as far as traffic depends on them.
 #[derive(Debug)]
 pub(super) struct Traffic<'a> {
     machine: &'a Machine,
     load: Transfer,
     store: Transfer,
-    array: [Axis; 2],
-    array_pitch: [u64; 2],
-    channels: u64,
-    block_step: u64,
-    packed: bool,
+    arrays: [Convolution; Unit::ARRAYS.len()],
     vector: [u64; 4],
     vector_pitch: [[u64; 2]; 3],
     pool: [Axis; 2],
@@ -94,11 +110,7 @@ impl<'a> Traffic<'a> {
             machine,
             load: Transfer::default(),
             store: Transfer::default(),
-            array: Default::default(),
-            array_pitch: [0; 2],
-            channels: 0,
-            block_step: 0,
-            packed: false,
+            arrays: Default::default(),
             vector: [0; 4],
             vector_pitch: Default::default(),
             pool: Default::default(),
@@ -110,7 +122,8 @@ impl<'a> Traffic<'a> {
         let mut moved = Moved::default();
         match instruction.operation {
             Operation::LoadRun { dram, buffer, space } => {
-                let memory = if space == Space::Weight { Memory::Weight } else { Memory::Activation };
+                let weights = Memory::of_weights(self.machine);
+                let memory = if space == Space::Weight { weights } else { Memory::Activation };
                 moved.dram_read = self.bus_bytes(&self.load, dram.get());
                 moved.written[memory as usize] = self.load.bytes();
                 self.load.touch(memory, buffer.get(), &mut moved);
@@ -122,7 +135,8 @@ impl<'a> Traffic<'a> {
             }
             Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
                 let at = [activation.get(), weight.get(), accumulator.get()];
-                self.convolve(at, blocks.get(), accumulate.0, &mut moved);
+                let run = self.arrays[number(&instruction.operation)];
+                self.convolve(&run, at, blocks.get(), accumulate.0, &mut moved);
             }
             operation if vector_run(&operation).is_some() => self.vector_work(&operation, &mut moved),
             operation => self.configure(&operation),
@@ -158,10 +172,11 @@ impl<'a> Traffic<'a> {
     }
 
     fn configure_array(&mut self, operation: &Operation) {
+        let array = &mut self.arrays[number(operation)];
         match *operation {
             Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
-                (self.array[0].input, self.array[1].input) = (height.get(), width.get());
-                self.array_pitch = [row_pitch.get(), pixel_pitch.get()];
+                (array.axes[0].input, array.axes[1].input) = (height.get(), width.get());
+                array.pitch = [row_pitch.get(), pixel_pitch.get()];
             }
             Operation::ArrayWindow {
                 kernel_h,
@@ -175,16 +190,16 @@ impl<'a> Traffic<'a> {
                 packed,
                 ..
             } => {
-                let [v, h] = &mut self.array;
+                let [v, h] = &mut array.axes;
                 (v.kernel, v.stride, v.dilation, v.pad) =
                     (kernel_h.get(), stride_h.get(), dilation_h.get(), pad_top.get());
                 (h.kernel, h.stride, h.dilation, h.pad) =
                     (kernel_w.get(), stride_w.get(), dilation_w.get(), pad_left.get());
-                self.packed = packed.0;
+                array.packed = packed.0;
             }
             Operation::ArrayOutput { height, width, channels, block_step, .. } => {
-                (self.array[0].output, self.array[1].output) = (height.get(), width.get());
-                (self.channels, self.block_step) = (channels.get(), block_step.get());
+                (array.axes[0].output, array.axes[1].output) = (height.get(), width.get());
+                (array.channels, array.block_step) = (channels.get(), block_step.get());
             }
             _ => {}
         }
@@ -240,29 +255,27 @@ impl<'a> Traffic<'a> {
     }
 
     /// M-5.
-    fn convolve(&self, [activation, weight, accumulator]: [u64; 3], blocks: u64, accumulate: bool, moved: &mut Moved) {
-        let [v, h] = &self.array;
+    fn convolve(&self, run: &Convolution, at: [u64; 3], blocks: u64, accumulate: bool, moved: &mut Moved) {
+        let Convolution { axes: [v, h], channels, .. } = run;
+        let [activation, weight, accumulator] = at;
         let (rows, columns) = (u64::from(self.machine.array.rows), u64::from(self.machine.array.columns));
         let folds = v.kernel
-            * if self.packed {
-                (h.kernel * self.channels).div_ceil(rows)
-            } else {
-                h.kernel * self.channels.div_ceil(rows)
-            };
+            * if run.packed { (h.kernel * channels).div_ceil(rows) } else { h.kernel * channels.div_ceil(rows) };
         let pixels = v.output * h.output;
         let vector = self.machine.accumulator_vector_bytes();
         let weights = blocks * folds * rows * columns;
-        moved.read[Memory::Activation as usize] = blocks * v.inside() * h.inside() * self.channels;
-        moved.read[Memory::Weight as usize] = weights;
+        moved.read[Memory::Activation as usize] = blocks * v.inside() * h.inside() * channels;
+        let memory = Memory::of_weights(self.machine);
+        moved.read[memory as usize] += weights;
         moved.read[Memory::Accumulator as usize] =
             blocks * pixels * (folds - u64::from(!accumulate && folds > 0)) * vector;
         moved.written[Memory::Accumulator as usize] = blocks * pixels * folds * vector;
-        let extent = extent(v.input, h.input, self.array_pitch, self.channels);
+        let extent = extent(v.input, h.input, run.pitch, *channels);
         for block in 0..blocks {
-            let first = activation + block * self.block_step;
+            let first = activation + block * run.block_step;
             moved.touched.push((Memory::Activation, first, first + extent));
         }
-        moved.touched.push((Memory::Weight, weight, weight + weights));
+        moved.touched.push((memory, weight, weight + weights));
         moved.touched.push((Memory::Accumulator, accumulator * vector, (accumulator + blocks * pixels) * vector));
     }
 
@@ -328,6 +341,11 @@ impl Transfer {
             }
         }
     }
+}
+
+/// The array of an instruction, by number.
+fn number(operation: &Operation) -> usize {
+    operation.unit().array().unwrap_or(0)
 }
 
 /// M-9: bytes from an operand's first to its last.
