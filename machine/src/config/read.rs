@@ -356,8 +356,7 @@ pub(crate) use words;
 macro_rules! choice {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $tag_doc:literal])+ $variant:ident = $tag:literal: $ty:ty,)+ }) => {
         $(#[doc = $doc])+
-        // One of them lives while a file is read.
-        #[allow(clippy::large_enum_variant)]
+        #[allow(clippy::large_enum_variant, reason = "one of them lives while a file is read")]
         #[derive(Clone, Debug)]
         #[allow(dead_code, reason = "choices that no engine runs are read and checked, then refused")]
         pub(crate) enum $name { $($(#[doc = $tag_doc])+ $variant($ty),)+ }
