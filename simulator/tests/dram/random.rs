@@ -146,12 +146,14 @@ fn commands_that_come_too_early_are_found() {
     }
 }
 
+type Change = fn(&mut Banked);
+
 /// A DRAM whose timing is one cycle shorter somewhere breaks the rule of the true one.
 #[test]
 fn a_part_with_a_shorter_distance_is_found() {
     let keys = "preset: ddr4_2400, ranks: 2, address_mapping: row column rank bank group channel";
     let true_one = dram(keys);
-    let shorter: [(&str, fn(&mut Banked)); 14] = [
+    let shorter: [(&str, Change); 14] = [
         ("tRCD", |dram| dram.timing.trcd -= 1),
         ("tRP", |dram| dram.timing.trp -= 1),
         ("tRP, all banks", |dram| dram.timing.trp_all -= 1),
