@@ -142,6 +142,26 @@ impl Footprint {
         self.accesses.iter().flatten()
     }
 
+    /// The ranges that are written, sorted, and joined where they touch.
+    pub(super) fn written(&self, machine: &Machine) -> Vec<(Memory, u64, u64)> {
+        let mut all: Vec<(Memory, u64, u64)> = Vec::new();
+        for access in self.iter().filter(|access| access.write) {
+            // With a unified scratchpad weights are bytes of the activation buffer (M-1).
+            let memory =
+                if access.memory.aliases(Memory::Activation, machine) { Memory::Activation } else { access.memory };
+            all.extend(access.ranges.iter().map(|(first, end)| (memory, first, end)));
+        }
+        all.sort_unstable_by_key(|&(memory, first, end)| (memory as u8, first, end));
+        all.dedup_by(|next, kept| {
+            let joins = next.0 == kept.0 && next.1 <= kept.2;
+            if joins {
+                kept.2 = kept.2.max(next.2);
+            }
+            joins
+        });
+        all
+    }
+
     /// Whether some byte is in both, written by one.
     pub(super) fn conflicts(&self, other: &Footprint, machine: &Machine) -> bool {
         let meet = |a: &Access, b: &Access| {
