@@ -8,9 +8,11 @@
 //! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `sums`, `scaling`, `grid`, `output_grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
 
 mod address_generator;
+mod arbitration;
 mod array;
 mod counters;
 mod dram;
+mod edges;
 mod fetch;
 mod float;
 mod footprint;
@@ -18,8 +20,10 @@ mod grid;
 mod hazards;
 mod load;
 mod operations;
+mod order;
 mod output_grid;
 mod ports;
+mod retires;
 mod scaling;
 mod store;
 mod sums;
@@ -34,13 +38,18 @@ mod tests;
 
 use systole_machine::isa::{Instruction, UNITS, Unit};
 
+pub use self::edges::{ArrayCycle, Edges, Leaving, Watcher};
+
 use self::array::Array;
 use self::counters::{Counters, Doing, token_stall};
 use self::dram::Bus;
 use self::fetch::{Fetch, Lane};
 use self::footprint::{footprint, operands};
 use self::load::Load;
+use self::order::Order;
 use self::ports::{Bank, Ports};
+use self::retires::Retires;
+pub use self::retires::run_with_retires;
 use self::store::Store;
 use self::tokens::Tokens;
 use self::vector::VectorUnit;
@@ -55,12 +64,40 @@ use crate::contract::{
 /// # Errors
 /// A segment of the image beyond `job.dram_bytes`; a program that still runs after the fuel.
 pub fn run(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<(Timing, Memories), EngineError> {
+    run_to_end(job, image, fuel_cycles, None)
+}
+
+/// As [`run`], and tells a watcher what passes the edges of the array in each cycle.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_watched(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+    watcher: &mut dyn Watcher,
+) -> Result<(Timing, Memories), EngineError> {
+    run_to_end(job, image, fuel_cycles, Some(watcher))
+}
+
+fn run_to_end(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+    mut watcher: Option<&mut dyn Watcher>,
+) -> Result<(Timing, Memories), EngineError> {
     let memories = initial(job, image)?;
     let works = work::resolve(job.machine, job.instructions);
     let stop = hazards::stop_of(job, &works);
     let count = stop.map_or(job.instructions.len(), |(index, _)| index);
     let mut engine = Engine::new(job, &works[..count], memories);
+    if let (Some(_), Some(array)) = (&watcher, engine.arrays.first_mut()) {
+        array.watch();
+    }
     while engine.cycle() {
+        if let Some(watcher) = &mut watcher {
+            engine.show(*watcher);
+        }
         if engine.now >= fuel_cycles {
             return Err(EngineError::OutOfFuel(fuel_cycles));
         }
@@ -95,10 +132,6 @@ fn dataflow_changes(works: &[Work], lane: &Lane, index: usize) -> bool {
         .any(|flight| matches!(&works[flight.instruction], Work::Array(before) if before.dataflow != next.dataflow))
 }
 
-/// The units in the order in which they take ports (T-4); channels take theirs burst by burst, later in the cycle.
-const STARTS: [Unit; UNITS] =
-    [Unit::Array, Unit::Array1, Unit::Array2, Unit::Array3, Unit::Vector, Unit::Load, Unit::Store];
-
 struct Engine<'a> {
     /// The program up to where it stops (M-13).
     instructions: &'a [Instruction],
@@ -120,6 +153,9 @@ struct Engine<'a> {
     store: Store,
     memories: Memories,
     counters: Counters,
+    order: Order,
+    /// Where somebody wants them.
+    retires: Option<Retires>,
     fetches: Vec<u64>,
     starts: Vec<Option<u64>>,
     ends: Vec<Option<u64>>,
@@ -166,6 +202,8 @@ impl<'a> Engine<'a> {
             store: Store::new(machine),
             memories,
             counters: Counters::default(),
+            order: Order::new(None),
+            retires: None,
             fetches: Vec::new(),
             starts: vec![None; works.len()],
             ends: vec![None; works.len()],
@@ -176,13 +214,8 @@ impl<'a> Engine<'a> {
     fn cycle(&mut self) -> bool {
         self.settle();
         let fetched = self.fetch.decide(self.instructions, &self.lanes);
-        for unit in STARTS {
-            self.start(unit);
-        }
-        let load_refused = self.load.write(&mut self.ports);
-        self.load.request(&mut self.bus);
-        let store_refused = self.store.read(&mut self.ports);
-        self.store.request(&mut self.bus);
+        self.start_instructions();
+        let (load_refused, store_refused) = self.move_bursts();
         let quiet = fetched.is_none() && self.lanes.iter().all(|lane| lane.in_flight.is_empty());
         let doing = Unit::ALL.map(|unit| self.doing(unit, load_refused, store_refused));
         self.counters.count(doing, quiet);
@@ -192,6 +225,21 @@ impl<'a> Engine<'a> {
         self.commit_fetch(fetched);
         self.now += 1;
         !over
+    }
+
+    /// The cycle that has passed on the first array, to a watcher.
+    fn show(&self, watcher: &mut dyn Watcher) {
+        let Some(array) = self.arrays.first() else { return };
+        let Some((edges, ended)) = array.watched() else { return };
+        let cycle = self.now - 1;
+        // An array instruction is in flight in the cycle that it starts in.
+        let lane = &self.lanes[Unit::Array as usize];
+        let started = lane.in_flight.iter().map(|flight| flight.instruction);
+        let started = started
+            .filter(|&index| self.starts[index] == Some(cycle) && matches!(self.works[index], Work::Array(_)))
+            .next_back();
+        let engaged = array.engaged();
+        watcher.cycle(&ArrayCycle { cycle, started, engaged, ended, edges, memories: &self.memories });
     }
 
     /// The beginning of the cycle.
@@ -204,21 +252,29 @@ impl<'a> Engine<'a> {
                 self.lanes[Unit::Store as usize].finish();
             }
         }
-        if self.load.settle(&mut self.ports, &mut self.memories) {
-            self.lanes[Unit::Load as usize].finish();
-        }
-        self.store.settle(&mut self.ports, &self.memories);
-        for (array, unit) in self.arrays.iter_mut().zip(Unit::ARRAYS) {
-            if array.settle() {
+        for unit in self.order.units() {
+            if self.settle_unit(unit) {
                 self.lanes[unit as usize].finish();
             }
         }
-        if self.vector.settle(&mut self.memories) {
-            self.lanes[Unit::Vector as usize].finish();
-        }
-        for unit in Unit::ALL {
+        for unit in self.order.units() {
             while let Some(flight) = self.lanes[unit as usize].retire() {
                 self.end(unit, flight.instruction);
+            }
+        }
+    }
+
+    /// Beginning of a cycle, in a unit's datapath. True when the work of an instruction is done.
+    fn settle_unit(&mut self, unit: Unit) -> bool {
+        match unit {
+            Unit::Load => self.load.settle(&mut self.ports, &mut self.memories),
+            Unit::Store => {
+                self.store.settle(&mut self.ports, &self.memories);
+                false
+            }
+            Unit::Vector => self.vector.settle(&mut self.memories),
+            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
+                unit.array().and_then(|number| self.arrays.get_mut(number)).is_some_and(Array::settle)
             }
         }
     }
@@ -228,12 +284,13 @@ impl<'a> Engine<'a> {
         self.ends[index] = Some(self.now);
         self.tokens.give(unit, self.instructions[index].signal);
         self.ports.release(unit, &self.banks[index]);
+        self.show_retire(unit, index);
     }
 
-    /// T-2: starts the unit's next instruction where it can.
-    fn start(&mut self, unit: Unit) {
-        let lane = &mut self.lanes[unit as usize];
-        let Some(&index) = lane.queue.front() else { return };
+    /// T-2: the unit's next instruction, if nothing but ports can keep it.
+    fn ready(&self, unit: Unit) -> Option<usize> {
+        let lane = &self.lanes[unit as usize];
+        let index = *lane.queue.front()?;
         let engaged = match unit {
             Unit::Load => self.load.engaged(),
             Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
@@ -242,18 +299,17 @@ impl<'a> Engine<'a> {
             Unit::Vector => self.vector.engaged(),
             Unit::Store => self.store.engaged(),
         };
-        let wait = self.instructions[index].wait;
-        if engaged
+        let waits = engaged
             || lane.engaged
             || dataflow_changes(self.works, lane, index)
-            || !self.tokens.missing(unit, wait).is_empty()
-            || !self.ports.free(unit, &self.banks[index])
-        {
-            return;
-        }
-        lane.start(index, matches!(self.works[index], Work::Control));
-        self.tokens.take(unit, wait);
-        self.ports.hold(unit, &self.banks[index]);
+            || !self.tokens.missing(unit, self.instructions[index].wait).is_empty();
+        (!waits).then_some(index)
+    }
+
+    /// Starts the unit's next instruction, whose ports it has.
+    fn start(&mut self, unit: Unit, index: usize) {
+        self.lanes[unit as usize].start(index, matches!(self.works[index], Work::Control));
+        self.tokens.take(unit, self.instructions[index].wait);
         self.starts[index] = Some(self.now);
         match &self.works[index] {
             Work::Control => {}
@@ -291,14 +347,21 @@ impl<'a> Engine<'a> {
         Doing::Stalled(missing.first().map_or(Stall::Port, |&from| token_stall(from)))
     }
 
-    /// All datapaths.
+    /// All datapaths. No two of them touch the same word (M-12).
     fn step(&mut self) {
         self.bus.step(self.now);
-        self.load.step();
-        self.store.step();
-        self.vector.step();
-        // No two of them touch the same word (M-12): their order does not matter.
-        self.arrays.iter_mut().for_each(|array| array.step(&mut self.memories));
+        for unit in self.order.units() {
+            match unit {
+                Unit::Load => self.load.step(),
+                Unit::Store => self.store.step(),
+                Unit::Vector => self.vector.step(),
+                Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
+                    if let Some(array) = unit.array().and_then(|number| self.arrays.get_mut(number)) {
+                        array.step(&mut self.memories);
+                    }
+                }
+            }
+        }
     }
 
     fn commit_fetch(&mut self, fetched: Option<usize>) {

@@ -47,3 +47,11 @@ pub fn assemble(text: &str) -> Result<Program, Vec<AsmError>> {
 pub fn disassemble(program: &Program) -> String {
     print::program(program)
 }
+
+/// Writes one instruction, without an end of line.
+pub fn disassemble_instruction(instruction: &crate::isa::Instruction) -> String {
+    let mut line = String::new();
+    print::instruction(&mut line, instruction);
+    line.truncate(line.trim_end().len());
+    line
+}

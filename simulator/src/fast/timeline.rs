@@ -264,7 +264,7 @@ impl<'a> Timeline<'a> {
             Some(banks) => banks,
             None => self.ports.banks_of_footprint(&footprint(work, self.machine)),
         };
-        let number = unit.array().unwrap_or(0);
+        let number = if on(Mutant::StreamsShared) { 0 } else { unit.array().unwrap_or(0) };
         let blocked = self.ports.blocked_until(banks.iter().copied(), unit, now);
         if blocked > now {
             (state.head_banks, state.retry) = (Some(banks), blocked);
