@@ -67,7 +67,7 @@ const EXPECTED_HITS: [&str; 53] = [
     "fixed point, narrow multiplier",
     "shift",
     "16-bit input of the array",
-    "16-bit result of the array",
+    "16-bit result",
     "16-bit operand of the vector unit",
     "no single precision",
 ];

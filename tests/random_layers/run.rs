@@ -205,7 +205,7 @@ fn arithmetic_hits(machine: &Machine, program: &Program) -> Vec<&'static str> {
             }
             Operation::ArrayQuant { wide_activation: Flag(true), .. } => hits.push("16-bit input of the array"),
             Operation::VectorQuant { wide_a: Flag(true), .. } => hits.push("16-bit operand of the vector unit"),
-            Operation::VectorQuant { wide_out: Flag(true), .. } => hits.push("16-bit result of the array"),
+            Operation::VectorQuant { wide_out: Flag(true), .. } => hits.push("16-bit result"),
             _ => {}
         }
     }
