@@ -237,10 +237,9 @@ impl<'a> Engine<'a> {
         let cycle = self.now - 1;
         // An array instruction is in flight in the cycle that it starts in.
         let lane = &self.lanes[Unit::Array as usize];
-        let started = lane.in_flight.iter().map(|flight| flight.instruction);
-        let started = started
-            .filter(|&index| self.starts[index] == Some(cycle) && matches!(self.works[index], Work::Array(_)))
-            .next_back();
+        let mut in_flight = lane.in_flight.iter().map(|flight| flight.instruction);
+        let started =
+            in_flight.rfind(|&index| self.starts[index] == Some(cycle) && matches!(self.works[index], Work::Array(_)));
         let engaged = array.engaged();
         watcher.cycle(&ArrayCycle { cycle, started, engaged, ended, edges, memories: &self.memories });
     }

@@ -20,6 +20,9 @@ pub enum BuildError {
     /// A tool refused.
     #[error("{0} failed:\n{1}")]
     Tool(&'static str, String),
+    /// An edit of a text that is not there.
+    #[error("there is nothing to edit at {0}")]
+    Edit(String),
     /// The library cannot be loaded.
     #[error("the model cannot be loaded: {0}")]
     Load(#[from] libloading::Error),
@@ -66,9 +69,17 @@ pub fn tools(names: &[&'static str]) -> Tools {
     }
 }
 
-/// The library of a machine's array; made if it is not there yet.
-pub(crate) fn library(machine: &Machine) -> Result<PathBuf, BuildError> {
+/// A change of the RTL, for tests that want a wrong one: file, text, what stands there instead.
+pub type Edit<'a> = (&'a str, &'a str, &'a str);
+
+/// The library of a machine's array, with edits; made if it is not there yet.
+pub(crate) fn library(machine: &Machine, edits: &[Edit<'_>]) -> Result<PathBuf, BuildError> {
     let mut files = design(machine)?;
+    for (name, from, to) in edits {
+        let edited = files.iter_mut().find(|file| file.name == *name && file.text.contains(from));
+        let file = edited.ok_or_else(|| BuildError::Edit(format!("{name}: {from}")))?;
+        file.text = file.text.replace(from, to);
+    }
     let names: Vec<&str> = files.iter().map(|file| file.name).collect();
     let sources = names.join(" ");
     files.push(File { name: "wrapper.cpp", text: wrapper(&Parameters::of(machine)?) });

@@ -9,7 +9,7 @@ use systole_simulator::reference::{ArrayCycle, Watcher, run_watched};
 
 use super::bits::{get, put};
 use super::bridge::Model;
-use super::build::{BuildError, library};
+use super::build::{BuildError, Edit, library};
 use super::registers;
 
 /// What a comparison saw.
@@ -32,7 +32,20 @@ pub struct Lockstep {
 /// # Errors
 /// There is no model.
 pub fn compare(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<Lockstep, BuildError> {
-    let mut bench = Bench::new(job, &library(job.machine)?)?;
+    compare_edited(job, image, fuel_cycles, &[])
+}
+
+/// As [`compare`], with an RTL that was changed.
+///
+/// # Errors
+/// As [`compare`]; there is nothing to edit.
+pub fn compare_edited(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+    edits: &[Edit<'_>],
+) -> Result<Lockstep, BuildError> {
+    let mut bench = Bench::new(job, &library(job.machine, edits)?)?;
     match run_watched(job, image, fuel_cycles, &mut bench) {
         Ok((_, memories)) => bench.compare_accumulators(&memories.accumulator),
         Err(error) => bench.differ(0, || format!("the reference engine: {error}")),

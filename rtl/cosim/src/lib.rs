@@ -8,5 +8,5 @@ mod build;
 mod compare;
 mod registers;
 
-pub use build::{BuildError, Tools, tools};
-pub use compare::{Lockstep, compare};
+pub use build::{BuildError, Edit, Tools, tools};
+pub use compare::{Lockstep, compare, compare_edited};
