@@ -1,8 +1,8 @@
 //! The reference engine: every PE register, queue, token, port and burst, one cycle after the other.
 //!
 //! A cycle has three parts. *Settle*: what the last cycle did becomes visible, instructions end, tokens are given. *Decide*: fetch, starts and bursts are
-//! chosen on what is visible, units in the order of T-4. *Step*: every datapath takes its cycle. It knows no durations in advance, except how long DRAM's
-//! latency is; nothing is skipped but the PEs of an array through which no vector moves.
+//! chosen on what is visible; who comes first is `arbitration`'s alone, so that units may be looked at in any order (`order`). *Step*: every datapath takes its
+//! cycle. It knows no durations in advance, except how long DRAM's latency is; nothing is skipped but the PEs of an array through which no vector moves.
 //!
 //! The laws are `docs/machine.md` (M-x), `docs/timing.md` (T-x) and `docs/numerics.md` (N-x). Reading order: `work`, `footprint`, `traps`, `hazards` are what can be
 //! said without time; `fetch`, `tokens`, `ports`, `dram`, `banked`, `load`, `store`, `address_generator`, `sums`, `scaling`, `grid`, `output_grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.

@@ -52,8 +52,7 @@ fn agree(programs: u64, portion: u64) {
     for done in (0..programs).step_by(portion.max(1) as usize) {
         let portion = portion.min(programs - done);
         let seeds = first + done..first + done + portion;
-        let results: Vec<(u64, Result<(Counted, Work), String>)> =
-            seeds.into_par_iter().map(|seed| (seed, program(seed))).collect();
+        let results: Vec<(u64, Checked)> = seeds.into_par_iter().map(|seed| (seed, program(seed))).collect();
         let mut failures = Vec::new();
         for (seed, result) in results {
             match result {
@@ -75,6 +74,9 @@ fn agree(programs: u64, portion: u64) {
     let missed = counted.missed(programs);
     assert!(missed.is_empty(), "never or hardly reached: {missed:#?}");
 }
+
+/// What a program reached and what it took, or how it failed.
+type Checked = Result<(Counted, Work), String>;
 
 /// What was compared, and how long each engine took for it (over all threads).
 #[derive(Default)]
@@ -113,7 +115,7 @@ fn environment(name: &str, default: u64) -> u64 {
 }
 
 /// One program in both engines: what it reached, or how it failed.
-fn program(seed: u64) -> Result<(Counted, Work), String> {
+fn program(seed: u64) -> Checked {
     let case = case(seed);
     let (timing, work) = check(&case, &case.instructions)?;
     if case.must_halt() && timing.outcome != Outcome::Halted {

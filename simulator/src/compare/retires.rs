@@ -47,13 +47,16 @@ pub fn compare_retires(instructions: &[Instruction], reference: &Run, fast: &Run
     })
 }
 
-/// What both sides retired in common, and then whatever this side has up to where the other one parts from it: at least its next retire.
+/// What both sides retired in common, then whatever this side has up to where the other one parts from it: at least its next retire; and the retire in
+/// question, if it comes later here.
 fn last_events(instructions: &[Instruction], run: &Run, place: usize, first: &Retire) -> Vec<String> {
     let parted = run.2[place.min(run.2.len())..].iter();
     let beyond = parted.take_while(|retire| (retire.cycle, retire.instruction) <= (first.cycle, first.instruction));
     let until = (place + beyond.count().max(1)).min(run.2.len());
-    let events = &run.2[until.saturating_sub(EVENTS)..until];
-    events.iter().map(|retire| line(instructions, &run.0, retire)).collect()
+    let later = run.2[until..].iter().find(|retire| retire.instruction == first.instruction);
+    let kept = EVENTS - usize::from(later.is_some());
+    let events = run.2[until.saturating_sub(kept)..until].iter().chain(later);
+    events.map(|retire| line(instructions, &run.0, retire)).collect()
 }
 
 fn line(instructions: &[Instruction], timing: &Timing, retire: &Retire) -> String {
