@@ -27,14 +27,20 @@ mod work;
 
 use systole_machine::isa::Unit;
 
-use crate::contract::{EngineError, Job, Memories, Outcome, Timing, Trap, Waiting};
+use crate::contract::{EngineError, Job, Memories, Outcome, Timing, Trace, Trap, Waiting};
 use timeline::Timeline;
 use work::{Registers, Step};
 
 /// When everything happens: outcome, spans and counters, without touching data. Total over all programs: what is wrong with one is its outcome.
 pub fn timing(job: &Job) -> Timing {
     let (steps, trap) = prepare(job);
-    time(job, &steps, trap)
+    time(job, &steps, trap, None).0
+}
+
+/// As [`timing`], with what else there is to draw.
+pub fn traced_timing(job: &Job) -> (Timing, Trace) {
+    let (steps, trap) = prepare(job);
+    time(job, &steps, trap, Some(Trace::default()))
 }
 
 /// Timing and data. `image` is written into the zeroed DRAM first: pairs of address and bytes.
@@ -42,11 +48,27 @@ pub fn timing(job: &Job) -> Timing {
 /// # Errors
 /// [`EngineError::ImageTooLarge`] where a piece of the image ends beyond `dram_bytes`.
 pub fn run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Memories), EngineError> {
+    execute(job, image, None).map(|(timing, _, memories)| (timing, memories))
+}
+
+/// As [`run`], with what else there is to draw.
+///
+/// # Errors
+/// As [`run`].
+pub fn traced_run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Trace, Memories), EngineError> {
+    execute(job, image, Some(Trace::default()))
+}
+
+fn execute(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    trace: Option<Trace>,
+) -> Result<(Timing, Trace, Memories), EngineError> {
     let mut memories = data::memories(job, image)?;
     let (steps, trap) = prepare(job);
-    let timing = time(job, &steps, trap);
+    let (timing, trace) = time(job, &steps, trap, trace);
     data::execute(job, &steps, &timing.spans, &mut memories);
-    Ok((timing, memories))
+    Ok((timing, trace, memories))
 }
 
 /// The instructions before the first trap (M-13), resolved, and the trap with its index.
@@ -69,8 +91,10 @@ fn prepare(job: &Job) -> (Vec<Step>, Option<(usize, Trap)>) {
     (steps, trap)
 }
 
-fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
+/// The timing, and the trace if one is handed in to be filled.
+fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>, trace: Option<Trace>) -> (Timing, Trace) {
     let mut timeline = Timeline::new(job.machine, steps, job.instructions.len());
+    timeline.trace = trace;
     timeline.run();
     let waiting = waiting(&mut timeline);
     let outcome = match trap {
@@ -79,14 +103,17 @@ fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
         _ => Outcome::Deadlock { waiting },
     };
     let burst_bytes = u64::from(job.machine.dram.burst_bytes());
-    Timing {
+    let mut trace = timeline.trace.take().unwrap_or_default();
+    trace.sort();
+    let timing = Timing {
         outcome,
         total_cycles: timeline.account.total(),
         units: Unit::ALL.map(|unit| timeline.account.cycles(unit)),
         dram_bus_bytes: [timeline.load.channel.bursts, timeline.store.channel.bursts]
             .map(|bursts| bursts * burst_bytes),
         spans: timeline.spans,
-    }
+    };
+    (timing, trace)
 }
 
 /// The heads of queues that never start, and the cycles that they wait.

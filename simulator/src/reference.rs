@@ -20,6 +20,7 @@ mod load;
 mod operations;
 mod output_grid;
 mod ports;
+mod recorder;
 mod scaling;
 mod store;
 mod sums;
@@ -41,12 +42,13 @@ use self::fetch::{Fetch, Lane};
 use self::footprint::{footprint, operands};
 use self::load::Load;
 use self::ports::{Bank, Ports};
+use self::recorder::Recorder;
 use self::store::Store;
 use self::tokens::Tokens;
 use self::vector::VectorUnit;
 use self::work::Work;
 use crate::contract::{
-    Accumulators, EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trap, Waiting, zeroed_dram,
+    Accumulators, EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trace, Trap, Waiting, zeroed_dram,
 };
 
 /// Runs a program cycle by cycle, at most `fuel_cycles` of them. `image` is what DRAM holds at first: addresses and bytes; the rest of DRAM and all buffers
@@ -55,11 +57,33 @@ use crate::contract::{
 /// # Errors
 /// A segment of the image beyond `job.dram_bytes`; a program that still runs after the fuel.
 pub fn run(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<(Timing, Memories), EngineError> {
+    execute(job, image, fuel_cycles, None).map(|(timing, _, memories)| (timing, memories))
+}
+
+/// As [`run`], with what else there is to draw.
+///
+/// # Errors
+/// As [`run`].
+pub fn traced_run(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+) -> Result<(Timing, Trace, Memories), EngineError> {
+    execute(job, image, fuel_cycles, Some(Recorder::default()))
+}
+
+fn execute(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+    recorder: Option<Recorder>,
+) -> Result<(Timing, Trace, Memories), EngineError> {
     let memories = initial(job, image)?;
     let works = work::resolve(job.machine, job.instructions);
     let stop = hazards::stop_of(job, &works);
     let count = stop.map_or(job.instructions.len(), |(index, _)| index);
     let mut engine = Engine::new(job, &works[..count], memories);
+    engine.recorder = recorder;
     while engine.cycle() {
         if engine.now >= fuel_cycles {
             return Err(EngineError::OutOfFuel(fuel_cycles));
@@ -120,6 +144,8 @@ struct Engine<'a> {
     store: Store,
     memories: Memories,
     counters: Counters,
+    /// Where somebody wants a trace.
+    recorder: Option<Recorder>,
     fetches: Vec<u64>,
     starts: Vec<Option<u64>>,
     ends: Vec<Option<u64>>,
@@ -166,6 +192,7 @@ impl<'a> Engine<'a> {
             store: Store::new(machine),
             memories,
             counters: Counters::default(),
+            recorder: None,
             fetches: Vec::new(),
             starts: vec![None; works.len()],
             ends: vec![None; works.len()],
@@ -175,6 +202,9 @@ impl<'a> Engine<'a> {
     /// One cycle. False when nothing can happen any more.
     fn cycle(&mut self) -> bool {
         self.settle();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.settled(&self.load, &self.store, self.now);
+        }
         let fetched = self.fetch.decide(self.instructions, &self.lanes);
         for unit in STARTS {
             self.start(unit);
@@ -183,6 +213,9 @@ impl<'a> Engine<'a> {
         self.load.request(&mut self.bus);
         let store_refused = self.store.read(&mut self.ports);
         self.store.request(&mut self.bus);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.decided(&self.load, &self.store, [load_refused, store_refused], &self.bus, self.now);
+        }
         let quiet = fetched.is_none() && self.lanes.iter().all(|lane| lane.in_flight.is_empty());
         let doing = Unit::ALL.map(|unit| self.doing(unit, load_refused, store_refused));
         self.counters.count(doing, quiet);
@@ -198,6 +231,9 @@ impl<'a> Engine<'a> {
     fn settle(&mut self) {
         self.lanes.iter_mut().for_each(Lane::settle_control);
         while let Some(channel) = self.bus.arrive(self.now) {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.arrived(channel, self.now);
+            }
             if channel == Unit::Load {
                 self.load.arrive();
             } else if self.store.arrive(&mut self.memories) {
@@ -324,7 +360,19 @@ impl<'a> Engine<'a> {
         Outcome::Deadlock { waiting: waiting.collect() }
     }
 
-    fn finish(self, instructions: usize, stop: Option<(usize, Trap)>) -> (Timing, Memories) {
+    /// What was recorded, and the fetches and held banks that the engine knows anyway.
+    fn trace(&mut self) -> Trace {
+        let Some(recorder) = self.recorder.take() else { return Trace::default() };
+        let mut trace = recorder.trace;
+        trace.fetches.clone_from(&self.fetches);
+        for (index, banks) in self.banks.iter().enumerate().filter(|(index, _)| self.starts[*index].is_some()) {
+            trace.hold(index, banks.iter().map(|&bank| bank as u32));
+        }
+        trace
+    }
+
+    fn finish(mut self, instructions: usize, stop: Option<(usize, Trap)>) -> (Timing, Trace, Memories) {
+        let trace = self.trace();
         let outcome = self.outcome(stop);
         let mut spans = vec![None; instructions];
         for (index, fetch) in self.fetches.iter().enumerate() {
@@ -340,6 +388,6 @@ impl<'a> Engine<'a> {
             units: self.counters.units,
             dram_bus_bytes: self.bus.bursts.map(|bursts| bursts * burst_bytes),
         };
-        (timing, self.memories)
+        (timing, trace, self.memories)
     }
 }

@@ -8,6 +8,7 @@ use super::dma::{Bursts, StoreChannel};
 use super::mutant::{Mutant, on};
 use super::timeline::{NEVER, Timeline};
 use super::work::Work;
+use crate::contract::Move;
 
 impl Timeline<'_> {
     fn outstanding_limit(&self) -> usize {
@@ -38,6 +39,10 @@ impl Timeline<'_> {
         load.arriving.pop_front();
         channel.move_end = now + burst.cycles;
         self.ports.hold(burst.banks(), Unit::Load, channel.move_end);
+        if let Some(trace) = &mut self.trace {
+            let ready = channel.refused_since.unwrap_or(now);
+            trace.channels[0].moves.push(Move { ready, start: now, end: channel.move_end, banks: burst.banks() });
+        }
         self.account.moved(Unit::Load, channel, now, burst.cycles);
         if burst.last {
             let end = channel.move_end;
@@ -55,7 +60,12 @@ impl Timeline<'_> {
             return;
         }
         let burst = bursts.next(&self.ports);
-        load.arriving.push_back((self.bus.request(now), burst, *index));
+        let arrival = self.bus.request(now);
+        load.arriving.push_back((arrival, burst, *index));
+        if let Some(trace) = &mut self.trace {
+            trace.channels[0].requests.push(now);
+            trace.channels[0].arrivals.push(arrival);
+        }
         load.channel.bursts += 1;
         load.next_request = now + 1;
         if burst.last {
@@ -142,6 +152,10 @@ impl Timeline<'_> {
         let store = &mut self.store;
         let Some((burst, index)) = store.reading.take_if(|_| store.channel.move_end <= now) else { return false };
         let done = self.bus.request(now);
+        if let Some(trace) = &mut self.trace {
+            trace.channels[1].requests.push(now);
+            trace.channels[1].arrivals.push(done);
+        }
         store.done.push_back(done);
         store.channel.bursts += 1;
         if burst.last {
@@ -183,6 +197,10 @@ impl Timeline<'_> {
         *reading = Some((burst, *index));
         channel.move_end = now + burst.cycles;
         self.ports.hold(burst.banks(), Unit::Store, channel.move_end);
+        if let Some(trace) = &mut self.trace {
+            let ready = channel.refused_since.unwrap_or(now);
+            trace.channels[1].moves.push(Move { ready, start: now, end: channel.move_end, banks: burst.banks() });
+        }
         self.account.moved(Unit::Store, channel, now, burst.cycles);
         if burst.last {
             self.units[Unit::Store as usize].release = channel.move_end + u64::from(on(Mutant::StoreReleaseLate));
