@@ -59,11 +59,7 @@ pub fn traced_run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Trace, M
     execute(job, image, Some(Trace::default()))
 }
 
-fn execute(
-    job: &Job,
-    image: &[(u64, &[u8])],
-    trace: Option<Trace>,
-) -> Result<(Timing, Trace, Memories), EngineError> {
+fn execute(job: &Job, image: &[(u64, &[u8])], trace: Option<Trace>) -> Result<(Timing, Trace, Memories), EngineError> {
     let mut memories = data::memories(job, image)?;
     let (steps, trap) = prepare(job);
     let (timing, trace) = time(job, &steps, trap, trace);

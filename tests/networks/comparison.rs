@@ -37,7 +37,10 @@ fn the_table_of_presets_is_fresh() {
         std::fs::write(&file, format!("{before}{BEGIN}{now}{END}{after}")).expect("writable");
         return;
     }
-    assert_eq!(recorded, now, "`SYSTOLE_BLESS=1 cargo test --release --test networks` writes it anew; the sentences below it may need a look");
+    assert_eq!(
+        recorded, now,
+        "`SYSTOLE_BLESS=1 cargo test --release --test networks` writes it anew; the sentences below it may need a look"
+    );
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! Waves: a run as an FST file, for GTKWave and Surfer. `docs/waves.md` lists the signals.
+//!
+//! Everything is a function of program, machine, timing and trace, which both engines return alike; so are the waves. Signals are walks through these
+//! ([`changes`]), merged in order of time by [`file`], so that the cost is that of the events.
+
+mod changes;
+mod dma;
+mod file;
+mod names;
+mod ports;
+mod scope;
+mod source;
+mod states;
+mod tokens;
+mod units;
+
+use std::path::Path;
+
+use self::changes::{count, layered};
+use self::scope::{Scope, Signal};
+pub use self::source::Source;
+use crate::files;
+use crate::problem::Failure;
+
+/// Writes the wave of a run.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write(path: &Path, source: Source) -> Result<(), Failure> {
+    files::write_with(path, |out| {
+        let mut wave = file::Wave::create(out, source, tree(source))?;
+        wave.advance(source.timing.total_cycles)?;
+        wave.finish(source.timing.total_cycles)
+    })
+}
+
+/// All signals.
+fn tree<'a>(source: Source<'a>) -> Scope<'a> {
+    let running = [(0, source.timing.total_cycles, 1)].into_iter().filter(|one| one.1 > 0);
+    let running = layered(vec![Box::new(running)], |active| Some(active[0].unwrap_or(0)));
+    let fetch = count(source.trace.fetches.iter().map(|cycle| cycle + 1), std::iter::empty());
+    let about = format!("{} at {} Hz; docs/waves.md", source.machine.name, source.machine.clock_hz);
+    let mut root = Scope::new("systole", &about, vec![Signal::new("running", 1, running)]);
+    root.scopes.push(Scope::new("fetch", "T-1", vec![Signal::new("instruction", units::INDEX_BITS, fetch)]));
+    root.scopes.extend(source.units().map(|unit| units::scope(source, unit)));
+    root.scopes.push(tokens::scope(source));
+    root.scopes.push(ports::scope(source));
+    root
+}

@@ -1,0 +1,239 @@
+//! The FST file: hierarchy, and value changes in order of time.
+//!
+//! `fst-writer` writes the file but knows no tables of names, so that the hierarchy goes in a second time, at the end of the file, with them: readers
+//! take the one that is not marked as skipped.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{Error, Result, Seek, SeekFrom, Write};
+
+use fst_writer::{
+    FstBodyWriter, FstFileType, FstHeaderWriter, FstInfo, FstScopeType, FstSignalId, FstSignalType, FstVarDirection,
+    FstVarType, FstWriteError,
+};
+
+use super::changes::Changes;
+use super::names::{Names, Table};
+use super::scope::{Kind, Scope};
+use super::source::Source;
+
+const PICOSECONDS: u128 = 1_000_000_000_000;
+/// Value changes that are kept before they go to the file.
+const BUFFER_BYTES: usize = 32 << 20;
+/// Where the block that follows the header begins, by the format.
+const AFTER_HEADER: u64 = 330;
+const BLOCK_HIERARCHY_LZ4: u8 = 6;
+const BLOCK_SKIP: u8 = 255;
+
+/// A signal's place in the file, and what is left of it.
+struct Track<'a> {
+    id: FstSignalId,
+    bits: u32,
+    changes: Changes<'a>,
+    /// What comes at the cycle that the queue knows.
+    pending: Option<u64>,
+}
+
+/// An open wave: signals advance as time does.
+pub(super) struct Wave<'a, W: Write + Seek> {
+    body: FstBodyWriter<W>,
+    tracks: Vec<Track<'a>>,
+    /// Cycle of the next change of each track.
+    queue: BinaryHeap<Reverse<(u64, usize)>>,
+    clock_hz: u64,
+    /// The cycle that is being written.
+    now: Option<u64>,
+    hierarchy: Vec<u8>,
+    digits: Vec<u8>,
+}
+
+fn failed(error: FstWriteError) -> Error {
+    match error {
+        FstWriteError::Io(error) => error,
+        other => Error::other(other.to_string()),
+    }
+}
+
+/// The time of a cycle's beginning, rounded down.
+pub(super) fn picoseconds(cycle: u64, clock_hz: u64) -> u64 {
+    (u128::from(cycle) * PICOSECONDS / u128::from(clock_hz.max(1))) as u64
+}
+
+impl<'a, W: Write + Seek> Wave<'a, W> {
+    /// Writes the header and all names.
+    pub(super) fn create(out: W, source: Source<'a>, root: Scope<'a>) -> Result<Self> {
+        let info = FstInfo {
+            start_time: 0,
+            timescale_exponent: -12,
+            version: concat!("Systole ", env!("CARGO_PKG_VERSION")).to_owned(),
+            // The same run gives the same file.
+            date: String::new(),
+            file_type: FstFileType::Verilog,
+        };
+        let header = FstHeaderWriter::new(out, &info).map_err(failed)?;
+        let mut builder =
+            Builder { header, hierarchy: vec![], tables: Names::ALL.map(|n| n.table(source)), tracks: vec![] };
+        builder.tables()?;
+        builder.scope(root)?;
+        let Builder { header, hierarchy, tracks, .. } = builder;
+        let body = header.finish().map_err(failed)?;
+        let clock_hz = source.machine.clock_hz;
+        let mut wave = Wave {
+            body,
+            tracks,
+            queue: BinaryHeap::new(),
+            clock_hz,
+            now: None,
+            hierarchy,
+            digits: Vec::with_capacity(64),
+        };
+        (0..wave.tracks.len()).for_each(|track| wave.await_next(track));
+        Ok(wave)
+    }
+
+    fn await_next(&mut self, track: usize) {
+        if let Some((cycle, value)) = self.tracks[track].changes.next() {
+            self.tracks[track].pending = value;
+            self.queue.push(Reverse((cycle, track)));
+        }
+    }
+
+    /// Goes to a cycle.
+    fn time(&mut self, cycle: u64) -> Result<()> {
+        if self.now.replace(cycle) == Some(cycle) {
+            return Ok(());
+        }
+        // Only right before a new time may changes go to the file.
+        if self.body.size() > BUFFER_BYTES {
+            self.body.flush().map_err(failed)?;
+        }
+        self.body.time_change(picoseconds(cycle, self.clock_hz)).map_err(failed)
+    }
+
+    /// Writes all changes up to a cycle, it included.
+    pub(super) fn advance(&mut self, last: u64) -> Result<()> {
+        while let Some(&Reverse((cycle, track))) = self.queue.peek()
+            && cycle <= last
+        {
+            self.queue.pop();
+            self.time(cycle)?;
+            let Track { id, bits, pending, .. } = self.tracks[track];
+            self.change(id, bits, pending)?;
+            self.await_next(track);
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, id: FstSignalId, bits: u32, value: Option<u64>) -> Result<()> {
+        self.digits.clear();
+        self.digits.extend((0..bits).rev().map(|bit| match value {
+            Some(value) => b'0' + (value >> bit & 1) as u8,
+            None => b'z',
+        }));
+        self.body.signal_change(id, &self.digits).map_err(failed)
+    }
+
+    /// Writes what is left, to the end of the run.
+    pub(super) fn finish(mut self, total_cycles: u64) -> Result<()> {
+        self.advance(u64::MAX)?;
+        // A file without any time would have no values; and the last cycle shall be seen.
+        self.time(total_cycles.max(1))?;
+        let out = self.body.finish().map_err(failed)?;
+        replace_hierarchy(out, &self.hierarchy)
+    }
+}
+
+/// Appends a hierarchy and lets readers skip the one that is there.
+fn replace_hierarchy(mut out: impl Write + Seek, hierarchy: &[u8]) -> Result<()> {
+    out.seek(SeekFrom::End(0))?;
+    let compressed = lz4_flex::compress(hierarchy);
+    out.write_all(&[BLOCK_HIERARCHY_LZ4])?;
+    out.write_all(&(16 + compressed.len() as u64).to_be_bytes())?;
+    out.write_all(&(hierarchy.len() as u64).to_be_bytes())?;
+    out.write_all(&compressed)?;
+    out.seek(SeekFrom::Start(AFTER_HEADER))?;
+    out.write_all(&[BLOCK_SKIP])?;
+    out.seek(SeekFrom::End(0)).map(drop)
+}
+
+/// Both hierarchies while they grow: `fst-writer`'s, which counts, and the one with tables.
+struct Builder<'a, W: Write + Seek> {
+    header: FstHeaderWriter<W>,
+    hierarchy: Vec<u8>,
+    tables: [Table; Names::ALL.len()],
+    tracks: Vec<Track<'a>>,
+}
+
+impl<'a, W: Write + Seek> Builder<'a, W> {
+    /// An attribute of the kind that holds tables: the text of one, or none to refer to it.
+    fn table(&mut self, text: &str, handle: usize) {
+        const ATTRIBUTE: u8 = 252;
+        const MISCELLANEOUS: u8 = 0;
+        const ENUMERATION: u8 = 7;
+        self.hierarchy.extend([ATTRIBUTE, MISCELLANEOUS, ENUMERATION]);
+        self.text(text);
+        self.number(handle as u64);
+    }
+
+    fn tables(&mut self) -> Result<()> {
+        for handle in 0..self.tables.len() {
+            if let Some(text) = self.tables[handle].text() {
+                self.table(&text, handle + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn scope(&mut self, scope: Scope<'a>) -> Result<()> {
+        const SCOPE: u8 = 254;
+        const UP: u8 = 255;
+        self.header.scope(&scope.name, &scope.about, FstScopeType::Module).map_err(failed)?;
+        self.hierarchy.extend([SCOPE, FstScopeType::Module as u8]);
+        self.text(&scope.name);
+        self.text(&scope.about);
+        for signal in scope.signals {
+            self.signal(&signal.name, signal.kind, signal.changes)?;
+        }
+        for inner in scope.scopes {
+            self.scope(inner)?;
+        }
+        self.hierarchy.push(UP);
+        self.header.up_scope().map_err(failed)
+    }
+
+    fn signal(&mut self, name: &str, kind: Kind, changes: Changes<'a>) -> Result<()> {
+        let bits = match kind {
+            Kind::Number(bits) => bits,
+            Kind::Named(names) => {
+                let handle = names as usize;
+                if self.tables[handle].text().is_some() {
+                    self.table("", handle + 1);
+                }
+                self.tables[handle].bits
+            }
+        };
+        let (variable, direction) = (FstVarType::Reg, FstVarDirection::Implicit);
+        let id = self.header.var(name, FstSignalType::bit_vec(bits), variable, direction, None).map_err(failed)?;
+        self.hierarchy.extend([variable as u8, direction as u8]);
+        self.text(name);
+        self.number(bits.into());
+        // No alias of another.
+        self.number(0);
+        self.tracks.push(Track { id, bits, changes, pending: None });
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) {
+        self.hierarchy.extend(text.bytes().filter(|&byte| byte != 0));
+        self.hierarchy.push(0);
+    }
+
+    /// Seven bits a byte, low ones first, the top bit set where more follow.
+    fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.hierarchy.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.hierarchy.push(value as u8);
+    }
+}
