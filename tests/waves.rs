@@ -226,7 +226,7 @@ fn a_program_that_gets_stuck_is_drawn_before_it_is_told() {
     let place = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let machine = include_str!("../hw-configs/edge-16x16.yaml");
     let yaml: String = machine.lines().map(|line| format!("| {line}\n")).collect();
-    std::fs::write(place("stuck.s"), format!(".machine\n{yaml}.text\nar.sync wait(load)\nld.sync\n"))
+    std::fs::write(place("stuck.s"), format!(".machine\n{yaml}ar.sync wait(load)\nld.sync\n"))
         .expect("writable");
     let systole = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_systole")).args(arguments).output().expect("starts");

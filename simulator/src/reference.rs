@@ -20,6 +20,7 @@ mod load;
 mod operations;
 mod output_grid;
 mod ports;
+mod probe;
 mod recorder;
 mod scaling;
 mod store;
@@ -42,6 +43,8 @@ use self::fetch::{Fetch, Lane};
 use self::footprint::{footprint, operands};
 use self::load::Load;
 use self::ports::{Bank, Ports};
+pub use self::probe::pe_registers;
+use self::probe::Probe;
 use self::recorder::Recorder;
 use self::store::Store;
 use self::tokens::Tokens;
@@ -57,7 +60,7 @@ use crate::contract::{
 /// # Errors
 /// A segment of the image beyond `job.dram_bytes`; a program that still runs after the fuel.
 pub fn run(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<(Timing, Memories), EngineError> {
-    execute(job, image, fuel_cycles, None).map(|(timing, _, memories)| (timing, memories))
+    execute(job, image, fuel_cycles, None, None).map(|(timing, _, memories)| (timing, memories))
 }
 
 /// As [`run`], with what else there is to draw.
@@ -69,7 +72,22 @@ pub fn traced_run(
     image: &[(u64, &[u8])],
     fuel_cycles: u64,
 ) -> Result<(Timing, Trace, Memories), EngineError> {
-    execute(job, image, fuel_cycles, Some(Recorder::default()))
+    execute(job, image, fuel_cycles, Some(Recorder::default()), None)
+}
+
+/// As [`run`], and hands the registers of all PEs to `probe` at the beginning of each cycle: the cycle, and the registers array by array, PE by PE, row
+/// by row, each as [`pe_registers`] lists them. `None` is a register that holds nothing.
+///
+/// # Errors
+/// As [`run`].
+pub fn probed_run(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+    probe: &mut dyn FnMut(u64, &[Option<i64>]),
+) -> Result<(Timing, Memories), EngineError> {
+    let probe = Probe::new(job.machine, probe);
+    execute(job, image, fuel_cycles, None, Some(probe)).map(|(timing, _, memories)| (timing, memories))
 }
 
 fn execute(
@@ -77,6 +95,7 @@ fn execute(
     image: &[(u64, &[u8])],
     fuel_cycles: u64,
     recorder: Option<Recorder>,
+    mut probe: Option<Probe>,
 ) -> Result<(Timing, Trace, Memories), EngineError> {
     let memories = initial(job, image)?;
     let works = work::resolve(job.machine, job.instructions);
@@ -84,7 +103,13 @@ fn execute(
     let count = stop.map_or(job.instructions.len(), |(index, _)| index);
     let mut engine = Engine::new(job, &works[..count], memories);
     engine.recorder = recorder;
-    while engine.cycle() {
+    loop {
+        if let Some(probe) = &mut probe {
+            probe.look(&engine.arrays, engine.now);
+        }
+        if !engine.cycle() {
+            break;
+        }
         if engine.now >= fuel_cycles {
             return Err(EngineError::OutOfFuel(fuel_cycles));
         }
