@@ -433,6 +433,21 @@ pub fn traced_run(
     })
 }
 
+/// A run of the reference engine of which `probe` sees the registers of the PEs in each cycle.
+///
+/// # Errors
+/// As [`run`].
+pub fn probed_run(
+    program: &Program,
+    machine: &Machine,
+    inputs: &[Vec<u8>],
+    probe: &mut dyn FnMut(u64, &[Option<i64>]),
+) -> Result<(), Failure> {
+    with_image(program, inputs, |image| {
+        reference::probed_run(&job(program, machine), image, FUEL_CYCLES, probe).map(drop)
+    })
+}
+
 /// Runs something on DRAM as it is at first: constants and inputs.
 fn with_image<T>(
     program: &Program,

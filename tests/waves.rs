@@ -216,6 +216,8 @@ fn a_network_is_drawn_on_the_command_line() {
     let layers: Vec<&String> = read.names["systole.array.layer"].values().collect();
     assert_eq!(layers.len(), program.layers.len());
     assert!(read.names["systole.load.mnemonic"].values().any(|name| name == "ld.run"));
+    let (code, told) = systole(&["simulate", &place("p.sysb"), "--fst", &wave, "--fst-pe"]);
+    assert!(code == Some(2) && told.contains("--engine reference"), "{told}");
     let (code, told) = systole(&["simulate", &place("p.sysb"), "--fst", &place("nowhere/w.fst")]);
     assert!(code == Some(2) && told.contains("nowhere/w.fst`") && told.contains("make it first"), "{told}");
 }
@@ -226,8 +228,7 @@ fn a_program_that_gets_stuck_is_drawn_before_it_is_told() {
     let place = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let machine = include_str!("../hw-configs/edge-16x16.yaml");
     let yaml: String = machine.lines().map(|line| format!("| {line}\n")).collect();
-    std::fs::write(place("stuck.s"), format!(".machine\n{yaml}ar.sync wait(load)\nld.sync\n"))
-        .expect("writable");
+    std::fs::write(place("stuck.s"), format!(".machine\n{yaml}ar.sync wait(load)\nld.sync\n")).expect("writable");
     let systole = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_systole")).args(arguments).output().expect("starts");
         (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
@@ -240,4 +241,48 @@ fn a_program_that_gets_stuck_is_drawn_before_it_is_told() {
     let waits = wave.names["systole.array.state"].iter().find(|entry| entry.1 == "token_load").expect("a name").0;
     assert_eq!(wave.signal("systole.array.state").last().and_then(|last| last.1), Some(*waits));
     assert_eq!(wave.signal("systole.array.queue").last().and_then(|last| last.1), Some(1));
+}
+
+/// T-5 with two weight registers, v = L = 1: vector m meets PE (r, c) at S + m + r + c, and stands in its registers one cycle later.
+#[test]
+fn registers_of_pes_are_those_of_the_rule() {
+    let page = include_str!("../docs/timing.md");
+    let yaml =
+        page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page has a machine");
+    let machine = config::load(yaml, "docs/timing.md").expect("valid");
+    let text = "
+        ld.shape row_bytes=12, rows=1, planes=1
+        ld.run dram=0, buffer=0, space=act
+        ld.shape row_bytes=16, rows=1, planes=1
+        ld.run dram=64, buffer=0, space=wgt signal(array)
+        ar.input height=1, width=3, row_pitch=12, pixel_pitch=4
+        ar.window kernel_h=1, kernel_w=1, stride_h=1, stride_w=1, dilation_h=1, dilation_w=1, pad_top=0, pad_left=0, packed=false
+        ar.output height=1, width=3, channels=4, block_step=0
+        ar.run activation=0, weight=0, accumulator=0, blocks=1, accumulate=false wait(load)";
+    let program = systole_machine::isa::assembler::assemble(text).expect("assembles");
+    let job = Job { machine: &machine, instructions: &program.instructions, dram_bytes: 4096 };
+    let (x, w): (Vec<u8>, Vec<u8>) = ((1..=12).collect(), (0..16).map(|k| 7 * k % 11 + 1).collect());
+    let image: [(u64, &[u8]); 2] = [(0, &x), (64, &w)];
+    let (timing, trace, _) = reference::traced_run(&job, &image, FUEL_CYCLES).expect("runs");
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("pe.fst");
+    let source = Source { program: &program, machine: &machine, timing: &timing, trace: &trace };
+    waves::write_with_registers(&path, source, |probe| {
+        reference::probed_run(&job, &image, FUEL_CYCLES, probe).expect("runs");
+        Ok(())
+    })
+    .expect("writable");
+    let wave = Wave::read(&path, machine.clock_hz);
+    check(&wave, &program.instructions, &machine, &timing);
+    let first = timing.spans[7].expect("ran").start + 4;
+    for (m, r, c) in (0..3).flat_map(|m| (0..4).flat_map(move |r| (0..4).map(move |c| (m, r, c)))) {
+        let at = |register: &str| {
+            let changes = wave.signal(&format!("systole.array.pe.r{r}.c{c}.{register}"));
+            changes.iter().rfind(|change| change.0 <= first + (m + r + c) as u64 + 1).and_then(|change| change.1)
+        };
+        let products = (0..=r).map(|row| u64::from(x[4 * m + row]) * u64::from(w[4 * row + c]));
+        assert_eq!(at("streamed"), Some(x[4 * m + r].into()), "vector {m} at ({r}, {c})");
+        assert_eq!(at("active"), Some(w[4 * r + c].into()), "({r}, {c})");
+        assert_eq!(at("sum"), Some(products.sum()), "vector {m} at ({r}, {c})");
+    }
 }

@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// Writes waves for GTKWave or Surfer (docs/waves.md)
     #[arg(long, value_name = "F")]
     fst: Option<PathBuf>,
+    /// Waves with the registers of the PEs; needs `--engine reference`
+    #[arg(long, requires = "fst", conflicts_with = "timing_only")]
+    fst_pe: bool,
     #[command(flatten)]
     seed: SeedArg,
     #[command(flatten)]
@@ -45,6 +48,11 @@ pub(super) struct Args {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
+    if args.fst_pe && args.engine != Engine::Reference {
+        return Err(Problem::new("only the reference engine has the registers of PEs that `--fst-pe` asks for")
+            .help("add `--engine reference`, or leave `--fst-pe` out: all other signals are the same from both engines")
+            .into());
+    }
     args.report_args.prepare()?;
     args.fst.as_deref().map_or(Ok(()), files::check_writable)?;
     args.output.as_deref().map_or(Ok(()), files::check_archive)?;
@@ -60,11 +68,19 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
     let mut seconds = Seconds::default();
     let mut progress = console.progress(1 + u64::from(args.fst.is_some()));
     progress.step("simulating");
-    let (timing, trace, memories) = execute(args, &program, &machine, &mut seconds, console)?;
+    let inputs = inputs(args, &program, console)?;
+    let (timing, trace, memories) = execute(args, &program, &machine, &inputs, &mut seconds)?;
     if let Some(path) = &args.fst {
         // Before the outcome is judged: a run that gets stuck is the one to look at.
         progress.step("writing waves");
-        waves::write(path, Source { program: &program, machine: &machine, timing: &timing, trace: &trace })?;
+        let source = Source { program: &program, machine: &machine, timing: &timing, trace: &trace };
+        if args.fst_pe {
+            waves::write_with_registers(path, source, |probe| {
+                pipeline::probed_run(&program, &machine, &inputs, probe)
+            })?;
+        } else {
+            waves::write(path, source)?;
+        }
     }
     drop(progress);
     halted(&timing, &program)?;
@@ -88,8 +104,8 @@ fn execute(
     args: &Args,
     program: &Program,
     machine: &Machine,
+    inputs: &[Vec<u8>],
     seconds: &mut Seconds,
-    console: &Console,
 ) -> Result<(Timing, Trace, Option<Memories>), Failure> {
     let waves = args.fst.is_some();
     if args.timing_only {
@@ -100,18 +116,26 @@ fn execute(
         let (timing, trace) = timed(&mut seconds.timing, run)?;
         return Ok((timing, trace, None));
     }
+    let run = || match waves {
+        true => pipeline::traced_run(program, machine, inputs, args.engine),
+        false => pipeline::run(program, machine, inputs, args.engine)
+            .map(|(timing, memories)| (timing, Trace::default(), memories)),
+    };
+    let (timing, trace, memories) = timed(&mut seconds.data, run)?;
+    Ok((timing, trace, Some(memories)))
+}
+
+/// The bytes of each input; none where nobody computes with them.
+fn inputs(args: &Args, program: &Program, console: &Console) -> Result<Vec<Vec<u8>>, Failure> {
+    if args.timing_only {
+        return Ok(vec![]);
+    }
     let ports: Vec<Port> = program.tensors.iter().filter(|entry| entry.role == Role::Input).map(Port::from).collect();
     let (inputs, seeded) = pipeline::input_bytes(&ports, args.input.as_deref(), args.seed.seed)?;
     if !seeded.is_empty() {
         console.note(&format!("no file gives {}: seeded with {}", seeded.join(", "), args.seed.seed));
     }
-    let run = || match waves {
-        true => pipeline::traced_run(program, machine, &inputs, args.engine),
-        false => pipeline::run(program, machine, &inputs, args.engine)
-            .map(|(timing, memories)| (timing, Trace::default(), memories)),
-    };
-    let (timing, trace, memories) = timed(&mut seconds.data, run)?;
-    Ok((timing, trace, Some(memories)))
+    Ok(inputs)
 }
 
 /// Reads a program file.

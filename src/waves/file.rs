@@ -34,10 +34,19 @@ struct Track<'a> {
     pending: Option<u64>,
 }
 
+/// A signal that a probe tells of.
+struct Probed {
+    id: FstSignalId,
+    bits: u32,
+    /// What is in the file; none before the first cycle.
+    last: Option<Option<i64>>,
+}
+
 /// An open wave: signals advance as time does.
 pub(super) struct Wave<'a, W: Write + Seek> {
     body: FstBodyWriter<W>,
     tracks: Vec<Track<'a>>,
+    probed: Vec<Probed>,
     /// Cycle of the next change of each track.
     queue: BinaryHeap<Reverse<(u64, usize)>>,
     clock_hz: u64,
@@ -71,16 +80,22 @@ impl<'a, W: Write + Seek> Wave<'a, W> {
             file_type: FstFileType::Verilog,
         };
         let header = FstHeaderWriter::new(out, &info).map_err(failed)?;
-        let mut builder =
-            Builder { header, hierarchy: vec![], tables: Names::ALL.map(|n| n.table(source)), tracks: vec![] };
+        let mut builder = Builder {
+            header,
+            hierarchy: vec![],
+            tables: Names::ALL.map(|n| n.table(source)),
+            tracks: vec![],
+            probed: vec![],
+        };
         builder.tables()?;
         builder.scope(root)?;
-        let Builder { header, hierarchy, tracks, .. } = builder;
+        let Builder { header, hierarchy, tracks, probed, .. } = builder;
         let body = header.finish().map_err(failed)?;
         let clock_hz = source.machine.clock_hz;
         let mut wave = Wave {
             body,
             tracks,
+            probed,
             queue: BinaryHeap::new(),
             clock_hz,
             now: None,
@@ -133,6 +148,20 @@ impl<'a, W: Write + Seek> Wave<'a, W> {
         self.body.signal_change(id, &self.digits).map_err(failed)
     }
 
+    /// Writes everything up to a cycle, and of the probed signals what has changed in it.
+    pub(super) fn probe(&mut self, cycle: u64, values: &[Option<i64>]) -> Result<()> {
+        self.advance(cycle)?;
+        for (index, &value) in values.iter().enumerate().take(self.probed.len()) {
+            let Probed { id, bits, last } = &mut self.probed[index];
+            if last.replace(value) != Some(value) {
+                let (id, bits) = (*id, *bits);
+                self.time(cycle)?;
+                self.change(id, bits, value.map(|value| value as u64))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what is left, to the end of the run.
     pub(super) fn finish(mut self, total_cycles: u64) -> Result<()> {
         self.advance(u64::MAX)?;
@@ -162,6 +191,7 @@ struct Builder<'a, W: Write + Seek> {
     hierarchy: Vec<u8>,
     tables: [Table; Names::ALL.len()],
     tracks: Vec<Track<'a>>,
+    probed: Vec<Probed>,
 }
 
 impl<'a, W: Write + Seek> Builder<'a, W> {
@@ -203,7 +233,7 @@ impl<'a, W: Write + Seek> Builder<'a, W> {
 
     fn signal(&mut self, name: &str, kind: Kind, changes: Changes<'a>) -> Result<()> {
         let bits = match kind {
-            Kind::Number(bits) => bits,
+            Kind::Number(bits) | Kind::Probed(bits) => bits,
             Kind::Named(names) => {
                 let handle = names as usize;
                 if self.tables[handle].text().is_some() {
@@ -219,7 +249,11 @@ impl<'a, W: Write + Seek> Builder<'a, W> {
         self.number(bits.into());
         // No alias of another.
         self.number(0);
-        self.tracks.push(Track { id, bits, changes, pending: None });
+        if matches!(kind, Kind::Probed(_)) {
+            self.probed.push(Probed { id, bits, last: None });
+        } else {
+            self.tracks.push(Track { id, bits, changes, pending: None });
+        }
         Ok(())
     }
 

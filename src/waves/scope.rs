@@ -15,6 +15,8 @@ pub(super) struct Signal<'a> {
 pub(super) enum Kind {
     /// A number of so many bits.
     Number(u32),
+    /// The same, of which a probe tells while the wave is written.
+    Probed(u32),
     /// A number with names.
     Named(Names),
 }
