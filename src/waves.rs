@@ -51,7 +51,7 @@ pub fn write_with_registers(
         let mut wave = file::Wave::create(out, source, tree(source, true))?;
         let mut written = Ok(());
         let ran = run(&mut |cycle, registers| {
-            if written.is_ok() && cycle < total {
+            if written.is_ok() && cycle <= total {
                 written = wave.probe(cycle, registers);
             }
         });
