@@ -29,9 +29,9 @@ use crate::problem::Failure;
 /// A file that cannot be written.
 pub fn write(path: &Path, source: Source) -> Result<(), Failure> {
     files::write_with(path, |out| {
-        let mut wave = file::Wave::create(out, source, tree(source, false))?;
+        let mut wave = file::Wave::create(files::scratch(path)?, source, tree(source, false))?;
         wave.advance(source.timing.total_cycles)?;
-        wave.finish(source.timing.total_cycles)
+        wave.finish(source.timing.total_cycles, out)
     })
 }
 
@@ -48,7 +48,7 @@ pub fn write_with_registers(
     let total = source.timing.total_cycles;
     let mut failure = None;
     let written = files::write_with(path, |out| {
-        let mut wave = file::Wave::create(out, source, tree(source, true))?;
+        let mut wave = file::Wave::create(files::scratch(path)?, source, tree(source, true))?;
         let mut written = Ok(());
         let ran = run(&mut |cycle, registers| {
             if written.is_ok() && cycle <= total {
@@ -60,7 +60,7 @@ pub fn write_with_registers(
             return Err(std::io::Error::other("the run failed"));
         }
         written?;
-        wave.finish(total)
+        wave.finish(total, out)
     });
     failure.map_or(written, Err)
 }

@@ -1,11 +1,12 @@
 //! The FST file: hierarchy, and value changes in order of time.
 //!
-//! `fst-writer` writes the file but knows no tables of names, so that the hierarchy goes in a second time, at the end of the file, with them: readers
-//! take the one that is not marked as skipped.
+//! `fst-writer` writes the file but knows no tables of names. So it writes to a scratch file, and the copy of that gets a hierarchy with them. (Readers do not
+//! agree on a file of two hierarchies, nor on one with a block to be skipped.)
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::{Error, Result, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Error, Read, Result, Seek, SeekFrom, Write};
 
 use fst_writer::{
     FstBodyWriter, FstFileType, FstHeaderWriter, FstInfo, FstScopeType, FstSignalId, FstSignalType, FstVarDirection,
@@ -20,10 +21,9 @@ use super::source::Source;
 const PICOSECONDS: u128 = 1_000_000_000_000;
 /// Value changes that are kept before they go to the file.
 const BUFFER_BYTES: usize = 32 << 20;
-/// Where the block that follows the header begins, by the format.
-const AFTER_HEADER: u64 = 330;
+/// The header and its kind.
+const HEADER_BYTES: u64 = 330;
 const BLOCK_HIERARCHY_LZ4: u8 = 6;
-const BLOCK_SKIP: u8 = 255;
 
 /// A signal's place in the file, and what is left of it.
 struct Track<'a> {
@@ -43,8 +43,8 @@ struct Probed {
 }
 
 /// An open wave: signals advance as time does.
-pub(super) struct Wave<'a, W: Write + Seek> {
-    body: FstBodyWriter<W>,
+pub(super) struct Wave<'a> {
+    body: FstBodyWriter<BufWriter<File>>,
     tracks: Vec<Track<'a>>,
     probed: Vec<Probed>,
     /// Cycle of the next change of each track.
@@ -68,9 +68,9 @@ pub(super) fn picoseconds(cycle: u64, clock_hz: u64) -> u64 {
     (u128::from(cycle) * PICOSECONDS / u128::from(clock_hz.max(1))) as u64
 }
 
-impl<'a, W: Write + Seek> Wave<'a, W> {
-    /// Writes the header and all names.
-    pub(super) fn create(out: W, source: Source<'a>, root: Scope<'a>) -> Result<Self> {
+impl<'a> Wave<'a> {
+    /// Writes the header and all names to a scratch file.
+    pub(super) fn create(scratch: File, source: Source<'a>, root: Scope<'a>) -> Result<Self> {
         let info = FstInfo {
             start_time: 0,
             timescale_exponent: -12,
@@ -79,7 +79,7 @@ impl<'a, W: Write + Seek> Wave<'a, W> {
             date: String::new(),
             file_type: FstFileType::Verilog,
         };
-        let header = FstHeaderWriter::new(out, &info).map_err(failed)?;
+        let header = FstHeaderWriter::new(BufWriter::new(scratch), &info).map_err(failed)?;
         let mut builder = Builder {
             header,
             hierarchy: vec![],
@@ -162,39 +162,48 @@ impl<'a, W: Write + Seek> Wave<'a, W> {
         Ok(())
     }
 
-    /// Writes what is left, to the end of the run.
-    pub(super) fn finish(mut self, total_cycles: u64) -> Result<()> {
+    /// Writes what is left, to the end of the run, and all of it to `out`.
+    pub(super) fn finish(mut self, total_cycles: u64, out: &mut impl Write) -> Result<()> {
         self.advance(u64::MAX)?;
         // A file without any time would have no values; and the last cycle shall be seen.
         self.time(total_cycles.max(1))?;
-        let out = self.body.finish().map_err(failed)?;
-        replace_hierarchy(out, &self.hierarchy)
+        let file = self.body.finish().map_err(failed)?.into_inner().map_err(io::IntoInnerError::into_error)?;
+        with_hierarchy(file, &self.hierarchy, out)
     }
 }
 
-/// Appends a hierarchy and lets readers skip the one that is there.
-fn replace_hierarchy(mut out: impl Write + Seek, hierarchy: &[u8]) -> Result<()> {
-    out.seek(SeekFrom::End(0))?;
+/// Copies a file, with another hierarchy: the block that follows the header, whose length the format fixes.
+fn with_hierarchy(mut file: File, hierarchy: &[u8], out: &mut impl Write) -> Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut file = BufReader::new(file);
+    io::copy(&mut file.by_ref().take(HEADER_BYTES), out)?;
+    let mut head = [0; 9];
+    file.read_exact(&mut head)?;
+    let [kind, length @ ..] = head;
+    if kind != BLOCK_HIERARCHY_LZ4 {
+        return Err(Error::other("the file has no hierarchy behind its header"));
+    }
+    // The length counts itself.
+    let length = u64::from_be_bytes(length).saturating_sub(8);
+    io::copy(&mut file.by_ref().take(length), &mut io::sink())?;
     let compressed = lz4_flex::compress(hierarchy);
     out.write_all(&[BLOCK_HIERARCHY_LZ4])?;
     out.write_all(&(16 + compressed.len() as u64).to_be_bytes())?;
     out.write_all(&(hierarchy.len() as u64).to_be_bytes())?;
     out.write_all(&compressed)?;
-    out.seek(SeekFrom::Start(AFTER_HEADER))?;
-    out.write_all(&[BLOCK_SKIP])?;
-    out.seek(SeekFrom::End(0)).map(drop)
+    io::copy(&mut file, out).map(drop)
 }
 
 /// Both hierarchies while they grow: `fst-writer`'s, which counts, and the one with tables.
-struct Builder<'a, W: Write + Seek> {
-    header: FstHeaderWriter<W>,
+struct Builder<'a> {
+    header: FstHeaderWriter<BufWriter<File>>,
     hierarchy: Vec<u8>,
     tables: [Table; Names::ALL.len()],
     tracks: Vec<Track<'a>>,
     probed: Vec<Probed>,
 }
 
-impl<'a, W: Write + Seek> Builder<'a, W> {
+impl<'a> Builder<'a> {
     /// An attribute of the kind that holds tables: the text of one, or none to refer to it.
     fn table(&mut self, text: &str, handle: usize) {
         const ATTRIBUTE: u8 = 252;
