@@ -244,6 +244,17 @@ fn a_program_that_gets_stuck_is_drawn_before_it_is_told() {
     assert_eq!(wave.signal("systole.array.queue").last().and_then(|last| last.1), Some(1));
 }
 
+/// The kinds of the file's blocks: readers other than the one above stop at a block to be skipped, or take one hierarchy alone.
+fn blocks(mut file: &[u8]) -> Vec<u8> {
+    let mut kinds = vec![];
+    while let [kind, rest @ ..] = file {
+        kinds.push(*kind);
+        let (length, _) = rest.split_first_chunk::<8>().expect("a length");
+        file = &rest[u64::from_be_bytes(*length) as usize..];
+    }
+    kinds
+}
+
 /// T-5 with two weight registers, v = L = 1: vector m meets PE (r, c) at S + m + r + c, and stands in its registers one cycle later.
 #[test]
 fn registers_of_pes_are_those_of_the_rule() {
@@ -273,6 +284,7 @@ fn registers_of_pes_are_those_of_the_rule() {
         Ok(())
     })
     .expect("writable");
+    assert_eq!(blocks(&std::fs::read(&path).expect("written")), [0, 6, 3, 8]);
     let wave = Wave::read(&path, machine.clock_hz);
     check(&wave, &program.instructions, &machine, &timing);
     let first = timing.spans[7].expect("ran").start + 4;
