@@ -9,13 +9,13 @@ use systole_machine::isa::{Instruction, Operation, UNITS, Unit, UnitMask};
 
 use crate::schedule::Step;
 
-/// A configuration instruction's unit and mnemonic, and the operand of a `ve.pitch`.
+/// A configuration instruction's unit and mnemonic, and the operand of a `ve.pitch` or `ve.fixed`.
 type Register = (Unit, &'static str, u8);
 
 /// Which register a configuration instruction sets.
 fn register(operation: &Operation) -> Register {
     let operand = match operation {
-        Operation::VectorPitch { operand, .. } => *operand as u8,
+        Operation::VectorPitch { operand, .. } | Operation::VectorFixed { operand, .. } => *operand as u8,
         _ => 0,
     };
     (operation.unit(), operation.mnemonic(), operand)
@@ -23,7 +23,13 @@ fn register(operation: &Operation) -> Register {
 
 /// Whether a register's contents come from calibration.
 fn is_calibrated(operation: &Operation) -> bool {
-    matches!(operation, Operation::ArrayQuant { .. } | Operation::VectorQuant { .. } | Operation::VectorScale { .. })
+    matches!(
+        operation,
+        Operation::ArrayQuant { .. }
+            | Operation::VectorQuant { .. }
+            | Operation::VectorScale { .. }
+            | Operation::VectorFixed { .. }
+    )
 }
 
 /// Instructions, and the layer of each.

@@ -20,27 +20,25 @@ mod operation;
 mod plain;
 mod pool;
 mod ports;
+mod retires;
 mod scaled;
 mod simd;
 mod timeline;
+mod traced;
 mod work;
 
 use systole_machine::isa::Unit;
 
-use crate::contract::{EngineError, Job, Memories, Outcome, Timing, Trace, Trap, Waiting};
+use crate::contract::{EngineError, Job, Memories, Outcome, Timing, Trap, Waiting};
+pub use retires::run_with_retires;
 use timeline::Timeline;
+pub use traced::{traced_run, traced_timing};
 use work::{Registers, Step};
 
 /// When everything happens: outcome, spans and counters, without touching data. Total over all programs: what is wrong with one is its outcome.
 pub fn timing(job: &Job) -> Timing {
     let (steps, trap) = prepare(job);
-    time(job, &steps, trap, None).0
-}
-
-/// As [`timing`], with what else there is to draw.
-pub fn traced_timing(job: &Job) -> (Timing, Trace) {
-    let (steps, trap) = prepare(job);
-    time(job, &steps, trap, Some(Trace::default()))
+    time(job, &steps, trap)
 }
 
 /// Timing and data. `image` is written into the zeroed DRAM first: pairs of address and bytes.
@@ -48,23 +46,11 @@ pub fn traced_timing(job: &Job) -> (Timing, Trace) {
 /// # Errors
 /// [`EngineError::ImageTooLarge`] where a piece of the image ends beyond `dram_bytes`.
 pub fn run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Memories), EngineError> {
-    execute(job, image, None).map(|(timing, _, memories)| (timing, memories))
-}
-
-/// As [`run`], with what else there is to draw.
-///
-/// # Errors
-/// As [`run`].
-pub fn traced_run(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Trace, Memories), EngineError> {
-    execute(job, image, Some(Trace::default()))
-}
-
-fn execute(job: &Job, image: &[(u64, &[u8])], trace: Option<Trace>) -> Result<(Timing, Trace, Memories), EngineError> {
     let mut memories = data::memories(job, image)?;
     let (steps, trap) = prepare(job);
-    let (timing, trace) = time(job, &steps, trap, trace);
+    let timing = time(job, &steps, trap);
     data::execute(job, &steps, &timing.spans, &mut memories);
-    Ok((timing, trace, memories))
+    Ok((timing, memories))
 }
 
 /// The instructions before the first trap (M-13), resolved, and the trap with its index.
@@ -87,29 +73,29 @@ fn prepare(job: &Job) -> (Vec<Step>, Option<(usize, Trap)>) {
     (steps, trap)
 }
 
-/// The timing, and the trace if one is handed in to be filled.
-fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>, trace: Option<Trace>) -> (Timing, Trace) {
-    let mut timeline = Timeline::new(job.machine, steps, job.instructions.len());
-    timeline.trace = trace;
+fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
+    timed(job, &mut Timeline::new(job.machine, steps, job.instructions.len()), trap)
+}
+
+/// Runs a timeline, which keeps what else it has noted down, if it was to.
+fn timed(job: &Job, timeline: &mut Timeline, trap: Option<(usize, Trap)>) -> Timing {
+    let steps = timeline.steps;
     timeline.run();
-    let waiting = waiting(&mut timeline);
+    let waiting = waiting(timeline);
     let outcome = match trap {
         Some((instruction, trap)) if timeline.fetched == steps.len() => Outcome::Trap { trap, instruction },
         _ if waiting.is_empty() && timeline.fetched == steps.len() => Outcome::Halted,
         _ => Outcome::Deadlock { waiting },
     };
     let burst_bytes = u64::from(job.machine.dram.burst_bytes());
-    let mut trace = timeline.trace.take().unwrap_or_default();
-    trace.sort();
-    let timing = Timing {
+    Timing {
         outcome,
         total_cycles: timeline.account.total(),
         units: Unit::ALL.map(|unit| timeline.account.cycles(unit)),
         dram_bus_bytes: [timeline.load.channel.bursts, timeline.store.channel.bursts]
             .map(|bursts| bursts * burst_bytes),
-        spans: timeline.spans,
-    };
-    (timing, trace)
+        spans: std::mem::take(&mut timeline.spans),
+    }
 }
 
 /// The heads of queues that never start, and the cycles that they wait.

@@ -8,9 +8,11 @@
 //! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `sums`, `scaling`, `grid`, `output_grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
 
 mod address_generator;
+mod arbitration;
 mod array;
 mod counters;
 mod dram;
+mod edges;
 mod fetch;
 mod float;
 mod footprint;
@@ -18,10 +20,12 @@ mod grid;
 mod hazards;
 mod load;
 mod operations;
+mod order;
 mod output_grid;
 mod ports;
 mod probe;
 mod recorder;
+mod retires;
 mod scaling;
 mod store;
 mod sums;
@@ -36,22 +40,27 @@ mod tests;
 
 use systole_machine::isa::{Instruction, UNITS, Unit};
 
+pub use self::edges::{ArrayCycle, Edges, Leaving, Watcher};
+
 use self::array::Array;
 use self::counters::{Counters, Doing, token_stall};
 use self::dram::Bus;
 use self::fetch::{Fetch, Lane};
 use self::footprint::{footprint, operands};
 use self::load::Load;
+use self::order::Order;
 use self::ports::{Bank, Ports};
-use self::probe::Probe;
-pub use self::probe::pe_registers;
+pub use self::probe::{pe_registers, probed_run};
 use self::recorder::Recorder;
+pub use self::recorder::traced_run;
+use self::retires::Retires;
+pub use self::retires::run_with_retires;
 use self::store::Store;
 use self::tokens::Tokens;
 use self::vector::VectorUnit;
 use self::work::Work;
 use crate::contract::{
-    Accumulators, EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trace, Trap, Waiting, zeroed_dram,
+    Accumulators, EngineError, Job, Memories, Outcome, Span, Stall, Timing, Trap, Waiting, zeroed_dram,
 };
 
 /// Runs a program cycle by cycle, at most `fuel_cycles` of them. `image` is what DRAM holds at first: addresses and bytes; the rest of DRAM and all buffers
@@ -60,55 +69,39 @@ use crate::contract::{
 /// # Errors
 /// A segment of the image beyond `job.dram_bytes`; a program that still runs after the fuel.
 pub fn run(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<(Timing, Memories), EngineError> {
-    execute(job, image, fuel_cycles, None, None).map(|(timing, _, memories)| (timing, memories))
+    run_to_end(job, image, fuel_cycles, None)
 }
 
-/// As [`run`], with what else there is to draw.
+/// As [`run`], and tells a watcher what passes the edges of the array in each cycle.
 ///
 /// # Errors
 /// As [`run`].
-pub fn traced_run(
+pub fn run_watched(
     job: &Job,
     image: &[(u64, &[u8])],
     fuel_cycles: u64,
-) -> Result<(Timing, Trace, Memories), EngineError> {
-    execute(job, image, fuel_cycles, Some(Recorder::default()), None)
-}
-
-/// As [`run`], and hands the registers of all PEs to `probe` at the beginning of each cycle: the cycle, and the registers array by array, PE by PE, row
-/// by row, each as [`pe_registers`] lists them. `None` is a register that holds nothing.
-///
-/// # Errors
-/// As [`run`].
-pub fn probed_run(
-    job: &Job,
-    image: &[(u64, &[u8])],
-    fuel_cycles: u64,
-    probe: &mut dyn FnMut(u64, &[Option<i64>]),
+    watcher: &mut dyn Watcher,
 ) -> Result<(Timing, Memories), EngineError> {
-    let probe = Probe::new(job.machine, probe);
-    execute(job, image, fuel_cycles, None, Some(probe)).map(|(timing, _, memories)| (timing, memories))
+    run_to_end(job, image, fuel_cycles, Some(watcher))
 }
 
-fn execute(
+fn run_to_end(
     job: &Job,
     image: &[(u64, &[u8])],
     fuel_cycles: u64,
-    recorder: Option<Recorder>,
-    mut probe: Option<Probe>,
-) -> Result<(Timing, Trace, Memories), EngineError> {
+    mut watcher: Option<&mut dyn Watcher>,
+) -> Result<(Timing, Memories), EngineError> {
     let memories = initial(job, image)?;
     let works = work::resolve(job.machine, job.instructions);
     let stop = hazards::stop_of(job, &works);
     let count = stop.map_or(job.instructions.len(), |(index, _)| index);
     let mut engine = Engine::new(job, &works[..count], memories);
-    engine.recorder = recorder;
-    loop {
-        if let Some(probe) = &mut probe {
-            probe.look(&engine.arrays, engine.now);
-        }
-        if !engine.cycle() {
-            break;
+    if let (Some(_), Some(array)) = (&watcher, engine.arrays.first_mut()) {
+        array.watch();
+    }
+    while engine.cycle() {
+        if let Some(watcher) = &mut watcher {
+            engine.show(*watcher);
         }
         if engine.now >= fuel_cycles {
             return Err(EngineError::OutOfFuel(fuel_cycles));
@@ -144,10 +137,6 @@ fn dataflow_changes(works: &[Work], lane: &Lane, index: usize) -> bool {
         .any(|flight| matches!(&works[flight.instruction], Work::Array(before) if before.dataflow != next.dataflow))
 }
 
-/// The units in the order in which they take ports (T-4); channels take theirs burst by burst, later in the cycle.
-const STARTS: [Unit; UNITS] =
-    [Unit::Array, Unit::Array1, Unit::Array2, Unit::Array3, Unit::Vector, Unit::Load, Unit::Store];
-
 struct Engine<'a> {
     /// The program up to where it stops (M-13).
     instructions: &'a [Instruction],
@@ -169,7 +158,9 @@ struct Engine<'a> {
     store: Store,
     memories: Memories,
     counters: Counters,
-    /// Where somebody wants a trace.
+    order: Order,
+    /// Where somebody wants them.
+    retires: Option<Retires>,
     recorder: Option<Recorder>,
     fetches: Vec<u64>,
     starts: Vec<Option<u64>>,
@@ -217,6 +208,8 @@ impl<'a> Engine<'a> {
             store: Store::new(machine),
             memories,
             counters: Counters::default(),
+            order: Order::new(None),
+            retires: None,
             recorder: None,
             fetches: Vec::new(),
             starts: vec![None; works.len()],
@@ -227,20 +220,11 @@ impl<'a> Engine<'a> {
     /// One cycle. False when nothing can happen any more.
     fn cycle(&mut self) -> bool {
         self.settle();
-        if let Some(recorder) = &mut self.recorder {
-            recorder.settled(&self.load, &self.store, self.now);
-        }
+        self.record_settled();
         let fetched = self.fetch.decide(self.instructions, &self.lanes);
-        for unit in STARTS {
-            self.start(unit);
-        }
-        let load_refused = self.load.write(&mut self.ports);
-        self.load.request(&mut self.bus);
-        let store_refused = self.store.read(&mut self.ports);
-        self.store.request(&mut self.bus);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.decided(&self.load, &self.store, [load_refused, store_refused], &self.bus, self.now);
-        }
+        self.start_instructions();
+        let (load_refused, store_refused) = self.move_bursts();
+        self.record_decided([load_refused, store_refused]);
         let quiet = fetched.is_none() && self.lanes.iter().all(|lane| lane.in_flight.is_empty());
         let doing = Unit::ALL.map(|unit| self.doing(unit, load_refused, store_refused));
         self.counters.count(doing, quiet);
@@ -252,34 +236,55 @@ impl<'a> Engine<'a> {
         !over
     }
 
+    /// The cycle that has passed on the first array, to a watcher.
+    fn show(&self, watcher: &mut dyn Watcher) {
+        let Some(array) = self.arrays.first() else { return };
+        let Some((edges, ended)) = array.watched() else { return };
+        let cycle = self.now - 1;
+        // An array instruction is in flight in the cycle that it starts in.
+        let lane = &self.lanes[Unit::Array as usize];
+        let started = lane.in_flight.iter().map(|flight| flight.instruction);
+        let started = started
+            .filter(|&index| self.starts[index] == Some(cycle) && matches!(self.works[index], Work::Array(_)))
+            .next_back();
+        let engaged = array.engaged();
+        watcher.cycle(&ArrayCycle { cycle, started, engaged, ended, edges, memories: &self.memories });
+    }
+
     /// The beginning of the cycle.
     fn settle(&mut self) {
         self.lanes.iter_mut().for_each(Lane::settle_control);
         while let Some(channel) = self.bus.arrive(self.now) {
-            if let Some(recorder) = &mut self.recorder {
-                recorder.arrived(channel, self.now);
-            }
+            self.record_arrival(channel);
             if channel == Unit::Load {
                 self.load.arrive();
             } else if self.store.arrive(&mut self.memories) {
                 self.lanes[Unit::Store as usize].finish();
             }
         }
-        if self.load.settle(&mut self.ports, &mut self.memories) {
-            self.lanes[Unit::Load as usize].finish();
-        }
-        self.store.settle(&mut self.ports, &self.memories);
-        for (array, unit) in self.arrays.iter_mut().zip(Unit::ARRAYS) {
-            if array.settle() {
+        for unit in self.order.units() {
+            if self.settle_unit(unit) {
                 self.lanes[unit as usize].finish();
             }
         }
-        if self.vector.settle(&mut self.memories) {
-            self.lanes[Unit::Vector as usize].finish();
-        }
-        for unit in Unit::ALL {
+        for unit in self.order.units() {
             while let Some(flight) = self.lanes[unit as usize].retire() {
                 self.end(unit, flight.instruction);
+            }
+        }
+    }
+
+    /// Beginning of a cycle, in a unit's datapath. True when the work of an instruction is done.
+    fn settle_unit(&mut self, unit: Unit) -> bool {
+        match unit {
+            Unit::Load => self.load.settle(&mut self.ports, &mut self.memories),
+            Unit::Store => {
+                self.store.settle(&mut self.ports, &self.memories);
+                false
+            }
+            Unit::Vector => self.vector.settle(&mut self.memories),
+            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
+                unit.array().and_then(|number| self.arrays.get_mut(number)).is_some_and(Array::settle)
             }
         }
     }
@@ -289,12 +294,13 @@ impl<'a> Engine<'a> {
         self.ends[index] = Some(self.now);
         self.tokens.give(unit, self.instructions[index].signal);
         self.ports.release(unit, &self.banks[index]);
+        self.show_retire(unit, index);
     }
 
-    /// T-2: starts the unit's next instruction where it can.
-    fn start(&mut self, unit: Unit) {
-        let lane = &mut self.lanes[unit as usize];
-        let Some(&index) = lane.queue.front() else { return };
+    /// T-2: the unit's next instruction, if nothing but ports can keep it.
+    fn ready(&self, unit: Unit) -> Option<usize> {
+        let lane = &self.lanes[unit as usize];
+        let index = *lane.queue.front()?;
         let engaged = match unit {
             Unit::Load => self.load.engaged(),
             Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
@@ -303,18 +309,17 @@ impl<'a> Engine<'a> {
             Unit::Vector => self.vector.engaged(),
             Unit::Store => self.store.engaged(),
         };
-        let wait = self.instructions[index].wait;
-        if engaged
+        let waits = engaged
             || lane.engaged
             || dataflow_changes(self.works, lane, index)
-            || !self.tokens.missing(unit, wait).is_empty()
-            || !self.ports.free(unit, &self.banks[index])
-        {
-            return;
-        }
-        lane.start(index, matches!(self.works[index], Work::Control));
-        self.tokens.take(unit, wait);
-        self.ports.hold(unit, &self.banks[index]);
+            || !self.tokens.missing(unit, self.instructions[index].wait).is_empty();
+        (!waits).then_some(index)
+    }
+
+    /// Starts the unit's next instruction, whose ports it has.
+    fn start(&mut self, unit: Unit, index: usize) {
+        self.lanes[unit as usize].start(index, matches!(self.works[index], Work::Control));
+        self.tokens.take(unit, self.instructions[index].wait);
         self.starts[index] = Some(self.now);
         match &self.works[index] {
             Work::Control => {}
@@ -352,14 +357,21 @@ impl<'a> Engine<'a> {
         Doing::Stalled(missing.first().map_or(Stall::Port, |&from| token_stall(from)))
     }
 
-    /// All datapaths.
+    /// All datapaths. No two of them touch the same word (M-12).
     fn step(&mut self) {
         self.bus.step(self.now);
-        self.load.step();
-        self.store.step();
-        self.vector.step();
-        // No two of them touch the same word (M-12): their order does not matter.
-        self.arrays.iter_mut().for_each(|array| array.step(&mut self.memories));
+        for unit in self.order.units() {
+            match unit {
+                Unit::Load => self.load.step(),
+                Unit::Store => self.store.step(),
+                Unit::Vector => self.vector.step(),
+                Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
+                    if let Some(array) = unit.array().and_then(|number| self.arrays.get_mut(number)) {
+                        array.step(&mut self.memories);
+                    }
+                }
+            }
+        }
     }
 
     fn commit_fetch(&mut self, fetched: Option<usize>) {
@@ -385,19 +397,7 @@ impl<'a> Engine<'a> {
         Outcome::Deadlock { waiting: waiting.collect() }
     }
 
-    /// What was recorded, and the fetches and held banks that the engine knows anyway.
-    fn trace(&mut self) -> Trace {
-        let Some(recorder) = self.recorder.take() else { return Trace::default() };
-        let mut trace = recorder.trace;
-        trace.fetches.clone_from(&self.fetches);
-        for (index, banks) in self.banks.iter().enumerate().filter(|(index, _)| self.starts[*index].is_some()) {
-            trace.hold(index, banks.iter().map(|&bank| bank as u32));
-        }
-        trace
-    }
-
-    fn finish(mut self, instructions: usize, stop: Option<(usize, Trap)>) -> (Timing, Trace, Memories) {
-        let trace = self.trace();
+    fn finish(self, instructions: usize, stop: Option<(usize, Trap)>) -> (Timing, Memories) {
         let outcome = self.outcome(stop);
         let mut spans = vec![None; instructions];
         for (index, fetch) in self.fetches.iter().enumerate() {
@@ -413,6 +413,6 @@ impl<'a> Engine<'a> {
             units: self.counters.units,
             dram_bus_bytes: self.bus.bursts.map(|bursts| bursts * burst_bytes),
         };
-        (timing, trace, self.memories)
+        (timing, self.memories)
     }
 }

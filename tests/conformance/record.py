@@ -260,8 +260,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", required=True, metavar="DIR")
     args = parser.parse_args()
-    args.networks, args.modes = NETWORKS, MODES
-    make_models(args)
+    make_models(args.work, [(network, mode) for network in NETWORKS for mode in MODES])
     recorder, scratch = Recorder(), os.path.join(args.work, "optimised.onnx")
     for name in NETWORKS:
         for mode in MODES:

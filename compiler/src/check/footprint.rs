@@ -1,6 +1,6 @@
 //! The bytes that an instruction touches (M-9), from its fields and the registers before it.
 
-use systole_machine::isa::{DataflowChoice, Operation, Space, Unit, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Operation, RequantMode, Space, Unit, VectorOperand};
 use systole_machine::spec::Machine;
 
 use crate::schedule::Memory;
@@ -33,6 +33,8 @@ struct Array {
     window: [u64; 3],
     /// Output height, width, channels, block step, outputs.
     output: [u64; 5],
+    /// Bytes of an element of the input, less one.
+    wide: u64,
 }
 
 /// All registers of all units.
@@ -50,6 +52,8 @@ pub(super) struct Registers {
     shape: [u64; 4],
     /// Row and pixel pitch of a, b, out.
     pitch: [[u64; 2]; 3],
+    /// Bytes of an element of a, b, out.
+    element: [u64; 3],
     /// Pooling input height, width.
     pool_input: [u64; 2],
 }
@@ -66,6 +70,7 @@ impl Registers {
             arrays: Default::default(),
             shape: [0; 4],
             pitch: [[0; 2]; 3],
+            element: [1; 3],
             pool_input: [0; 2],
         }
     }
@@ -101,6 +106,10 @@ impl Registers {
             }
             Operation::ArrayOutput { height, width, channels, block_step, outputs, .. } => {
                 array.output = [height.get(), width.get(), channels.get(), block_step.get(), outputs.get()];
+            }
+            Operation::ArrayQuant { wide_activation, .. } => array.wide = u64::from(wide_activation.0),
+            Operation::VectorQuant { wide_a, wide_b, wide_out, .. } => {
+                self.element = [wide_a, wide_b, wide_out].map(|wide| 1 + u64::from(wide.0));
             }
             Operation::VectorShape { height, width, channels, block_channels } => {
                 self.shape = [height.get(), width.get(), channels.get(), block_channels.get()];
@@ -157,7 +166,7 @@ impl Registers {
         };
         let folds = kernel_h
             * if packed != 0 { (kernel_w * channels).div_ceil(chunk) } else { kernel_w * channels.div_ceil(chunk) };
-        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + channels;
+        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + (1 + registers.wide) * channels;
         let mut ranges: Vec<Range> = (0..if step == 0 { 1 } else { blocks })
             .map(|block| range(Memory::Activation, activation + block * step, bytes, false))
             .collect();
@@ -173,7 +182,8 @@ impl Registers {
         let [height, width, channels, block] = self.shape;
         let tensor = |address: u64, which: VectorOperand, [h, w]: [u64; 2], write| {
             let [row, pixel] = self.pitch[which as usize];
-            range(Memory::Activation, address, (h - 1) * row + (w - 1) * pixel + channels, write)
+            let bytes = (h - 1) * row + (w - 1) * pixel + self.element[which as usize] * channels;
+            range(Memory::Activation, address, bytes, write)
         };
         let image = [height, width];
         let a = |address: u64| tensor(address, VectorOperand::A, image, false);
@@ -182,11 +192,13 @@ impl Registers {
         let params = |address: u64| range(Memory::Activation, address, 8 * channels, false);
         let pooled = |address: u64| tensor(address, VectorOperand::A, self.pool_input, false);
         match *operation {
-            Operation::VectorRequant { accumulator, params: table, out: to, transposed, .. } => {
+            Operation::VectorRequant { accumulator, params: table, out: to, mode, transposed } => {
                 let pixels = height * width;
                 let vectors = if transposed.0 { pixels.div_ceil(self.array_columns) * block } else { pixels };
                 let sums = channels.div_ceil(block) * vectors;
-                vec![range(Memory::Accumulator, accumulator.get(), sums, false), params(table.get()), out(to.get())]
+                let record = if matches!(mode, RequantMode::Fixed | RequantMode::FixedDouble) { 12 } else { 8 };
+                let records = range(Memory::Activation, table.get(), record * channels, false);
+                vec![range(Memory::Accumulator, accumulator.get(), sums, false), records, out(to.get())]
             }
             Operation::VectorAdd { a: x, b: y, out: to, .. } | Operation::VectorMul { a: x, b: y, out: to, .. } => {
                 vec![a(x.get()), b(y.get()), out(to.get())]

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, RequantMode, Signed, Space, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, Signed, Space, VectorOperand};
 use systole_machine::spec::{Dataflow, Machine};
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
+use crate::fixed::{mode, record_bytes};
 use crate::layers::Window;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut, too_large};
 use crate::mapping::conv::Side;
@@ -34,7 +35,7 @@ pub struct Conv<'a> {
     pub output: Place,
     /// First byte of the weight tiles in DRAM.
     pub weights: u64,
-    /// First byte of the requantisation parameters in DRAM, 8 bytes a channel.
+    /// First byte of the requantisation parameters in DRAM, a record a channel.
     pub params: u64,
     /// Input type and zero point.
     pub input_type: (DType, i32),
@@ -239,9 +240,10 @@ impl Conv<'_> {
             None => self.load_weights(work, state, item)?,
         };
         *weights = Some(weight);
+        let element = self.input.element_bytes as usize;
         let (buffer, pitch, offset) = match regions.input {
-            Some((buffer, _)) => (buffer, self.input.dims[3], channels.0),
-            None => (state.input.take(), channels.1, 0),
+            Some((buffer, _)) => (buffer, self.input.dims[3] * element, channels.0 * element),
+            None => (state.input.take(), channels.1 * element, 0),
         };
         if regions.input.is_none_or(|(_, loaded)| !loaded && work.first) {
             let channels = if regions.input.is_some() { (0, self.input.dims[3]) } else { channels };
@@ -309,16 +311,16 @@ impl Conv<'_> {
                 height: field(tile.out_size[0] as u64, name)?,
                 width: field(tile.out_size[1] as u64, name)?,
                 channels: field(run_channels as u64, name)?,
-                block_step: field(chunk.block_step as u64, name)?,
+                block_step: field(chunk.block_step as u64 * self.input.element_bytes, name)?,
                 outputs: field(outputs as u64, name)?,
                 array,
             },
             Operation::ArrayQuant {
                 zero_activation: signed(self.input_type.1)?,
                 zero_weight: signed(self.weight_type.1)?,
-                signed_activation: Flag(self.input_type.0 == DType::I8),
+                signed_activation: Flag(self.input_type.0 != DType::U8),
                 signed_weight: Flag(self.weight_type.0 == DType::I8),
-                wide_activation: Flag(false),
+                wide_activation: Flag(self.input_type.0 == DType::I16),
                 array,
             },
         ];
@@ -354,12 +356,14 @@ impl Conv<'_> {
             regions: TileRegions { image, tile, output, .. }, chunk, accumulator, params: (params, loaded), ..
         } = *lane;
         if !loaded {
-            let (first, bytes) = (self.params + 8 * chunk.outputs.0 as u64, 8 * chunk.outputs.1 as u64);
+            let record = record_bytes(self.machine);
+            let (first, bytes) = (self.params + record * chunk.outputs.0 as u64, record * chunk.outputs.1 as u64);
             item.loads.push(load_bytes(self.layer, name, first, params, Space::Activation, bytes)?);
         }
+        let element = self.output.element_bytes as usize;
         let (region, pitch, offset) = match output {
-            Some(region) => (region, self.output.dims[3], chunk.outputs.0),
-            None => (state.output.take(), chunk.outputs.1, 0),
+            Some(region) => (region, self.output.dims[3] * element, chunk.outputs.0 * element),
+            None => (state.output.take(), chunk.outputs.1 * element, 0),
         };
         let out = region + offset as u64;
         let row_pitch = (tile.out_size[1] * pitch) as u64;
@@ -372,16 +376,16 @@ impl Conv<'_> {
             accumulator: field(accumulator, name)?,
             params: field(params, name)?,
             out: field(out, name)?,
-            mode: RequantMode::Float32,
+            mode: mode(self.machine),
             transposed: Flag(self.transposed()),
         };
         let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
         let sums = self.vectors(chunk, tile);
         let read = |memory, first, count| Access { memory, first, end: first + count, write: false };
-        let bytes = (pixels - 1) * pitch as u64 + chunk.outputs.1 as u64;
+        let bytes = (pixels - 1) * pitch as u64 + (chunk.outputs.1 * element) as u64;
         let accesses = vec![
             read(Memory::Accumulator, accumulator, sums),
-            read(Memory::Activation, params, 8 * chunk.outputs.1 as u64),
+            read(Memory::Activation, params, record_bytes(self.machine) * chunk.outputs.1 as u64),
             Access { memory: Memory::Activation, first: out, end: out + bytes, write: true },
         ];
         item.work.push(Step::new(self.layer, setup, operation, accesses));
@@ -435,7 +439,8 @@ pub(crate) fn pitches(name: &str, operand: VectorOperand, row: u64, pixel: u64) 
 /// `types`: element type and zero point of a, b, out.
 pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> Result<Operation, CompileError> {
     let value = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
-    let signed = |index: usize| Flag(types[index].0 == DType::I8);
+    let signed = |index: usize| Flag(types[index].0 != DType::U8);
+    let wide = |index: usize| Flag(types[index].0 == DType::I16);
     Ok(Operation::VectorQuant {
         zero_a: value(types[0].1)?,
         zero_b: value(types[1].1)?,
@@ -445,9 +450,9 @@ pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> 
         signed_a: signed(0),
         signed_b: signed(1),
         signed_out: signed(2),
-        wide_a: Flag(false),
-        wide_b: Flag(false),
-        wide_out: Flag(false),
+        wide_a: wide(0),
+        wide_b: wide(1),
+        wide_out: wide(2),
     })
 }
 

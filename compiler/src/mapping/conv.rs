@@ -116,6 +116,8 @@ pub struct Problem<'a> {
     pub input: Dims,
     /// Output.
     pub output: Dims,
+    /// Bytes of an element of the input and of the output.
+    pub element_bytes: [usize; 2],
 }
 
 impl Problem<'_> {

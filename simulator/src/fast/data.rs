@@ -41,13 +41,29 @@ pub(super) fn memories(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, En
 
 /// Executes what `spans` say has started.
 pub(super) fn execute(job: &Job, steps: &[Step], spans: &[Option<Span>], memories: &mut Memories) {
+    execute_and(job, steps, spans, memories, |_, _| {});
+}
+
+/// As [`execute`]; `done(index, memories)` after each instruction, before any that starts after it.
+pub(super) fn execute_and(
+    job: &Job,
+    steps: &[Step],
+    spans: &[Option<Span>],
+    memories: &mut Memories,
+    mut done: impl FnMut(usize, &Memories) + Send,
+) {
     let started = |(index, span): (usize, &Option<Span>)| span.map(|span| (span.start, steps[index].unit, index));
     let mut order: Vec<(u64, Unit, usize)> = spans.iter().enumerate().filter_map(started).collect();
     // An instruction starts at or after the end of all that come before it in another unit, and after the start of those of its own.
     order.sort_unstable();
     let mut executor = Executor::new(job, Level::detect());
     // Inside the pool, so that dividing work costs no switch of threads.
-    rayon::scope(|_| order.iter().for_each(|&(_, _, index)| executor.step(&steps[index].work, memories)));
+    rayon::scope(|_| {
+        for &(_, _, index) in &order {
+            executor.step(&steps[index].work, memories);
+            done(index, memories);
+        }
+    });
 }
 
 struct Executor<'a> {

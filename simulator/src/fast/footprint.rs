@@ -5,6 +5,7 @@
 use systole_machine::spec::Machine;
 
 use super::folds::Folds;
+use super::mutant::{Mutant, on};
 use super::work::{Convolution, Transfer, VectorWork, Work};
 
 /// A memory of the machine. Units of address: bytes, but vectors for the accumulators.
@@ -20,7 +21,7 @@ impl Memory {
     /// Whether addresses in both can mean the same thing: with a unified scratchpad weights and activations are bytes of one memory (M-1).
     pub(super) fn aliases(self, other: Memory, machine: &Machine) -> bool {
         let bytes = |memory| matches!(memory, Memory::Activation | Memory::Weight);
-        self == other || (machine.unified && bytes(self) && bytes(other))
+        self == other || (machine.unified && !on(Mutant::SpacesApart) && bytes(self) && bytes(other))
     }
 }
 
@@ -139,6 +140,26 @@ impl Footprint {
     /// All accesses.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Access> {
         self.accesses.iter().flatten()
+    }
+
+    /// The ranges that are written, sorted, and joined where they touch.
+    pub(super) fn written(&self, machine: &Machine) -> Vec<(Memory, u64, u64)> {
+        let mut all: Vec<(Memory, u64, u64)> = Vec::new();
+        for access in self.iter().filter(|access| access.write) {
+            // With a unified scratchpad weights are bytes of the activation buffer (M-1).
+            let memory =
+                if access.memory.aliases(Memory::Activation, machine) { Memory::Activation } else { access.memory };
+            all.extend(access.ranges.iter().map(|(first, end)| (memory, first, end)));
+        }
+        all.sort_unstable_by_key(|&(memory, first, end)| (memory as u8, first, end));
+        all.dedup_by(|next, kept| {
+            let joins = next.0 == kept.0 && next.1 <= kept.2;
+            if joins {
+                kept.2 = kept.2.max(next.2);
+            }
+            joins
+        });
+        all
     }
 
     /// Whether some byte is in both, written by one.

@@ -6,7 +6,33 @@ use super::dram::Bus;
 use super::load::Load;
 use super::ports::Bank;
 use super::store::Store;
-use crate::contract::{ChannelTrace, Move, Trace};
+use super::{Engine, hazards, initial, work};
+use crate::contract::{ChannelTrace, EngineError, Job, Memories, Move, Timing, Trace};
+
+/// As [`run`](super::run), with what else there is to draw.
+///
+/// # Errors
+/// As [`run`](super::run).
+pub fn traced_run(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+) -> Result<(Timing, Trace, Memories), EngineError> {
+    let memories = initial(job, image)?;
+    let works = work::resolve(job.machine, job.instructions);
+    let stop = hazards::stop_of(job, &works);
+    let count = stop.map_or(job.instructions.len(), |(index, _)| index);
+    let mut engine = Engine::new(job, &works[..count], memories);
+    engine.recorder = Some(Recorder::default());
+    while engine.cycle() {
+        if engine.now >= fuel_cycles {
+            return Err(EngineError::OutOfFuel(fuel_cycles));
+        }
+    }
+    let trace = engine.trace();
+    let (timing, memories) = engine.finish(job.instructions.len(), stop);
+    Ok((timing, trace, memories))
+}
 
 /// One channel as the recorder saw it last.
 #[derive(Default)]
@@ -19,7 +45,7 @@ struct Seen {
 /// Fills a [`Trace`] while the machine runs.
 #[derive(Default)]
 pub(super) struct Recorder {
-    pub(super) trace: Trace,
+    trace: Trace,
     seen: [Seen; 2],
 }
 
@@ -29,12 +55,12 @@ fn number(channel: Unit) -> usize {
 
 impl Recorder {
     /// A burst has arrived, or is done, at the beginning of `now`.
-    pub(super) fn arrived(&mut self, channel: Unit, now: u64) {
+    fn arrived(&mut self, channel: Unit, now: u64) {
         self.trace.channels[number(channel)].arrivals.push(now);
     }
 
     /// After *settle*: moves that have ended.
-    pub(super) fn settled(&mut self, load: &Load, store: &Store, now: u64) {
+    fn settled(&mut self, load: &Load, store: &Store, now: u64) {
         for (channel, moving) in [load.moving(), store.moving()].into_iter().enumerate() {
             let ended = self.seen[channel].moving && !moving;
             self.seen[channel].moving = moving;
@@ -45,7 +71,7 @@ impl Recorder {
     }
 
     /// After *decide*: moves that begin or are refused, bursts requested.
-    pub(super) fn decided(&mut self, load: &Load, store: &Store, refused: [bool; 2], bus: &Bus, now: u64) {
+    fn decided(&mut self, load: &Load, store: &Store, refused: [bool; 2], bus: &Bus, now: u64) {
         let banks = [load.moving_banks(), store.moving_banks()];
         for (channel, (banks, refused)) in banks.into_iter().zip(refused).enumerate() {
             let (seen, trace) = (&mut self.seen[channel], &mut self.trace.channels[channel]);
@@ -69,5 +95,36 @@ impl Seen {
         let banks = first..first + banks.len() as u32;
         trace.moves.push(Move { ready, start: now, end: now, banks });
         self.moving = true;
+    }
+}
+
+impl Engine<'_> {
+    pub(super) fn record_arrival(&mut self, channel: Unit) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.arrived(channel, self.now);
+        }
+    }
+
+    pub(super) fn record_settled(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.settled(&self.load, &self.store, self.now);
+        }
+    }
+
+    pub(super) fn record_decided(&mut self, refused: [bool; 2]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.decided(&self.load, &self.store, refused, &self.bus, self.now);
+        }
+    }
+
+    /// What was recorded, and the fetches and held banks that the engine knows anyway.
+    fn trace(&mut self) -> Trace {
+        let Some(recorder) = self.recorder.take() else { return Trace::default() };
+        let mut trace = recorder.trace;
+        trace.fetches.clone_from(&self.fetches);
+        for (index, banks) in self.banks.iter().enumerate().filter(|(index, _)| self.starts[*index].is_some()) {
+            trace.hold(index, banks.iter().map(|&bank| bank as u32));
+        }
+        trace
     }
 }

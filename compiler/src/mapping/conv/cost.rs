@@ -3,7 +3,8 @@
 use systole_machine::spec::{Dataflow, Machine};
 
 use super::spread::{Side, Spread, turns};
-use super::{Chunk, ConvMapping, Part, Problem, chunk_elements};
+use super::{Chunk, ConvMapping, Part, Placement, Problem, chunk_elements};
+use crate::fixed::record_bytes;
 use crate::mapping::{ITEM_CYCLES, bursts, bus_cycles, input_extent};
 
 impl Problem<'_> {
@@ -12,6 +13,7 @@ impl Problem<'_> {
         let machine = self.machine;
         let tiles = ((self.output[1].div_ceil(mapping.tile[0])) * (self.output[2].div_ceil(mapping.tile[1]))) as u64;
         let pixels = (mapping.tile[0] * mapping.tile[1]) as u64;
+        let of_output = self.element_bytes[1] as u64;
         let (mut array, mut vector, mut items, mut weights, mut store) = (0, 0, 0, 0, 0);
         for chunk in &mapping.chunks {
             items += chunk.parts.len() as u64;
@@ -19,12 +21,12 @@ impl Problem<'_> {
                 array += self.run_cycles(mapping, chunk, part, pixels);
                 weights += bursts(machine, 1, part.weight_bytes);
             }
-            vector += requantise_cycles(machine, mapping.dataflow, chunk, pixels);
+            vector += requantise_cycles(machine, mapping.dataflow, chunk, pixels, of_output);
             let output = self.output[3];
             store += if mapping.whole_output || chunk.outputs.1 == output {
-                bursts(machine, 1, pixels * chunk.outputs.1 as u64)
+                bursts(machine, 1, pixels * chunk.outputs.1 as u64 * of_output)
             } else {
-                bursts(machine, pixels, chunk.outputs.1 as u64)
+                bursts(machine, pixels, chunk.outputs.1 as u64 * of_output)
             };
         }
         let input = self.input_bursts(mapping);
@@ -34,30 +36,51 @@ impl Problem<'_> {
         let first = bus_cycles(machine, bursts(machine, 1, first_weights) + if mapping.shared { input } else { 1 });
         let last_items = if mapping.whole_output { 1 } else { mapping.chunks.len() as u64 };
         let last = vector / mapping.chunks.len() as u64 + bus_cycles(machine, store / last_items);
-        let double = mapping.place.double_regions && mapping.place.double_sums;
-        let (array, vector) = (self.spread_cycles(mapping, array, tiles), vector * tiles);
+        let (spread, place) = (mapping.spread, &mapping.place);
+        let vector = vector * tiles;
+        // With one array that has to wait for its sums to be read, everything waits; with several each waits for its own.
+        let waits = if spread.arrays > 1 && !self.sums_apart(place) { vector / spread.arrays as u64 } else { 0 };
+        let array = self.spread_cycles(mapping, array, tiles) + waits;
+        let double = place.double_regions && (place.double_sums || spread.arrays > 1);
         let overlapped = if double { array.max(bus).max(vector) } else { array + bus + vector };
-        let single_weights = !mapping.place.resident && !mapping.place.double_weight;
+        let single_weights = !place.resident && !place.double_weight;
         overlapped
             + first
             + last
-            + (items * tiles * ITEM_CYCLES).div_ceil(mapping.spread.arrays as u64)
+            + (items * tiles * ITEM_CYCLES).div_ceil(self.side_by_side(mapping, tiles))
             + if single_weights { bus_cycles(machine, weight_loads) } else { 0 }
+    }
+
+    /// Whether the vector unit reads sums while the array that made them makes others.
+    fn sums_apart(&self, place: &Placement) -> bool {
+        let buffer = &self.machine.accumulator;
+        place.double_sums && (buffer.ports > 1 || place.sums.len() <= buffer.banks as usize)
+    }
+
+    /// Pieces of work that go on at the same time.
+    fn side_by_side(&self, mapping: &ConvMapping, tiles: u64) -> u64 {
+        let lanes = match mapping.spread.side {
+            Side::Chunks => mapping.chunks.len() as u64,
+            Side::Tiles => 1,
+        };
+        let (turns, looked_at) = turns(self.machine, mapping);
+        let busy = (tiles * self.output[0] as u64 * lanes).min(mapping.spread.arrays as u64);
+        (busy * looked_at / turns.max(1)).max(1)
     }
 
     /// Bursts of a tile's input, all copies.
     fn input_bursts(&self, mapping: &ConvMapping) -> u64 {
         let extent = input_extent(self.window, [self.input[1], self.input[2]], mapping.tile);
-        let pixels = (extent[0] * extent[1]) as u64;
+        let (pixels, element) = ((extent[0] * extent[1]) as u64, self.element_bytes[0] as u64);
         if !mapping.shared {
             let parts = mapping.chunks.iter().flat_map(|chunk| &chunk.parts);
-            return parts.map(|part| bursts(self.machine, pixels, part.channels.1 as u64)).sum();
+            return parts.map(|part| bursts(self.machine, pixels, part.channels.1 as u64 * element)).sum();
         }
         let copies = match mapping.spread {
             Spread { arrays, side: Side::Chunks, copies: true } => arrays.min(mapping.chunks.len()) as u64,
             _ => 1,
         };
-        copies * bursts(self.machine, 1, pixels * self.input[3] as u64)
+        copies * bursts(self.machine, 1, pixels * self.input[3] as u64 * element)
     }
 
     /// How often all weights are loaded for an image.
@@ -110,7 +133,8 @@ impl Problem<'_> {
             [array.rows, array.columns, array.dot_product_width, array.pe_latency_cycles].map(u64::from);
         let ports = [&self.machine.activation, &self.machine.weight, &self.machine.accumulator];
         let [aw, ww, cw] = ports.map(|buffer| u64::from(buffer.port_bytes));
-        let interval = array.interval_cycles(8).unwrap_or(1);
+        let element = self.element_bytes[0] as u64;
+        let interval = array.interval_cycles(8 * element as u32).unwrap_or(1);
         let sums = self.machine.accumulator_vector_bytes().div_ceil(cw);
         let (blocks, steps) = (chunk.blocks as u64, part.folds as u64);
         let channels = if chunk.block_step > 0 { chunk.run_channels } else { part.channels.1 };
@@ -120,11 +144,11 @@ impl Problem<'_> {
         let one_bank = self.one_bank(mapping, part);
         let (folds, vectors, load_row, vector) = match mapping.dataflow {
             Dataflow::WeightStationary => {
-                let vector = longest.div_ceil(aw).max(sums);
+                let vector = (longest * element).div_ceil(aw).max(sums);
                 (blocks * steps, pixels, (columns * width).div_ceil(ww), vector)
             }
             Dataflow::InputStationary => {
-                let load_row = (columns * longest.div_ceil(aw)).div_ceil(rows);
+                let load_row = (columns * (longest * element).div_ceil(aw)).div_ceil(rows);
                 let vector = longest.div_ceil(ww).max(sums);
                 (blocks * pixels.div_ceil(columns) * steps, chunk.block_channels as u64, load_row, vector)
             }
@@ -152,31 +176,33 @@ impl Problem<'_> {
     fn feed_cycles(&self, mapping: &ConvMapping, part: &Part, channels: u64) -> u64 {
         let (rows, port) = (u64::from(self.machine.array.rows), u64::from(self.machine.activation.port_bytes));
         let taps = if mapping.packed { self.window.kernel[1] as u64 } else { 1 };
-        let apart = rows * (taps * channels).div_ceil(port);
+        let element = self.element_bytes[0] as u64;
+        let apart = rows * (taps * channels * element).div_ceil(port);
         let pitch = if mapping.shared { self.input[3] } else { part.channels.1 } as u64;
         if pitch != channels {
             return apart;
         }
-        let stretch = channels * ((rows - 1) * self.window.stride[1] as u64 + taps);
+        let stretch = element * channels * ((rows - 1) * self.window.stride[1] as u64 + taps);
         apart.min(stretch.div_ceil(port))
     }
 }
 
 /// Cycles to requantise a chunk (T-6); the fetch of parameters about, where results are not transposed.
-fn requantise_cycles(machine: &Machine, dataflow: Dataflow, chunk: &Chunk, pixels: u64) -> u64 {
+fn requantise_cycles(machine: &Machine, dataflow: Dataflow, chunk: &Chunk, pixels: u64, of_output: u64) -> u64 {
     let per_cycle = u64::from(machine.vector.requantise_per_cycle.max(1));
+    let record = record_bytes(machine);
     if dataflow != Dataflow::InputStationary {
-        return (pixels * chunk.outputs.1 as u64).div_ceil(per_cycle) + chunk.blocks as u64 * 8;
+        return (pixels * chunk.outputs.1 as u64).div_ceil(per_cycle) + chunk.blocks as u64 * record;
     }
     let aw = u64::from(machine.activation.port_bytes);
     let sums = u64::from(machine.accumulator.port_bytes) / machine.array.accumulator_bytes();
-    let per_cycle = per_cycle.min(sums).min(aw).max(1);
+    let per_cycle = per_cycle.min(sums).min(aw / of_output).max(1);
     let (channels, lanes) = (chunk.block_channels as u64, u64::from(machine.vector.lanes));
     let columns = u64::from(machine.array.columns);
     // Whole turns of `lanes` channels and groups of C pixels, and one of the rest.
     let turns = |of_turn: &dyn Fn(u64) -> u64| channels / lanes * of_turn(lanes) + of_turn(channels % lanes);
-    let parameters = turns(&|n| (8 * n).div_ceil(aw)) * pixels.div_ceil(columns);
+    let parameters = turns(&|n| (record * n).div_ceil(aw)) * pixels.div_ceil(columns);
     let fill = channels * (pixels / columns * columns.div_ceil(per_cycle) + (pixels % columns).div_ceil(per_cycle));
-    let empty = pixels * turns(&|n| n.div_ceil(aw));
+    let empty = pixels * turns(&|n| (n * of_output).div_ceil(aw));
     chunk.blocks as u64 * (parameters + fill + empty)
 }

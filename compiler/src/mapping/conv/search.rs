@@ -5,6 +5,7 @@ use systole_machine::spec::Dataflow;
 use super::place::{Need, Placement, placements};
 use super::spread::Spread;
 use super::{ConvMapping, Problem, block_vectors, keep_better};
+use crate::fixed::record_bytes;
 use crate::mapping::{edges, input_extent};
 
 /// How much of the reduction a part holds.
@@ -53,8 +54,10 @@ impl Search<'_> {
             if shared { self.problem.input[3] } else { parts().map(|p| p.channels.1).max().unwrap_or(0) };
         let chunk_outputs = chunks.iter().map(|chunk| chunk.outputs.1).max().unwrap_or(0);
         let output_channels = if whole_output { self.problem.output[3] } else { chunk_outputs };
-        let region_bytes =
-            [extent[0] * extent[1] * input_channels, pixels * output_channels, 8 * chunk_outputs].map(|b| b as u64);
+        let [of_input, of_output] = self.problem.element_bytes;
+        let tile_bytes = [extent[0] * extent[1] * input_channels * of_input, pixels * output_channels * of_output];
+        let [input_bytes, output_bytes] = tile_bytes.map(|bytes| bytes as u64);
+        let region_bytes = [input_bytes, output_bytes, record_bytes(machine) * chunk_outputs as u64];
         let weight_bytes = parts().map(|part| part.weight_bytes).sum();
         let need = Need {
             regions: region_bytes,
