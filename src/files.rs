@@ -138,15 +138,27 @@ pub fn prepare_directory(path: &Path) -> Result<(), Failure> {
     })
 }
 
+/// A file without a name in the directory of `path`, for what is to be copied there.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn scratch(path: &Path) -> std::io::Result<std::fs::File> {
+    tempfile::tempfile_in(folder(path))
+}
+
+/// The directory of a file.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A new file in the directory of `path`, with the permissions of an ordinary one; it vanishes unless it is persisted.
 fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".systole-");
     // Temporary files are private by default; results are not.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    builder.tempfile_in(folder(path))
 }
 
 fn cannot(verb: &str, path: &Path, error: &std::io::Error) -> Failure {

@@ -1,7 +1,7 @@
 //! Everything of Systole behind one door: the five crates, and the chain of their stages that the command line runs.
 //!
 //! Reading order: [`source`] finds models and machines, [`pipeline`] runs the stages, [`tensors`] moves values in and out, [`compare`] judges
-//! them, [`report`] tells; [`cli`] is what people hold in their hands.
+//! them, [`report`] tells, [`waves`] draws; [`cli`] is what people hold in their hands.
 
 pub mod cli;
 pub mod compare;
@@ -13,6 +13,7 @@ pub mod report;
 pub mod source;
 pub mod sqnr;
 pub mod tensors;
+pub mod waves;
 
 pub use systole_compiler as compiler;
 pub use systole_golden as golden;

@@ -20,7 +20,7 @@ use systole_network::graph::{Form, Graph};
 use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, TensorId};
 use systole_network::{batch, count, seed, verify};
-use systole_simulator::contract::{EngineError, Job, Memories, Timing};
+use systole_simulator::contract::{EngineError, Job, Memories, Timing, Trace};
 use systole_simulator::{fast, reference};
 
 use crate::problem::{Failure, Problem};
@@ -403,6 +403,69 @@ pub fn run(
     inputs: &[Vec<u8>],
     engine: Engine,
 ) -> Result<(Timing, Memories), Failure> {
+    with_image(program, inputs, |image| {
+        let job = job(program, machine);
+        match engine {
+            Engine::Fast => fast::run(&job, image),
+            Engine::Reference => reference::run(&job, image, FUEL_CYCLES),
+        }
+    })
+}
+
+/// As [`time`], with what waves need beside.
+///
+/// # Errors
+/// As [`time`].
+pub fn traced_time(program: &Program, machine: &Machine, engine: Engine) -> Result<(Timing, Trace), Failure> {
+    let job = job(program, machine);
+    match engine {
+        Engine::Fast => Ok(fast::traced_timing(&job)),
+        Engine::Reference => reference::traced_run(&job, &[], FUEL_CYCLES)
+            .map(|(timing, trace, _)| (timing, trace))
+            .map_err(|e| engine_failure(&e)),
+    }
+}
+
+/// As [`run`], with what waves need beside.
+///
+/// # Errors
+/// As [`run`].
+pub fn traced_run(
+    program: &Program,
+    machine: &Machine,
+    inputs: &[Vec<u8>],
+    engine: Engine,
+) -> Result<(Timing, Trace, Memories), Failure> {
+    with_image(program, inputs, |image| {
+        let job = job(program, machine);
+        match engine {
+            Engine::Fast => fast::traced_run(&job, image),
+            Engine::Reference => reference::traced_run(&job, image, FUEL_CYCLES),
+        }
+    })
+}
+
+/// A run of the reference engine of which `probe` sees the registers of the PEs in each cycle.
+///
+/// # Errors
+/// As [`run`].
+pub fn probed_run(
+    program: &Program,
+    machine: &Machine,
+    inputs: &[Vec<u8>],
+    probe: &mut dyn FnMut(u64, &[Option<i64>]),
+) -> Result<(), Failure> {
+    with_image(program, inputs, |image| {
+        reference::probed_run(&job(program, machine), image, FUEL_CYCLES, probe).map(drop)
+    })
+}
+
+/// Runs something on DRAM as it is at first: constants and inputs.
+fn with_image<T>(
+    program: &Program,
+    inputs: &[Vec<u8>],
+    run: impl FnOnce(&[(u64, &[u8])]) -> Result<T, EngineError>,
+) -> Result<T, Failure> {
     let mut pieces: Vec<(u64, Vec<u8>)> = vec![];
     for (entry, bytes) in program.tensors.iter().filter(|entry| entry.role == Role::Input).zip(inputs) {
         pieces.extend(tensors::scatter(entry, bytes));
@@ -410,12 +473,7 @@ pub fn run(
     let constants = program.image.iter().map(|segment| (segment.address, segment.bytes.as_slice()));
     let image: Vec<(u64, &[u8])> =
         constants.chain(pieces.iter().map(|(address, bytes)| (*address, bytes.as_slice()))).collect();
-    let job = job(program, machine);
-    let result = match engine {
-        Engine::Fast => fast::run(&job, &image),
-        Engine::Reference => reference::run(&job, &image, FUEL_CYCLES),
-    };
-    result.map_err(|error| engine_failure(&error))
+    run(&image).map_err(|error| engine_failure(&error))
 }
 
 fn engine_failure(error: &EngineError) -> Failure {

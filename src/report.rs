@@ -7,7 +7,7 @@ pub mod build;
 mod csv;
 pub mod text;
 mod traffic;
-mod waits;
+pub(crate) mod waits;
 
 use std::collections::BTreeMap;
 

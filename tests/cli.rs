@@ -265,10 +265,9 @@ fn bad_inputs_are_named_and_leave_nothing_behind() {
 
 #[test]
 fn what_is_not_built_is_refused_by_name() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["sweep", MODEL, "--hw", "edge-16x16", "--set", "array.rows=8,16"], "sweep"),
         (&["diff", "a.json", "b.json"], "diff"),
-        (&["simulate", "p.sysb", "--fst", "w.fst"], "--fst"),
         (&["compile", MODEL, "-o", "p.sysb", "--effort", "3"], "--effort"),
         (&["verify", MODEL, "--float-islands", "quantise"], "--float-islands quantise"),
         (&["estimate", "net.tflite"], ".tflite"),

@@ -1,12 +1,14 @@
 //! What both engines take and give: job, outcome, trap, spans, counters. No arithmetic, no addresses, no timing rule lives here.
 
 mod retire;
+mod trace;
 
 use systole_machine::isa::{Instruction, UNITS, Unit};
 use systole_machine::spec::{Dram, Machine};
 
 pub use retire::{Memory, Retire, Written};
 pub(crate) use retire::{digest, in_order};
+pub use trace::{ChannelTrace, Held, Move, Trace};
 
 /// A program ready to run. Both engines take the instructions as they are; validity is theirs to judge (M-10 to M-13).
 #[derive(Clone, Copy, Debug)]

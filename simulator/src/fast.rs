@@ -25,6 +25,7 @@ mod retires;
 mod scaled;
 mod simd;
 mod timeline;
+mod traced;
 mod work;
 
 use systole_machine::isa::Unit;
@@ -33,6 +34,7 @@ use systole_machine::spec::Banked;
 use crate::contract::{DramCounts, DramRequest, EngineError, Job, Memories, Outcome, Timing, Trap, Waiting};
 pub use retires::run_with_retires;
 use timeline::Timeline;
+pub use traced::{traced_run, traced_timing};
 use work::{Registers, Step};
 
 /// When everything happens: outcome, spans and counters, without touching data. Total over all programs: what is wrong with one is its outcome.
@@ -80,30 +82,29 @@ fn prepare(job: &Job) -> (Vec<Step>, Option<(usize, Trap)>) {
 }
 
 fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
-    timed(job, Timeline::new(job.machine, steps, job.instructions.len()), trap).0
+    timed(job, &mut Timeline::new(job.machine, steps, job.instructions.len()), trap)
 }
 
-/// Runs a timeline; also what it has noted down of every cycle, if it was to.
-fn timed(job: &Job, mut timeline: Timeline, trap: Option<(usize, Trap)>) -> (Timing, Option<retires::Log>) {
+/// Runs a timeline, which keeps what else it has noted down, if it was to.
+fn timed(job: &Job, timeline: &mut Timeline, trap: Option<(usize, Trap)>) -> Timing {
     let steps = timeline.steps;
     timeline.run();
-    let waiting = waiting(&mut timeline);
+    let waiting = waiting(timeline);
     let outcome = match trap {
         Some((instruction, trap)) if timeline.fetched == steps.len() => Outcome::Trap { trap, instruction },
         _ if waiting.is_empty() && timeline.fetched == steps.len() => Outcome::Halted,
         _ => Outcome::Deadlock { waiting },
     };
     let burst_bytes = u64::from(job.machine.dram.burst_bytes());
-    let timing = Timing {
+    Timing {
         outcome,
         total_cycles: timeline.account.total(),
         units: Unit::ALL.map(|unit| timeline.account.cycles(unit)),
         dram_bus_bytes: [timeline.load.channel.bursts, timeline.store.channel.bursts]
             .map(|bursts| bursts * burst_bytes),
         dram: timeline.bus.counts(),
-        spans: timeline.spans,
-    };
-    (timing, timeline.account.log)
+        spans: std::mem::take(&mut timeline.spans),
+    }
 }
 
 /// The heads of queues that never start, and the cycles that they wait.

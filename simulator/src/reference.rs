@@ -24,6 +24,8 @@ mod operations;
 mod order;
 mod output_grid;
 mod ports;
+mod probe;
+mod recorder;
 mod retires;
 mod scaling;
 mod store;
@@ -50,6 +52,9 @@ use self::footprint::{footprint, operands};
 use self::load::Load;
 use self::order::Order;
 use self::ports::{Bank, Ports};
+pub use self::probe::{pe_registers, probed_run};
+use self::recorder::Recorder;
+pub use self::recorder::traced_run;
 use self::retires::Retires;
 pub use self::retires::run_with_retires;
 use self::store::Store;
@@ -159,6 +164,7 @@ struct Engine<'a> {
     order: Order,
     /// Where somebody wants them.
     retires: Option<Retires>,
+    recorder: Option<Recorder>,
     fetches: Vec<u64>,
     starts: Vec<Option<u64>>,
     ends: Vec<Option<u64>>,
@@ -207,6 +213,7 @@ impl<'a> Engine<'a> {
             counters: Counters::default(),
             order: Order::new(None),
             retires: None,
+            recorder: None,
             fetches: Vec::new(),
             starts: vec![None; works.len()],
             ends: vec![None; works.len()],
@@ -216,9 +223,11 @@ impl<'a> Engine<'a> {
     /// One cycle. False when nothing can happen any more.
     fn cycle(&mut self) -> bool {
         self.settle();
+        self.record_settled();
         let fetched = self.fetch.decide(self.instructions, &self.lanes);
         self.start_instructions();
         let (load_refused, store_refused) = self.move_bursts();
+        self.record_decided([load_refused, store_refused]);
         let quiet = fetched.is_none() && self.lanes.iter().all(|lane| lane.in_flight.is_empty());
         let doing = Unit::ALL.map(|unit| self.doing(unit, load_refused, store_refused));
         self.counters.count(doing, quiet);
@@ -248,6 +257,7 @@ impl<'a> Engine<'a> {
     fn settle(&mut self) {
         self.lanes.iter_mut().for_each(Lane::settle_control);
         while let Some(channel) = self.bus.arrive(self.now) {
+            self.record_arrival(channel);
             if channel == Unit::Load {
                 self.load.arrive();
             } else if self.store.arrive(&mut self.memories) {

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use systole_machine::program::{Program, Role};
 use systole_machine::spec::Machine;
-use systole_simulator::contract::{Memories, Timing};
+use systole_simulator::contract::{Memories, Timing, Trace};
 
 use super::common::{ReportArgs, SeedArg};
 use super::console::Console;
 use super::outcome::halted;
 use crate::pipeline::{self, Engine, Seconds, timed};
-use crate::problem::{Failure, Problem, not_available};
+use crate::problem::{Failure, Problem};
 use crate::report::build::{Subject, report};
 use crate::tensors::{self, Array, Port};
+use crate::waves::{self, Source};
 use crate::{files, source};
 
 /// Arguments of the verb.
@@ -33,9 +34,12 @@ pub(super) struct Args {
     /// Which simulator
     #[arg(long, value_enum, default_value_t = Engine::Fast)]
     engine: Engine,
-    /// Waves (not available in this version)
+    /// Writes waves for GTKWave or Surfer (docs/waves.md)
     #[arg(long, value_name = "F")]
     fst: Option<PathBuf>,
+    /// Waves with the registers of the PEs; needs `--engine reference`
+    #[arg(long, requires = "fst", conflicts_with = "timing_only")]
+    fst_pe: bool,
     #[command(flatten)]
     seed: SeedArg,
     #[command(flatten)]
@@ -44,10 +48,13 @@ pub(super) struct Args {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
-    if args.fst.is_some() {
-        return Err(not_available("`--fst`"));
+    if args.fst_pe && args.engine != Engine::Reference {
+        return Err(Problem::new("only the reference engine has the registers of PEs that `--fst-pe` asks for")
+            .help("add `--engine reference`, or leave `--fst-pe` out: all other signals are the same from both engines")
+            .into());
     }
     args.report_args.prepare()?;
+    args.fst.as_deref().map_or(Ok(()), files::check_writable)?;
     args.output.as_deref().map_or(Ok(()), files::check_archive)?;
     let place = args.program.display().to_string();
     let program = read_program(&args.program)?;
@@ -59,9 +66,22 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
     }
     let machine = source::parse_machine(&program.machine_yaml, &format!("{place} (its machine)"))?;
     let mut seconds = Seconds::default();
-    let mut progress = console.progress(1);
+    let mut progress = console.progress(1 + u64::from(args.fst.is_some()));
     progress.step("simulating");
-    let (timing, memories) = execute(args, &program, &machine, &mut seconds, console)?;
+    let inputs = inputs(args, &program, console)?;
+    let (timing, trace, memories) = execute(args, &program, &machine, &inputs, &mut seconds)?;
+    if let Some(path) = &args.fst {
+        // Before the outcome is judged: a run that gets stuck is the one to look at.
+        progress.step("writing waves");
+        let source = Source { program: &program, machine: &machine, timing: &timing, trace: &trace };
+        if args.fst_pe {
+            waves::write_with_registers(path, source, |probe| {
+                pipeline::probed_run(&program, &machine, &inputs, probe)
+            })?;
+        } else {
+            waves::write(path, source)?;
+        }
+    }
     drop(progress);
     halted(&timing, &program)?;
     if let (Some(path), Some(memories)) = (&args.output, memories) {
@@ -84,20 +104,38 @@ fn execute(
     args: &Args,
     program: &Program,
     machine: &Machine,
+    inputs: &[Vec<u8>],
     seconds: &mut Seconds,
-    console: &Console,
-) -> Result<(Timing, Option<Memories>), Failure> {
+) -> Result<(Timing, Trace, Option<Memories>), Failure> {
+    let waves = args.fst.is_some();
     if args.timing_only {
-        let timing = timed(&mut seconds.timing, || pipeline::time(program, machine, args.engine))?;
-        return Ok((timing, None));
+        let run = || match waves {
+            true => pipeline::traced_time(program, machine, args.engine),
+            false => pipeline::time(program, machine, args.engine).map(|timing| (timing, Trace::default())),
+        };
+        let (timing, trace) = timed(&mut seconds.timing, run)?;
+        return Ok((timing, trace, None));
+    }
+    let run = || match waves {
+        true => pipeline::traced_run(program, machine, inputs, args.engine),
+        false => pipeline::run(program, machine, inputs, args.engine)
+            .map(|(timing, memories)| (timing, Trace::default(), memories)),
+    };
+    let (timing, trace, memories) = timed(&mut seconds.data, run)?;
+    Ok((timing, trace, Some(memories)))
+}
+
+/// The bytes of each input; none where nobody computes with them.
+fn inputs(args: &Args, program: &Program, console: &Console) -> Result<Vec<Vec<u8>>, Failure> {
+    if args.timing_only {
+        return Ok(vec![]);
     }
     let ports: Vec<Port> = program.tensors.iter().filter(|entry| entry.role == Role::Input).map(Port::from).collect();
     let (inputs, seeded) = pipeline::input_bytes(&ports, args.input.as_deref(), args.seed.seed)?;
     if !seeded.is_empty() {
         console.note(&format!("no file gives {}: seeded with {}", seeded.join(", "), args.seed.seed));
     }
-    let (timing, memories) = timed(&mut seconds.data, || pipeline::run(program, machine, &inputs, args.engine))?;
-    Ok((timing, Some(memories)))
+    Ok(inputs)
 }
 
 /// Reads a program file.

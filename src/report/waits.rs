@@ -1,22 +1,22 @@
 //! Why the array and the vector unit stood still, cycle by cycle (T-10), from the spans of a finished run.
 //!
-//! Needs no engine: a token's time is the end of the instruction that gave it. Load and store are not covered: their causes lie within
-//! bursts, which spans do not show.
+//! Needs no engine: a token's time is the end of the instruction that gave it. Of load and store it tells what they wait for while nothing is
+//! under way; the causes beyond that lie within bursts, which spans do not show.
 
 use systole_machine::isa::{Instruction, Unit};
 use systole_simulator::contract::{STALLS, Span, Stall};
 
 /// A stretch of cycles `[start, end)` of one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
-    pub(super) start: u64,
-    pub(super) end: u64,
+pub(crate) struct Stretch {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
     /// `None`: busy.
-    pub(super) stall: Option<Stall>,
+    pub(crate) stall: Option<Stall>,
 }
 
-/// The busy and stalled stretches of `unit` (array or vector) in order, not overlapping; the cycles between them are idle.
-pub(super) fn stretches(instructions: &[Instruction], spans: &[Option<Span>], unit: Unit) -> Vec<Stretch> {
+/// The busy and stalled stretches of `unit` in order, not overlapping; the cycles between them are idle. *Busy* is an instruction under way.
+pub(crate) fn stretches(instructions: &[Instruction], spans: &[Option<Span>], unit: Unit) -> Vec<Stretch> {
     let mut tokens = Unit::ALL.map(|from| given(instructions, spans, from, unit).into_iter());
     let mut stretches: Vec<Stretch> = vec![];
     let mut covered = 0;

@@ -8,6 +8,7 @@ use super::dma::{Bursts, StoreChannel};
 use super::mutant::{Mutant, on};
 use super::timeline::{NEVER, Timeline};
 use super::work::Work;
+use crate::contract::{ChannelTrace, Move};
 
 impl Timeline<'_> {
     fn outstanding_limit(&self) -> usize {
@@ -38,6 +39,10 @@ impl Timeline<'_> {
         load.arriving.pop_front();
         channel.move_end = now + burst.cycles;
         self.ports.hold(burst.banks(), Unit::Load, channel.move_end);
+        if let Some(trace) = &mut self.trace {
+            let ready = channel.refused_since.unwrap_or(now);
+            trace.channels[0].moves.push(Move { ready, start: now, end: channel.move_end, banks: burst.banks() });
+        }
         self.account.moved(Unit::Load, channel, now, burst.cycles);
         if burst.last {
             let end = channel.move_end;
@@ -55,7 +60,11 @@ impl Timeline<'_> {
             return;
         }
         let burst = bursts.next(&self.ports);
-        load.arriving.push_back((self.bus.request(now, false, burst.dram), burst, *index));
+        let arrival = self.bus.request(now, false, burst.dram);
+        load.arriving.push_back((arrival, burst, *index));
+        if let Some(trace) = &mut self.trace {
+            note_request(&mut trace.channels[0], now, arrival);
+        }
         load.channel.bursts += 1;
         load.next_request = now + 1;
         if burst.last {
@@ -142,6 +151,9 @@ impl Timeline<'_> {
         let store = &mut self.store;
         let Some((burst, index)) = store.reading.take_if(|_| store.channel.move_end <= now) else { return false };
         let done = self.bus.request(now, true, burst.dram);
+        if let Some(trace) = &mut self.trace {
+            note_request(&mut trace.channels[1], now, done);
+        }
         store.done.push_back(done);
         store.channel.bursts += 1;
         if done == NEVER {
@@ -164,12 +176,18 @@ impl Timeline<'_> {
             if let Some(entry) = arriving.get_mut(known) {
                 entry.0 = at;
             }
+            if let Some(trace) = &mut self.trace {
+                trace.channels[0].arrivals.push(at);
+            }
             touched = true;
         }
         while let Some(at) = self.bus.arrival(true) {
             let known = self.store.done.partition_point(|done| *done != NEVER);
             if let Some(done) = self.store.done.get_mut(known) {
                 *done = at;
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.channels[1].arrivals.push(at);
             }
             if let Some(index) = self.store.lasts.pop_front().flatten() {
                 self.own_end(Unit::Store, index, at);
@@ -212,6 +230,10 @@ impl Timeline<'_> {
         *reading = Some((burst, *index));
         channel.move_end = now + burst.cycles;
         self.ports.hold(burst.banks(), Unit::Store, channel.move_end);
+        if let Some(trace) = &mut self.trace {
+            let ready = channel.refused_since.unwrap_or(now);
+            trace.channels[1].moves.push(Move { ready, start: now, end: channel.move_end, banks: burst.banks() });
+        }
         self.account.moved(Unit::Store, channel, now, burst.cycles);
         if burst.last {
             self.units[Unit::Store as usize].release = channel.move_end + u64::from(on(Mutant::StoreReleaseLate));
@@ -232,5 +254,13 @@ impl Timeline<'_> {
         };
         debug_assert!(wake > now);
         wake
+    }
+}
+
+/// A burst asked for, and its arrival where that is known at once.
+fn note_request(channel: &mut ChannelTrace, now: u64, arrival: u64) {
+    channel.requests.push(now);
+    if arrival != NEVER {
+        channel.arrivals.push(arrival);
     }
 }

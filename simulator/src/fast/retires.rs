@@ -115,7 +115,8 @@ pub fn run_with_retires(job: &Job, image: &[(u64, &[u8])]) -> Result<(Timing, Me
     let (steps, trap) = prepare(job);
     let mut timeline = Timeline::new(job.machine, &steps, job.instructions.len());
     timeline.account.log = Some(Log::default());
-    let (timing, log) = timed(job, timeline, trap);
+    let timing = timed(job, &mut timeline, trap);
+    let log = timeline.account.log;
     let ranges = written(job.machine, &steps, &timing.spans);
     let mut contents = vec![Vec::new(); steps.len()];
     data::execute_and(job, &steps, &timing.spans, &mut memories, |index, memories| {

@@ -15,7 +15,7 @@ use super::footprint::footprint;
 use super::mutant::{Mutant, on};
 use super::ports::Ports;
 use super::work::{Step, Work};
-use crate::contract::Span;
+use crate::contract::{Span, Trace};
 
 /// Never, unless another part of the machine acts.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -47,6 +47,8 @@ pub(super) struct Timeline<'a> {
     pub(super) store: StoreChannel,
     pub(super) account: Account,
     pub(super) fetched: usize,
+    /// Where somebody wants one.
+    pub(super) trace: Option<Trace>,
     next_fetch: u64,
     /// What each array's runs leave to its next (T-5).
     arrays: [ArrayState; Unit::ARRAYS.len()],
@@ -89,6 +91,7 @@ impl<'a> Timeline<'a> {
             store: StoreChannel::default(),
             account: Account::default(),
             fetched: 0,
+            trace: None,
             next_fetch: 0,
             arrays: Default::default(),
         }
@@ -175,6 +178,9 @@ impl<'a> Timeline<'a> {
         }
         self.units[unit].queue.push_back((self.fetched, now));
         self.account.fetched(now);
+        if let Some(trace) = &mut self.trace {
+            trace.fetches.push(now);
+        }
         self.fetched += 1;
         let interval = self.machine.control.issue_interval_cycles.max(1) + u32::from(on(Mutant::IntervalLonger));
         self.next_fetch = now + u64::from(interval);
@@ -297,6 +303,9 @@ impl<'a> Timeline<'a> {
             self.arrays[number].end = end;
         }
         self.ports.hold(banks.iter().copied(), unit, end);
+        if let Some(trace) = &mut self.trace {
+            trace.hold(index, banks);
+        }
         true
     }
 

@@ -94,6 +94,16 @@ impl Array {
         }
     }
 
+    /// Appends the registers of a PE: those of the grid where operands stay, of the one where sums stay.
+    pub(super) fn registers(&self, pe: usize, [operands_stay, sums_stay]: [bool; 2], to: &mut Vec<Option<i64>>) {
+        if operands_stay {
+            self.grid.registers(pe, to);
+        }
+        if sums_stay {
+            self.output_grid.registers(pe, to);
+        }
+    }
+
     /// From now on the edges are kept.
     pub(super) fn watch(&mut self) {
         let Shape { rows, columns, products } = self.shape;

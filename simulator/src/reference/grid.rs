@@ -91,6 +91,14 @@ impl Grid {
         }
     }
 
+    /// Appends the registers of a PE: streamed, active, shadow (nothing where there is none), stages of the sum.
+    pub(super) fn registers(&self, pe: usize, to: &mut Vec<Option<i64>>) {
+        let own = pe * self.products..(pe + 1) * self.products;
+        to.extend(self.streamed[own.clone()].iter().chain(&self.active[own.clone()]).map(|&x| Some(x.into())));
+        to.extend(self.shadow[own].iter().map(|&x| self.shadowed.then_some(x.into())));
+        to.extend(self.sums[pe * self.latency..(pe + 1) * self.latency].iter().map(|&sum| Some(sum)));
+    }
+
     /// Whether no vector is under way.
     pub(super) fn drained(&self) -> bool {
         self.tags.iter().all(Option::is_none)

@@ -59,6 +59,11 @@ impl Load {
         self.moving.is_some()
     }
 
+    /// The banks of the burst that moves.
+    pub(super) fn moving_banks(&self) -> Option<&[Bank]> {
+        self.moving.as_ref().map(|moving| moving.banks.as_slice())
+    }
+
     pub(super) fn arrive(&mut self) {
         self.arrived += 1;
     }

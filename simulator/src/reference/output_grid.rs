@@ -106,6 +106,13 @@ impl OutputGrid {
         }
     }
 
+    /// Appends the registers of a PE: operands, weights, the register of its sum, the drain beside it.
+    pub(super) fn registers(&self, pe: usize, to: &mut Vec<Option<i64>>) {
+        let own = pe * self.products..(pe + 1) * self.products;
+        to.extend(self.operands[own.clone()].iter().chain(&self.weights[own]).map(|&x| Some(x.into())));
+        to.extend([Some(self.registers[pe]), self.drains[pe].map(|finished| finished.sum)]);
+    }
+
     /// Whether nothing is under way.
     pub(super) fn drained(&self) -> bool {
         self.skew.iter().all(Option::is_none)

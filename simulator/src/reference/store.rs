@@ -65,6 +65,11 @@ impl Store {
         self.moving.is_some()
     }
 
+    /// The banks of the burst that moves.
+    pub(super) fn moving_banks(&self) -> Option<&[Bank]> {
+        self.moving.as_ref().map(|moving| moving.banks.as_slice())
+    }
+
     /// The earliest burst is done. True when it was its instruction's last.
     pub(super) fn arrive(&mut self, memories: &mut Memories) -> bool {
         let Some(sent) = self.sent.pop_front() else { return false };
