@@ -143,8 +143,7 @@ fn layer_sums(subject: &Subject<'_>) -> Vec<LayerSums> {
         let moved = traffic.next(instruction);
         let Some(sum) = sums.get_mut(layer as usize) else { continue };
         let configures = moved == Moved::default();
-        // A layer's array work is that of all arrays; what limits it is told by the first one's waits.
-        let unit = instruction.unit().array().map_or(instruction.unit(), |_| Unit::Array) as usize;
+        let unit = instruction.unit() as usize;
         sum.runs[unit] += u64::from(!configures);
         if let Some(span) = span {
             widen(&mut sum.span, *span);
