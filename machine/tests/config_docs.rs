@@ -84,7 +84,12 @@ fn what_the_schema_calls_simulated_loads_and_the_rest_is_refused_by_name() {
         let path = path.trim_start_matches('.');
         let Some(only) = schema["x-simulated"].as_array() else { continue };
         for value in only.iter().filter_map(Value::as_str).filter(|value| *value != "simple") {
-            assert_eq!(message(path, value), "loads", "{path}: {value}");
+            // Simulated, but not without the operands, which the file to start from does not list.
+            let expected = match (path, value) {
+                ("array.activations", "16 bit") => "`array.activations` of 16 bit without operands of 16 bit",
+                _ => "loads",
+            };
+            assert_eq!(message(path, value), expected, "{path}: {value}");
             simulated += 1;
         }
         let one = &schema["anyOf"][0]["oneOf"];

@@ -13,10 +13,9 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("N-12", "of the import of models"),
     ("N-15", "no arithmetic: transposes are copies, reshapes views"),
     ("N-16", "of the imported form; no instruction computes it"),
-    ("N-17", "no machine file may ask for integer scalings yet"),
-    ("N-18", "no machine file may ask for integer scalings yet"),
-    ("N-19", "no machine file may ask for integer scalings yet"),
-    ("N-21", "no machine file may list 16-bit operands yet"),
+    ("N-18", "of the compiler; to the machine multipliers and shifts are data"),
+    ("N-19", "of the import of models"),
+    ("N-21", "of the import of models; wide elements are those of M-5 and M-6"),
 ];
 
 /// Rules without citation in the reference engine, and exceptions that excuse nothing.
