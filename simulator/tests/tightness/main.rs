@@ -7,6 +7,7 @@ mod account;
 mod array;
 mod bursts;
 mod channels;
+mod dataflows;
 mod fetch;
 mod harness;
 mod ports;
