@@ -52,7 +52,7 @@ pub struct Verification {
     pub tensors_compared: u64,
     /// Tensors of the network that the program does not expose.
     pub tensors_unobservable: Vec<Unobservable>,
-    /// Signal to quantisation noise; not computed.
+    /// Signal to quantisation noise of the outputs against the float network, dB; `None` where nothing differs from it.
     pub sqnr_db: Option<f64>,
 }
 

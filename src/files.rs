@@ -79,6 +79,26 @@ pub fn write_with(
     written.map_err(|error| cannot("write", path, &error))
 }
 
+/// Writes several files into a directory: all of them beside their places first, so that a failure leaves none.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_all(folder: &Path, contents: &[(&str, &[u8])]) -> Result<(), Failure> {
+    let mut waiting = Vec::new();
+    for (name, bytes) in contents {
+        let path = folder.join(name);
+        if path.is_dir() {
+            return Err(Problem::new(format!("cannot write `{}`", path.display())).because("it is a directory").into());
+        }
+        let written = temporary(&path).and_then(|mut file| file.write_all(bytes).map(|()| file));
+        waiting.push((written.map_err(|error| cannot("write", &path, &error))?, path));
+    }
+    for (file, path) in waiting {
+        file.persist(&path).map_err(|error| cannot("write", &path, &error.error))?;
+    }
+    Ok(())
+}
+
 /// Fails now if a file could not be written at `path` later. Meant to come before long work.
 ///
 /// # Errors
@@ -162,6 +182,20 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(read(&path).expect("still there"), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    #[test]
+    fn several_files_are_written_all_or_none() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let names = || {
+            let entries = std::fs::read_dir(folder.path()).expect("readable");
+            entries.map(|entry| entry.expect("an entry").file_name()).collect::<std::collections::BTreeSet<_>>()
+        };
+        std::fs::create_dir(folder.path().join("b")).expect("writable");
+        assert!(write_all(folder.path(), &[("a", b"1"), ("b", b"2")]).is_err());
+        assert_eq!(names(), ["b".into()].into());
+        write_all(folder.path(), &[("a", b"1"), ("c", b"2")]).expect("writable");
+        assert_eq!(names(), ["a".into(), "b".into(), "c".into()].into());
     }
 
     #[test]

@@ -265,10 +265,9 @@ fn bad_inputs_are_named_and_leave_nothing_behind() {
 
 #[test]
 fn what_is_not_built_is_refused_by_name() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["sweep", MODEL, "--hw", "edge-16x16", "--set", "array.rows=8,16"], "sweep"),
         (&["diff", "a.json", "b.json"], "diff"),
-        (&["hw", "rtl", "edge-16x16", "-o", "rtl"], "hw rtl"),
         (&["simulate", "p.sysb", "--fst", "w.fst"], "--fst"),
         (&["compile", MODEL, "-o", "p.sysb", "--effort", "3"], "--effort"),
         (&["verify", MODEL, "--float-islands", "quantise"], "--float-islands quantise"),
@@ -282,6 +281,27 @@ fn what_is_not_built_is_refused_by_name() {
         assert!(stderr.contains("not available in this version") && stderr.contains(name), "{arguments:?}: {stderr}");
     }
     assert!(fails(2, &["estimate", MODEL, "--no-such-flag"]).contains("--no-such-flag"));
+}
+
+#[test]
+fn rtl_of_a_machine_is_written_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let out = path(&folder, "rtl");
+    let told = succeeds(&["hw", "rtl", "edge-16x16", "-o", &out]);
+    let names = files(std::path::Path::new(&out));
+    assert!(told.contains(&format!("{} files", names.len())), "{told}");
+    let listed = |name: &str| names.iter().any(|each| each == name);
+    assert!(listed("systole_top.sv") && listed("systole_testbench.sv") && listed("README.md"), "{names:?}");
+    let top = std::fs::read_to_string(format!("{out}/systole_top.sv")).expect("readable");
+    assert!(top.contains(".ROWS(16)") && top.contains(".WORD_BITS(32)") && top.contains(".VECTORS(2048)"), "{top}");
+    let file = path(&folder, "file");
+    std::fs::write(&file, "").expect("writable");
+    assert!(fails(2, &["hw", "rtl", "edge-16x16", "-o", &file]).contains("cannot write"));
+    // A file that cannot be replaced leaves the others unwritten.
+    let blocked = path(&folder, "blocked");
+    std::fs::create_dir_all(format!("{blocked}/README.md")).expect("writable");
+    assert!(fails(2, &["hw", "rtl", "edge-16x16", "-o", &blocked]).contains("README.md"));
+    assert_eq!(files(std::path::Path::new(&blocked)), ["README.md"]);
 }
 
 #[test]

@@ -36,10 +36,10 @@ fn check_layer(graph: &Graph, layer: &Layer, machine: &Machine) -> Result<(), Co
         Overflow::Saturate => ("saturating", "clamp, with a result that depends on the order of additions"),
         Overflow::Wrap => ("wrapping", "wrap, other than the 32 bits of the model's arithmetic"),
     };
-    let remedy = if needed <= 32 {
+    let remedy = if needed <= 48 {
         format!("set `array.accumulator.width` to {needed} bit or more")
     } else {
-        "use `array.accumulator` of 32 bit that wraps".to_owned()
+        "use `array.accumulator` that wraps".to_owned()
     };
     Err(CompileError::unsupported(
         &layer.name,

@@ -12,6 +12,7 @@ mod arbitration;
 mod array;
 mod counters;
 mod dram;
+mod edges;
 mod fetch;
 mod float;
 mod footprint;
@@ -37,6 +38,8 @@ mod tests;
 
 use systole_machine::isa::{Instruction, UNITS, Unit};
 
+pub use self::edges::{ArrayCycle, Edges, Leaving, Watcher};
+
 use self::array::Array;
 use self::counters::{Counters, Doing, token_stall};
 use self::dram::Bus;
@@ -61,12 +64,40 @@ use crate::contract::{
 /// # Errors
 /// A segment of the image beyond `job.dram_bytes`; a program that still runs after the fuel.
 pub fn run(job: &Job, image: &[(u64, &[u8])], fuel_cycles: u64) -> Result<(Timing, Memories), EngineError> {
+    run_to_end(job, image, fuel_cycles, None)
+}
+
+/// As [`run`], and tells a watcher what passes the edges of the array in each cycle.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_watched(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+    watcher: &mut dyn Watcher,
+) -> Result<(Timing, Memories), EngineError> {
+    run_to_end(job, image, fuel_cycles, Some(watcher))
+}
+
+fn run_to_end(
+    job: &Job,
+    image: &[(u64, &[u8])],
+    fuel_cycles: u64,
+    mut watcher: Option<&mut dyn Watcher>,
+) -> Result<(Timing, Memories), EngineError> {
     let memories = initial(job, image)?;
     let works = work::resolve(job.machine, job.instructions);
     let stop = hazards::stop_of(job, &works);
     let count = stop.map_or(job.instructions.len(), |(index, _)| index);
     let mut engine = Engine::new(job, &works[..count], memories);
+    if let (Some(_), Some(array)) = (&watcher, engine.arrays.first_mut()) {
+        array.watch();
+    }
     while engine.cycle() {
+        if let Some(watcher) = &mut watcher {
+            engine.show(*watcher);
+        }
         if engine.now >= fuel_cycles {
             return Err(EngineError::OutOfFuel(fuel_cycles));
         }
@@ -194,6 +225,21 @@ impl<'a> Engine<'a> {
         self.commit_fetch(fetched);
         self.now += 1;
         !over
+    }
+
+    /// The cycle that has passed on the first array, to a watcher.
+    fn show(&self, watcher: &mut dyn Watcher) {
+        let Some(array) = self.arrays.first() else { return };
+        let Some((edges, ended)) = array.watched() else { return };
+        let cycle = self.now - 1;
+        // An array instruction is in flight in the cycle that it starts in.
+        let lane = &self.lanes[Unit::Array as usize];
+        let started = lane.in_flight.iter().map(|flight| flight.instruction);
+        let started = started
+            .filter(|&index| self.starts[index] == Some(cycle) && matches!(self.works[index], Work::Array(_)))
+            .next_back();
+        let engaged = array.engaged();
+        watcher.cycle(&ArrayCycle { cycle, started, engaged, ended, edges, memories: &self.memories });
     }
 
     /// The beginning of the cycle.

@@ -1,8 +1,7 @@
 //! `systole hw`: presets, checks, derived figures, schema and a file to start from.
 
-use std::ffi::OsString;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use systole_machine::config::{self, Derived};
 use systole_machine::spec::Machine;
@@ -46,10 +45,13 @@ enum Action {
         #[arg(short, long, value_name = "F.yaml")]
         output: Option<PathBuf>,
     },
-    /// SystemVerilog of the array (not available in this version)
+    /// SystemVerilog of the array, with a testbench
     Rtl {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        _rest: Vec<OsString>,
+        /// A preset or a YAML file
+        hw: String,
+        /// Directory for the files
+        #[arg(short = 'o', long = "out", value_name = "DIR")]
+        output: PathBuf,
     },
 }
 
@@ -65,8 +67,19 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
         Action::Schema => console.print(&(config::schema_json().trim_end().to_owned() + "\n")),
         Action::Init { output: None } => console.print(&config::init_yaml()),
         Action::Init { output: Some(path) } => files::write(path, config::init_yaml().as_bytes()),
-        Action::Rtl { .. } => Err(not_available("`hw rtl`")),
+        Action::Rtl { hw, output } => rtl(hw, output, console),
     }
+}
+
+/// All files or none.
+fn rtl(hw: &str, output: &Path, console: &Console) -> Result<(), Failure> {
+    let machine = source::machine(hw)?.machine;
+    let made = systole_rtl::files(&machine).map_err(|error| not_available(&format!("the RTL of {error}")))?;
+    files::prepare_directory(output)?;
+    let contents: Vec<(&str, &[u8])> = made.iter().map(|file| (file.name, file.text.as_bytes())).collect();
+    files::write_all(output, &contents)?;
+    let out = output.display();
+    console.print(&format!("{} files in {out}: the top is `{}`, see {out}/README.md\n", made.len(), systole_rtl::TOP))
 }
 
 fn list(console: &Console) -> Result<(), Failure> {

@@ -154,6 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn n18_is_the_quantize_multiplier_of_tflite() {
+        // The cases of its unit tests, as (factor, multiplier, exponent); s = 31 − exponent.
+        let cases = [
+            (0.25, 1_073_741_824, -1),
+            (0.50 - 5e-9, 2_147_483_627, -1),
+            (0.50 - 1e-10, 1_073_741_824, 0),
+            (0.50, 1_073_741_824, 0),
+            (0.75, 1_610_612_736, 0),
+            (1.0 - 1e-9, 2_147_483_646, 0),
+            (1.0 + 1e-11, 1_073_741_824, 1),
+            (1.25, 1_342_177_280, 1),
+        ];
+        for (m, expected, exponent) in cases {
+            assert_eq!(multiplier(m, 32), (expected, 31 - exponent), "{m}");
+        }
+    }
+
+    #[test]
     fn n19_only_powers_of_two_have_a_logarithm() {
         assert_eq!(exponent_of(0.125), Some(-3));
         assert_eq!(exponent_of(f32::MIN_POSITIVE / 2.0), Some(-127));

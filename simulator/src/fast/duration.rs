@@ -117,8 +117,8 @@ fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &Ar
     let (last, release) = if machine.array.weight_registers >= 2 {
         let stream_end = start.stream_end();
         // A bank that serves the stream loads no tile at the same time.
-        let first =
-            if start.one_bank { start.cycle.max(stream_end) + tile } else { (start.cycle + tile).max(stream_end) };
+        let after = start.one_bank && !on(Mutant::OneBankLoadsEarly);
+        let first = if after { start.cycle.max(stream_end) + tile } else { (start.cycle + tile).max(stream_end) };
         let cadence = match start.one_bank {
             true => stream + tile,
             false if on(Mutant::CadenceWithoutTile) => stream,

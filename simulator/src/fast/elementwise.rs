@@ -76,6 +76,12 @@ impl Writer {
         (z + i128::from(self.zero)).clamp(self.low.into(), self.high.into()) as i32
     }
 
+    /// The same of an integer below 2^62.
+    #[inline(always)]
+    pub(super) fn narrow(self, z: i64) -> i32 {
+        (z + i64::from(self.zero)).clamp(self.low.into(), self.high.into()) as i32
+    }
+
     /// Clamps an integer.
     #[inline(always)]
     pub(super) fn clamp(self, value: i32) -> u8 {
@@ -132,22 +138,27 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// A pixel's channel with its bias.
-    pub(super) fn biased(&self, pixel: usize, channel: usize, bias: u32) -> i64 {
-        self.adder.add(self.word(pixel, channel), i64::from(bias as i32))
+    /// The sums of a pixel with their biases, channel by channel.
+    #[inline(always)]
+    pub(super) fn biased<'b>(&'b self, pixel: usize, biases: &'b [u32]) -> impl Iterator<Item = i64> + 'b {
+        let adder = if on(Mutant::BiasSaturates) { self.adder.saturating() } else { self.adder };
+        biases.chunks(self.block_channels).enumerate().flat_map(move |(block, biases)| {
+            let (first, step) = self.block(pixel, block);
+            let words = (first..).step_by(step);
+            words.zip(biases).map(move |(at, bias)| adder.add(self.accumulator.get(at), i64::from(*bias as i32)))
+        })
     }
 
-    /// The word of a pixel's channel.
+    /// Where the word of a block's first channel is, and how far the next channel's is from it.
     #[inline(always)]
-    fn word(&self, pixel: usize, channel: usize) -> i64 {
-        let (block, n) = (channel / self.block_channels, channel % self.block_channels);
-        let (vector, lane) = if self.transposed {
+    fn block(&self, pixel: usize, block: usize) -> (usize, usize) {
+        if self.transposed {
             let groups = self.pixels.div_ceil(self.columns);
-            ((block * groups + pixel / self.columns) * self.block_channels + n, pixel % self.columns)
+            let vector = (block * groups + pixel / self.columns) * self.block_channels;
+            ((self.first + vector) * self.columns + pixel % self.columns, self.columns)
         } else {
-            (block * self.pixels + pixel, n)
-        };
-        self.accumulator.get((self.first + vector) * self.columns + lane)
+            ((self.first + block * self.pixels + pixel) * self.columns, 1)
+        }
     }
 }
 
@@ -163,9 +174,8 @@ pub(super) fn requant(work: &VectorWork, params: &Params, sums: &Sums, y: usize,
     let writer = Writer::new(work);
     for (x, out) in out.chunks_exact_mut(work.channels as usize).enumerate() {
         let pixel = y * work.width as usize + x;
-        let all = out.iter_mut().zip(params.first.iter().zip(&params.second));
-        for (channel, (out, (bias, scale))) in all.enumerate() {
-            let acc = sums.adder.add(sums.word(pixel, channel), i64::from(*bias as i32));
+        let all = out.iter_mut().zip(sums.biased(pixel, &params.first).zip(&params.second));
+        for (out, (acc, scale)) in all {
             *out = writer.write(acc as f32 * f32::from_bits(*scale));
         }
     }

@@ -5,6 +5,7 @@
 use systole_machine::spec::Machine;
 
 use super::folds::Folds;
+use super::mutant::{Mutant, on};
 use super::work::{Convolution, Transfer, VectorWork, Work};
 
 /// A memory of the machine. Units of address: bytes, but vectors for the accumulators.
@@ -20,7 +21,7 @@ impl Memory {
     /// Whether addresses in both can mean the same thing: with a unified scratchpad weights and activations are bytes of one memory (M-1).
     pub(super) fn aliases(self, other: Memory, machine: &Machine) -> bool {
         let bytes = |memory| matches!(memory, Memory::Activation | Memory::Weight);
-        self == other || (machine.unified && bytes(self) && bytes(other))
+        self == other || (machine.unified && !on(Mutant::SpacesApart) && bytes(self) && bytes(other))
     }
 }
 

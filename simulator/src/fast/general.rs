@@ -112,8 +112,8 @@ impl<'a> Row<'a> {
     fn requant(&mut self, y: usize, x: usize) {
         let (work, params) = (self.work, self.params);
         let pixel = y * work.width as usize + x;
-        for (channel, out) in self.out.iter_mut().enumerate() {
-            let acc = self.sums.biased(pixel, channel, params.first[channel]);
+        let sums = self.sums.biased(pixel, &params.first);
+        for (channel, (out, acc)) in self.out.iter_mut().zip(sums).enumerate() {
             let second = params.second[channel];
             let factor = match work.mode {
                 Mode::Float => {
@@ -123,7 +123,11 @@ impl<'a> Row<'a> {
                 Mode::Shift => Factor { multiplier: 0, shift: i64::from(second as i32) },
                 _ => Factor { multiplier: i64::from(second as i32), shift: i64::from(params.third[channel] as i32) },
             };
-            *out = self.writer.integer(Scale::new(work.mode, factor).apply(acc.into()));
+            let scale = Scale::new(work.mode, factor);
+            *out = match i32::try_from(acc) {
+                Ok(acc) => self.writer.narrow(scale.narrow(acc)),
+                Err(_) => self.writer.integer(scale.apply(acc.into())),
+            };
         }
     }
 
@@ -148,7 +152,11 @@ impl<'a> Row<'a> {
             VectorKind::Mul | VectorKind::MulChannel => both.for_each(|(out, (a, b))| *out = pair.mul(*a, *b)),
             _ => {
                 let all = self.out.iter_mut().zip(&self.a);
-                all.for_each(|(out, a)| *out = self.writer.value(*a as f32 * work.scale_a / work.scale_out));
+                let scaled = |a: i32| match on(Mutant::RescaleByQuotient) {
+                    true => a as f32 * (work.scale_a / work.scale_out),
+                    false => a as f32 * work.scale_a / work.scale_out,
+                };
+                all.for_each(|(out, a)| *out = self.writer.value(scaled(*a)));
             }
         }
     }
@@ -173,7 +181,7 @@ impl<'a> Row<'a> {
             }),
             _ => {
                 let all = self.out.iter_mut().zip(&self.a);
-                all.for_each(|(out, a)| *out = writer.integer(of_out.narrow(*a).into()));
+                all.for_each(|(out, a)| *out = writer.narrow(of_out.narrow(*a)));
             }
         }
     }

@@ -22,6 +22,11 @@ impl Adder {
         Adder { bits: array.accumulator_bits, saturates: array.overflow == Overflow::Saturate }
     }
 
+    /// The same bits, clamped (a mutant's).
+    pub(super) fn saturating(self) -> Self {
+        Adder { saturates: true, ..self }
+    }
+
     /// Sums that wrap modulo 2^32 or less: their order plays no part, and 32-bit arithmetic is exact.
     pub(super) fn wraps_narrow(self) -> bool {
         !self.saturates && self.bits <= 32

@@ -57,7 +57,7 @@ const FETCH: usize = UNITS;
 const PARTS: usize = UNITS + 1;
 
 /// The parts that the machine has, in the order in which they act within a cycle (T-4, T-7).
-fn order(machine: &Machine) -> Vec<usize> {
+pub(super) fn order(machine: &Machine) -> Vec<usize> {
     let mut arrays = Unit::ARRAYS[..machine.array.count as usize].to_vec();
     if on(Mutant::ArraysBackwards) {
         arrays.reverse();
@@ -264,7 +264,7 @@ impl<'a> Timeline<'a> {
             Some(banks) => banks,
             None => self.ports.banks_of_footprint(&footprint(work, self.machine)),
         };
-        let number = unit.array().unwrap_or(0);
+        let number = if on(Mutant::StreamsShared) { 0 } else { unit.array().unwrap_or(0) };
         let blocked = self.ports.blocked_until(banks.iter().copied(), unit, now);
         if blocked > now {
             (state.head_banks, state.retry) = (Some(banks), blocked);

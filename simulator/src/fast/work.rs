@@ -5,6 +5,7 @@
 use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, UnitMask, VectorOperand};
 use systole_machine::spec::Dataflow;
 
+use super::mutant::{Mutant, on};
 pub(super) use super::operation::{Pitch, VectorKind, VectorWork};
 use super::scaled::{Factor, Mode};
 
@@ -203,7 +204,7 @@ impl Registers {
     }
 
     fn array(&mut self, number: usize, operation: &Operation) -> Work {
-        let unit = &mut self.arrays[number];
+        let unit = &mut self.arrays[if on(Mutant::RegistersShared) { 0 } else { number }];
         match *operation {
             Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 (unit.height, unit.width) = (height.get(), width.get());

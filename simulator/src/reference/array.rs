@@ -5,6 +5,7 @@ use systole_machine::isa::DataflowChoice;
 use systole_machine::spec::Machine;
 
 use super::address_generator::{Chunk, Fold, Shape};
+use super::edges::Edges;
 use super::grid::{Grid, Streamed, Tag};
 use super::output_grid::{Entering, OutputGrid, Step, Target};
 use super::sums::Words;
@@ -59,6 +60,8 @@ pub(super) struct Array {
     /// The last cycle accumulated the last sum of an instruction.
     ended: bool,
     engaged: bool,
+    /// Of this cycle, for those who watch.
+    edges: Option<Edges>,
 }
 
 impl Array {
@@ -87,7 +90,19 @@ impl Array {
             since_last_step: None,
             ended: false,
             engaged: false,
+            edges: None,
         }
+    }
+
+    /// From now on the edges are kept.
+    pub(super) fn watch(&mut self) {
+        let Shape { rows, columns, products } = self.shape;
+        self.edges = Some(Edges::new([rows, columns, products].map(|side| side as usize)));
+    }
+
+    /// The edges in the cycle that has passed, and whether it accumulated the last sum of an instruction.
+    pub(super) fn watched(&self) -> Option<(&Edges, bool)> {
+        self.edges.as_ref().map(|edges| (edges, self.ended))
     }
 
     /// Whether the latest instruction has not released the array.
@@ -188,8 +203,11 @@ impl Array {
         } else {
             (self.step_stream(activation, weight), None)
         };
-        let by_operands = self.grid.step(streamed, stationary, accumulator);
-        let by_sums = self.output_grid.step(entering, accumulator);
+        if let Some(edges) = &mut self.edges {
+            edges.clear();
+        }
+        let by_operands = self.grid.step(streamed, stationary, accumulator, self.edges.as_mut());
+        let by_sums = self.output_grid.step(entering, accumulator, self.edges.as_mut());
         self.ended = by_operands || by_sums;
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::edges::{Edges, Leaving};
 use super::sums::Words;
 use crate::contract::Accumulators;
 
@@ -101,14 +102,18 @@ impl Grid {
         streamed: Option<(Streamed, Tag)>,
         stationary: Option<(usize, Vec<i32>)>,
         accumulator: &mut Accumulators,
+        mut edges: Option<&mut Edges>,
     ) -> bool {
         let (streamed, tag) = streamed.unzip();
         shift(&mut self.stream_skew, streamed);
         shift(&mut self.tags, tag);
         shift(&mut self.stationary_skew, stationary);
+        if let Some(edges) = edges.as_deref_mut() {
+            self.show(edges);
+        }
         if !self.drained() {
             self.evaluate();
-            self.accumulate(accumulator);
+            self.accumulate(accumulator, edges);
         }
         self.write_stationary();
         self.tags.back_mut().and_then(Option::take).is_some_and(|tag| tag.last)
@@ -157,7 +162,7 @@ impl Grid {
     }
 
     /// What leaves the last row in this cycle.
-    fn accumulate(&mut self, accumulator: &mut Accumulators) {
+    fn accumulate(&mut self, accumulator: &mut Accumulators, mut edges: Option<&mut Edges>) {
         for column in 0..self.columns {
             let Some(tag) = self.tags[self.rows * self.latency - 1 + column] else { continue };
             let pe = (self.rows - 1) * self.columns + column;
@@ -165,6 +170,23 @@ impl Grid {
             let at = tag.vector * self.columns + column;
             let word = if tag.replaces { 0 } else { accumulator.get(at) };
             accumulator.set(at, self.words.add(word, sum));
+            if let Some(edges) = edges.as_deref_mut() {
+                edges.leaving[column] = Some(Leaving { vector: tag.vector, sum, word: accumulator.get(at) });
+            }
+        }
+    }
+
+    /// What is at the left and the upper edge in this cycle.
+    fn show(&self, edges: &mut Edges) {
+        for row in 0..self.rows {
+            if let Some(streamed) = &self.stream_skew[row * self.latency] {
+                edges.meet_row(row, &streamed.elements);
+            }
+        }
+        for column in 0..self.columns {
+            if let Some((row, elements)) = &self.stationary_skew[column] {
+                edges.meet_column(column, Some(*row), elements);
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::edges::{Edges, Leaving};
 use super::grid::{line, shift};
 use super::sums::Words;
 use crate::contract::Accumulators;
@@ -114,15 +115,23 @@ impl OutputGrid {
     }
 
     /// One cycle, with the step that enters in it. True when an instruction's last sum was accumulated in it.
-    pub(super) fn step(&mut self, entering: Option<Entering>, accumulator: &mut Accumulators) -> bool {
+    pub(super) fn step(
+        &mut self,
+        entering: Option<Entering>,
+        accumulator: &mut Accumulators,
+        mut edges: Option<&mut Edges>,
+    ) -> bool {
         if entering.is_none() && self.drained() {
             return false;
         }
         shift(&mut self.skew, entering);
+        if let Some(edges) = edges.as_deref_mut() {
+            self.show(edges);
+        }
         let mut ended = false;
         // Drains first: a finished sum may take the place of one that leaves in the same cycle.
         for column in 0..self.columns {
-            ended |= self.drain(column, accumulator);
+            ended |= self.drain(column, accumulator, edges.as_deref_mut());
         }
         // From the last PE to the first, so that each finds its neighbours' registers as they were at the beginning of the cycle.
         for row in (0..self.rows).rev() {
@@ -134,8 +143,22 @@ impl OutputGrid {
         ended
     }
 
+    /// What is at the left and the upper edge in this cycle.
+    fn show(&self, edges: &mut Edges) {
+        for row in 0..self.rows {
+            if let Some(entering) = &self.skew[row] {
+                edges.meet_row(row, &entering.operands);
+            }
+        }
+        for column in 0..self.columns {
+            if let Some(entering) = &self.skew[column] {
+                edges.meet_column(column, None, &entering.weights);
+            }
+        }
+    }
+
     /// A cycle of a column's drain: the bottom row is accumulated, the rows above that have not left move down.
-    fn drain(&mut self, column: usize, accumulator: &mut Accumulators) -> bool {
+    fn drain(&mut self, column: usize, accumulator: &mut Accumulators, edges: Option<&mut Edges>) -> bool {
         let bottom = (self.rows - 1) * self.columns + column;
         if self.draining[column].is_none() && self.drains[bottom].is_some() {
             self.draining[column] = Some(Draining { left: 0, wait: 0 });
@@ -157,6 +180,9 @@ impl OutputGrid {
             let at = (target.vector + row) * self.columns + column;
             let word = if target.replaces { 0 } else { accumulator.get(at) };
             accumulator.set(at, self.words.add(word, sum));
+            if let Some(edges) = edges {
+                edges.leaving[column] = Some(Leaving { vector: target.vector + row, sum, word: accumulator.get(at) });
+            }
         }
         target.last && row == 0 && column + 1 == self.columns
     }

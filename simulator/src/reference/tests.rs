@@ -1,5 +1,6 @@
 //! Tests of the rules on tiny programs, with cycles and values worked out by hand. Here: a small machine and shorthand for instructions.
 
+mod arrays;
 mod data;
 mod dataflows;
 mod hazards;

@@ -121,7 +121,8 @@ impl Counted {
         let bits = if quant == Some(true) { 16 } else { 8 };
         let lacks = case.machine.array.interval_cycles(bits).is_none();
         let array = matches!(run.operation, Operation::ArrayRun { .. });
-        self.when(&format!("trap Unsupported: {bits}-bit operands"), trap == Trap::Unsupported && array && lacks);
+        let name = "trap Unsupported: operands that the array does not list";
+        self.when(name, trap == Trap::Unsupported && array && lacks);
     }
 
     fn stalls(&mut self, timing: &Timing) {
@@ -406,8 +407,7 @@ const RARELY: &[&str] = &[
     "lrn: a window beyond the channels",
     "trap beyond an instruction that waits for ever",
     "trap Unsupported: a mode that the machine lacks",
-    "trap Unsupported: 16-bit operands",
-    "trap Unsupported: 8-bit operands",
+    "trap Unsupported: operands that the array does not list",
     "trap BadShape: a shift out of range",
     "array: large product",
     "array: long reduction",

@@ -10,6 +10,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("golden", &["network"]),
     ("simulator", &["machine"]),
     ("compiler", &["network", "machine"]),
+    ("rtl", &["machine"]),
+    ("rtl/cosim", &["machine", "rtl", "simulator"]),
 ];
 
 /// Dependencies that the table does not allow.

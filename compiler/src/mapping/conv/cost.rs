@@ -3,7 +3,7 @@
 use systole_machine::spec::{Dataflow, Machine};
 
 use super::spread::{Side, Spread, turns};
-use super::{Chunk, ConvMapping, Part, Problem, chunk_elements};
+use super::{Chunk, ConvMapping, Part, Placement, Problem, chunk_elements};
 use crate::fixed::record_bytes;
 use crate::mapping::{ITEM_CYCLES, bursts, bus_cycles, input_extent};
 
@@ -36,15 +36,36 @@ impl Problem<'_> {
         let first = bus_cycles(machine, bursts(machine, 1, first_weights) + if mapping.shared { input } else { 1 });
         let last_items = if mapping.whole_output { 1 } else { mapping.chunks.len() as u64 };
         let last = vector / mapping.chunks.len() as u64 + bus_cycles(machine, store / last_items);
-        let double = mapping.place.double_regions && mapping.place.double_sums;
-        let (array, vector) = (self.spread_cycles(mapping, array, tiles), vector * tiles);
+        let (spread, place) = (mapping.spread, &mapping.place);
+        let vector = vector * tiles;
+        // With one array that has to wait for its sums to be read, everything waits; with several each waits for its own.
+        let waits = if spread.arrays > 1 && !self.sums_apart(place) { vector / spread.arrays as u64 } else { 0 };
+        let array = self.spread_cycles(mapping, array, tiles) + waits;
+        let double = place.double_regions && (place.double_sums || spread.arrays > 1);
         let overlapped = if double { array.max(bus).max(vector) } else { array + bus + vector };
-        let single_weights = !mapping.place.resident && !mapping.place.double_weight;
+        let single_weights = !place.resident && !place.double_weight;
         overlapped
             + first
             + last
-            + (items * tiles * ITEM_CYCLES).div_ceil(mapping.spread.arrays as u64)
+            + (items * tiles * ITEM_CYCLES).div_ceil(self.side_by_side(mapping, tiles))
             + if single_weights { bus_cycles(machine, weight_loads) } else { 0 }
+    }
+
+    /// Whether the vector unit reads sums while the array that made them makes others.
+    fn sums_apart(&self, place: &Placement) -> bool {
+        let buffer = &self.machine.accumulator;
+        place.double_sums && (buffer.ports > 1 || place.sums.len() <= buffer.banks as usize)
+    }
+
+    /// Pieces of work that go on at the same time.
+    fn side_by_side(&self, mapping: &ConvMapping, tiles: u64) -> u64 {
+        let lanes = match mapping.spread.side {
+            Side::Chunks => mapping.chunks.len() as u64,
+            Side::Tiles => 1,
+        };
+        let (turns, looked_at) = turns(self.machine, mapping);
+        let busy = (tiles * self.output[0] as u64 * lanes).min(mapping.spread.arrays as u64);
+        (busy * looked_at / turns.max(1)).max(1)
     }
 
     /// Bursts of a tile's input, all copies.

@@ -56,17 +56,15 @@ pub(super) fn placements(machine: &Machine, need: &Need) -> Vec<Placement> {
     found
 }
 
-/// One slot for each array that is filled while another is emptied, or one for each.
+/// One slot for each array that is filled while another is emptied, or one for each; neighbours in different banks.
 fn sums(machine: &Machine, need: &Need) -> Option<(Vec<u64>, bool)> {
-    let banks = u64::from(machine.accumulator.banks);
+    let (banks, bank) = (u64::from(machine.accumulator.banks), machine.accumulator_vectors_per_bank());
     [2, 1].into_iter().find_map(|depth| {
         let count = depth * need.spread.arrays as u64;
-        let size = if banks >= count {
-            machine.accumulator_vectors_per_bank() * (banks / count)
-        } else {
-            machine.accumulator_vectors() / count
-        };
-        (need.sums <= size).then(|| ((0..count).map(|slot| slot * size).collect(), depth == 2))
+        let (banks_each, slots_each) = ((banks / count).max(1), count.div_ceil(banks));
+        let size = bank * banks_each / slots_each;
+        let first = |slot: u64| slot % banks * bank * banks_each + slot / banks * size;
+        (need.sums <= size).then(|| ((0..count).map(first).collect(), depth == 2))
     })
 }
 

@@ -125,13 +125,13 @@ fn sums_leave_the_rows_and_columns_in_their_cycles() {
     let mut grid = Grid::new([2, 2, 1], 2, false, words);
     let mut accumulator = Accumulators::Narrow(vec![0; 4]);
     for row in 0..2 {
-        assert!(!grid.step(None, Some((row, vec![1, 1])), &mut accumulator));
+        assert!(!grid.step(None, Some((row, vec![1, 1])), &mut accumulator, None));
     }
-    assert!(!grid.step(None, None, &mut accumulator));
+    assert!(!grid.step(None, None, &mut accumulator, None));
     let mut vector =
         Some((Streamed { elements: vec![5, 6], first: true }, Tag { vector: 1, replaces: true, last: true }));
     let seen: Vec<_> =
-        (0..5).map(|_| (grid.step(vector.take(), None, &mut accumulator), written(&accumulator))).collect();
+        (0..5).map(|_| (grid.step(vector.take(), None, &mut accumulator, None), written(&accumulator))).collect();
     let none = vec![false; 4];
     let one = vec![false, false, true, false];
     let both = vec![false, false, true, true];
@@ -145,7 +145,7 @@ fn sums_leave_the_rows_and_columns_in_their_cycles() {
     let mut entering = Some(Entering { operands: vec![2, 3], weights: vec![5, 7], step });
     let mut cycles = [0; 4];
     for cycle in 0..8 {
-        let ended = grid.step(entering.take(), &mut accumulator);
+        let ended = grid.step(entering.take(), &mut accumulator, None);
         assert_eq!(ended, cycle == 6, "the last is that of row 0, column 1");
         for (at, first) in cycles.iter_mut().enumerate() {
             if accumulator.get(at) != 0 && *first == 0 {
