@@ -59,6 +59,8 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     findings.extend(crates::dependencies(tree));
     findings.extend(crates::engines_apart(tree));
     findings.extend(rules::cited(tree));
+    findings.extend(rules::golden(tree));
+    findings.extend(rules::tested(tree));
     findings.extend(rules::tight(tree));
     findings.sort();
     findings

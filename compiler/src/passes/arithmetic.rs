@@ -88,6 +88,7 @@ mod tests {
         assert_eq!(activation_quant(-127.0, 128.0, DType::U8), Quant::per_tensor(1.0, 127));
         assert_eq!(activation_quant(-127.0, 128.0, DType::I8), Quant::per_tensor(1.0, -1));
         assert_eq!(activation_quant(0.0, 0.0, DType::U8), Quant::per_tensor(1.0, 0));
+        // N-21.
         assert_eq!(activation_quant(-65_534.0, 10.0, DType::I16), Quant::per_tensor(2.0, 0));
         assert_eq!(activation_quant(0.0, 0.0, DType::I16), Quant::per_tensor(1.0, 0));
         assert_eq!(activation_quant(0.0, 255.0 / 256.0, DType::U8), Quant::per_tensor(1.0 / 256.0, 0));
@@ -101,6 +102,7 @@ mod tests {
         assert_eq!(quantise_weights(&[-127.0, 0.5, 3.0], &mut q, |scale| 2.0 * scale), 2.0);
         assert_eq!(q, [-64i8 as u8, 0, 2]);
         assert_eq!(quantise_weights(&[0.0; 3], &mut q, |scale| scale), 1.0);
+        // N-11.
         assert_eq!((bias(2.5, 1.0), bias(1e30, 1.0), bias(-1e30, 1.0)), (2, i32::MAX, i32::MIN));
         assert_eq!(batch_norm(2.0, 1.0, 3.0, 3.0, 1.0), (1.0, -2.0));
     }

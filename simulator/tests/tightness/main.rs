@@ -8,6 +8,7 @@ mod array;
 mod arrays;
 mod bursts;
 mod channels;
+mod dataflows;
 mod fetch;
 mod harness;
 mod ports;

@@ -78,3 +78,13 @@ fn t_03_it_retires_behind_the_instruction_before() {
         }
     }
 }
+
+#[test]
+fn t_03_registers_set_behind_a_run_do_not_touch_it() {
+    // M-3: a load of 8 + 16 + 12 bytes, requested at 2, 3 and 4, ends at 27 whatever the shape set at 5; the next one takes that: its burst is requested at 6,
+    // has the bus in [14, 18) and is written from 28 on.
+    for (bytes, cycles) in [(4, 1), (5, 2), (16, 4)] {
+        let text = ld_shape(36) + &ld_run(8, 0) + &ld_shape(bytes) + &ld_run(64, 64);
+        assert_eq!(times(&machine(), &text)[1..], [(2, 27), (5, 27), (6, 28 + cycles)]);
+    }
+}

@@ -46,6 +46,52 @@ fn cited_but(tree: &Tree, exceptions: &[(&str, &str)]) -> Vec<Finding> {
     findings
 }
 
+/// Rules that golden does not compute, and why.
+const NOT_GOLDEN: &[(&str, &str)] =
+    &[("N-11", "of the import of models: the compiler's"), ("N-12", "of the import of models: the compiler's")];
+
+/// Rules of the arithmetic that golden does not cite.
+pub(super) fn golden(tree: &Tree) -> Vec<Finding> {
+    let page = "docs/numerics.md";
+    let missing = rules(tree.text(page).unwrap_or_default(), 'N').into_iter().filter(|(_, rule)| {
+        let excused = NOT_GOLDEN.iter().any(|(exception, _)| exception == rule);
+        excused == tree.sources().any(|(path, text)| path.starts_with("golden/src/") && cites(text, rule))
+    });
+    let message = |rule: &str| format!("rule {rule} is cited nowhere in golden/src, or excused from it and cited");
+    missing.map(|(line, rule)| Finding::of_line(page, line, message(&rule))).collect()
+}
+
+/// Rules that no test cites, by their name (`M-9`) or by its own (`fn m9_…`, `fn t5_t6_…`, `fn t_05_…`).
+pub(super) fn tested(tree: &Tree) -> Vec<Finding> {
+    let sources: Vec<&str> = tree.sources().filter(|(path, _)| !path.starts_with("xtask/")).map(tests_of).collect();
+    let mut findings = Vec::new();
+    for (page, letter) in PAGES {
+        for (line, rule) in tree.text(page).map(|text| rules(text, *letter)).unwrap_or_default() {
+            let (short, number) = (rule.replace('-', "").to_lowercase() + "_", &rule[2..]);
+            let long = format!("fn {}_{number:0>2}_", letter.to_lowercase());
+            let named = |text: &str| text.contains(&long) || tests(text).any(|(_, name)| starts(name, &short));
+            if !sources.iter().any(|text| cites(text, &rule) || named(text)) {
+                findings.push(Finding::of_line(page, line, format!("rule {rule} is cited by no test")));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether a name begins with rules of which this is one: `t5_t6_wide` with `t6_`.
+fn starts(name: &str, rule: &str) -> bool {
+    let ruled = |part: &&str| part.len() > 1 && part[1..].bytes().all(|byte| byte.is_ascii_digit());
+    name.split('_').take_while(ruled).any(|part| rule.strip_suffix('_') == Some(part))
+}
+
+/// What of a file is tests: all of it below a folder of tests, otherwise what follows the mark of a module of tests.
+fn tests_of<'a>((path, text): (&str, &'a str)) -> &'a str {
+    if path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs") {
+        return text;
+    }
+    text.find("#[cfg(test)]").map_or("", |at| &text[at..])
+}
+
 /// The tests whose names begin with `t_nn_` for rule T-n.
 const TIGHTNESS: &str = "simulator/tests/tightness";
 
@@ -125,6 +171,25 @@ mod tests {
     fn exceptions_excuse_and_go_stale() {
         assert_eq!(messages("// M-10", &[("M-1", "why")]), Vec::<String>::new());
         assert_eq!(messages("// M-1 M-10", &[("M-1", "why"), ("M-9", "why")]).len(), 2);
+    }
+
+    #[test]
+    fn rules_need_a_test_that_cites_them() {
+        let untested = |path: &str, text: &str| tested(&Tree::of(&[PAGE, (path, text)])).len();
+        assert_eq!(untested("a/tests/b.rs", "// M-1, M-10"), 0);
+        assert_eq!(untested("a/tests/b.rs", "#[test]\nfn m1_m10_x() {}\n"), 0);
+        assert_eq!(untested("a/tests/b.rs", "// M-1\n#[test]\nfn m_10_x() {}\n"), 0);
+        // Not in a test; another rule.
+        assert_eq!(untested("a/src/b.rs", "// M-1, M-10"), 2);
+        assert_eq!(untested("a/src/b.rs", "// M-10\n#[cfg(test)]\n// M-1"), 1);
+        assert_eq!(untested("a/tests/b.rs", "#[test]\nfn m100_x_m1() {}\n"), 2);
+    }
+
+    #[test]
+    fn golden_cites_the_arithmetic() {
+        let page = ("docs/numerics.md", "**N-1 a.**\n\n**N-11 b.**\n");
+        let uncited = |text: &str| golden(&Tree::of(&[page, ("golden/src/a.rs", text)])).len();
+        assert_eq!((uncited("// N-1"), uncited("// N-10"), uncited("// N-1, N-11")), (0, 1, 1));
     }
 
     #[test]
