@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod problem;
 pub mod report;
 pub mod source;
+pub mod sqnr;
 pub mod tensors;
 
 pub use systole_compiler as compiler;

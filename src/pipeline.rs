@@ -15,9 +15,9 @@ use systole_compiler::passes::{
 use systole_golden::{GoldenError, Value, ranges};
 use systole_machine::config;
 use systole_machine::program::{ElementType, ModelEntry, Program, Role};
-use systole_machine::spec::Machine;
+use systole_machine::spec::{self, Machine};
 use systole_network::graph::{Form, Graph};
-use systole_network::policy::NumericPolicy;
+use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, TensorId};
 use systole_network::{batch, count, seed, verify};
 use systole_simulator::contract::{EngineError, Job, Memories, Timing};
@@ -129,7 +129,15 @@ fn check(graph: &Graph, source: &str) -> Result<(), Failure> {
 
 /// What a machine's arithmetic asks of a graph.
 pub fn policy(machine: &Machine) -> NumericPolicy {
-    NumericPolicy { accumulator_bits: machine.array.accumulator_bits, ..NumericPolicy::default() }
+    let requantisation = match machine.vector.requantisation {
+        spec::Requantisation::Float32 => Requantisation::Float32,
+        spec::Requantisation::FixedPoint { multiplier_bits, double_rounding } => {
+            Requantisation::FixedPoint { multiplier_bits, double_rounding }
+        }
+        spec::Requantisation::Shift => Requantisation::Shift,
+    };
+    let activation = if machine.array.activation_bits == 16 { DType::I16 } else { DType::U8 };
+    NumericPolicy { requantisation, accumulator_bits: machine.array.accumulator_bits, activation }
 }
 
 /// Brings a model to the quantised form; `real` with its numbers, otherwise the structure alone.
@@ -281,7 +289,11 @@ fn port(graph: &Graph, id: TensorId, float_name: Option<String>) -> Port {
         name: tensor.name.clone(),
         float_name,
         shape: tensor.shape.iter().map(|&length| length as u64).collect(),
-        element: if tensor.dtype == DType::I8 { ElementType::I8 } else { ElementType::U8 },
+        element: match tensor.dtype {
+            DType::I8 => ElementType::I8,
+            DType::I16 => ElementType::I16,
+            _ => ElementType::U8,
+        },
         scale: quant.map_or(1.0, |quant| quant.scale_of(0)),
         zero_point: quant.map_or(0, |quant| quant.zero_point_of(0)),
     }

@@ -109,7 +109,7 @@ pub struct DramTraffic {
 /// Traffic to an on-chip memory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sram {
-    /// `activation`, `weight` or `accumulator`.
+    /// `activation`, `weight` or `accumulator`; `unified` instead of the first two where they are one memory.
     pub memory: String,
     /// Its size.
     pub capacity_bytes: u64,

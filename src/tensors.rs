@@ -1,7 +1,7 @@
 //! Tensors at the edge of the program: `.npz` and `.npy` files, float to integer (N-2) and back (N-3), and between logical `[n, c, h, w]` order and
 //! the places of a program's tensor table.
 //!
-//! No network is known here, and no machine.
+//! No network is known here (but for its element types), and no machine.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
@@ -11,6 +11,7 @@ use npyz::npz::NpzArchive;
 use npyz::{NpyFile, Order, WriterBuilder};
 use systole_golden::Value;
 use systole_machine::program::{ElementType, TensorEntry};
+use systole_network::tensor::DType;
 
 use crate::files;
 use crate::problem::{Failure, Problem, did_you_mean};
@@ -63,14 +64,17 @@ impl Port {
         self.float_name.as_deref().unwrap_or(&self.name)
     }
 
-    /// Bytes, two's complement, of floats by rule N-2.
+    /// Bytes, two's complement and little-endian, of floats by rule N-2.
     pub fn quantise(&self, values: &[f32]) -> Vec<u8> {
-        values.iter().map(|&x| quantise(x, self.scale, self.zero_point, self.element)).collect()
+        let count = self.element.bytes() as usize;
+        let integers = values.iter().map(|&x| quantise(x, self.scale, self.zero_point, self.element));
+        integers.flat_map(|q| q.to_le_bytes().into_iter().take(count)).collect()
     }
 
     /// Floats of such bytes by rule N-3.
     pub fn dequantise(&self, bytes: &[u8]) -> Vec<f32> {
-        bytes.iter().map(|&byte| (widen(byte, self.element) - self.zero_point) as f32 * self.scale).collect()
+        let real = |q: i32| (q - self.zero_point) as f32 * self.scale;
+        integers(bytes, self.element).map(real).collect()
     }
 
     /// The bytes as an array of the port's type.
@@ -79,12 +83,13 @@ impl Port {
     }
 }
 
-/// The integer that a byte holds.
-pub fn widen(byte: u8, element: ElementType) -> i32 {
-    match element {
-        ElementType::I8 => i32::from(byte as i8),
-        ElementType::U8 => i32::from(byte),
-    }
+/// The integers that bytes hold.
+pub fn integers(bytes: &[u8], element: ElementType) -> impl Iterator<Item = i32> + '_ {
+    bytes.chunks_exact(element.bytes() as usize).map(move |bytes| match (element, bytes) {
+        (ElementType::I8, &[byte]) => i32::from(byte as i8),
+        (_, &[low, high]) => i32::from(i16::from_le_bytes([low, high])),
+        (_, bytes) => bytes.iter().map(|&byte| i32::from(byte)).sum(),
+    })
 }
 
 /// Bytes as a golden value of that type.
@@ -92,18 +97,16 @@ pub fn value(bytes: Vec<u8>, element: ElementType) -> Value {
     match element {
         ElementType::I8 => Value::I8(bytes.into_iter().map(|byte| byte as i8).collect()),
         ElementType::U8 => Value::U8(bytes),
+        ElementType::I16 => Value::from_le_bytes(DType::I16, &bytes),
     }
 }
 
 /// Rule N-2, with N-0 for its end: NaN gives the zero point, infinities saturate.
-pub fn quantise(x: f32, scale: f32, zero_point: i32, element: ElementType) -> u8 {
+pub fn quantise(x: f32, scale: f32, zero_point: i32, element: ElementType) -> i32 {
     let v = x / scale;
     let rounded = if v.is_nan() { 0 } else { v.round_ties_even().clamp(-2_147_483_648.0, 2_147_483_648.0) as i64 };
-    let (low, high) = match element {
-        ElementType::I8 => (-128, 127),
-        ElementType::U8 => (0, 255),
-    };
-    (rounded + i64::from(zero_point)).clamp(low, high) as u8
+    let (low, high) = element.range();
+    (rounded + i64::from(zero_point)).clamp(low.into(), high.into()) as i32
 }
 
 /// Addresses of a tensor's pixels, in the order of its logical pixels (image, row, column).
@@ -116,14 +119,15 @@ fn pixels(entry: &TensorEntry) -> impl Iterator<Item = u64> {
 /// A tensor out of DRAM, in logical order (M-2). `None` when it does not lie in `dram`.
 pub fn gather(entry: &TensorEntry, dram: &[u8]) -> Option<Vec<u8>> {
     let [n, c, h, w] = entry.dims.map(|d| d as usize);
-    let image = h * w;
-    let mut logical = vec![0; n * c * image];
+    let (image, element) = (h * w, entry.element.bytes() as usize);
+    let mut logical = vec![0; n * c * image * element];
     for (pixel, address) in pixels(entry).enumerate() {
         let start = usize::try_from(address).ok()?;
-        let bytes = dram.get(start..start.checked_add(c)?)?;
+        let bytes = dram.get(start..start.checked_add(c * element)?)?;
         let (item, place) = (pixel / image, pixel % image);
-        for (channel, &byte) in bytes.iter().enumerate() {
-            logical[(item * c + channel) * image + place] = byte;
+        for (channel, bytes) in bytes.chunks_exact(element).enumerate() {
+            let index = (item * c + channel) * image + place;
+            logical[index * element..][..element].copy_from_slice(bytes);
         }
     }
     Some(logical)
@@ -132,17 +136,17 @@ pub fn gather(entry: &TensorEntry, dram: &[u8]) -> Option<Vec<u8>> {
 /// A tensor in logical order as pieces of DRAM (M-2): one when its pixels follow each other, else one a pixel.
 pub fn scatter(entry: &TensorEntry, logical: &[u8]) -> Vec<(u64, Vec<u8>)> {
     let [n, c, h, w] = entry.dims.map(|d| d as usize);
-    let image = h * w;
-    let mut bytes = vec![0; n * c * image];
-    for (index, &byte) in logical.iter().enumerate().take(bytes.len()) {
+    let (image, size) = (h * w, entry.element.bytes() as usize);
+    let mut bytes = vec![0; n * c * image * size];
+    for (index, element) in logical.chunks_exact(size).enumerate().take(n * c * image) {
         let (plane, place) = (index / image, index % image);
         let (item, channel) = (plane / c, plane % c);
-        bytes[(item * image + place) * c + channel] = byte;
+        bytes[((item * image + place) * c + channel) * size..][..size].copy_from_slice(element);
     }
-    if entry.pixel_pitch == entry.dims[1] || bytes.is_empty() {
+    if entry.pixel_pitch == (c * size) as u64 || bytes.is_empty() {
         return vec![(entry.address, bytes)];
     }
-    pixels(entry).zip(bytes.chunks(c)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
+    pixels(entry).zip(bytes.chunks(c * size)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
 }
 
 /// The arrays of a file by name; a `.npy` file's one array has the empty name.
@@ -200,8 +204,8 @@ fn array<R: Read>(file: NpyFile<R>) -> std::io::Result<Array> {
             drop(file);
         }};
     }
-    try_types!(file, f32 => Value::F32, f64 => narrow, i8 => Value::I8, u8 => Value::U8, i32 => Value::I32, i64 => Value::I64);
-    Err(invalid(format!("its type {dtype} is none of float32, float64, int8, uint8, int32, int64")))
+    try_types!(file, f32 => Value::F32, f64 => narrow, i8 => Value::I8, u8 => Value::U8, i16 => Value::I16, i32 => Value::I32, i64 => Value::I64);
+    Err(invalid(format!("its type {dtype} is none of float32, float64, int8, uint8, int16, int32, int64")))
 }
 
 fn narrow(values: Vec<f64>) -> Value {
@@ -340,9 +344,10 @@ impl Inputs {
         self.check_shape(name, &array.shape, &port.shape)?;
         match (&array.value, port.element) {
             (Value::F32(values), _) => Ok(Some(port.quantise(values))),
-            (value @ Value::I8(_), ElementType::I8) | (value @ Value::U8(_), ElementType::U8) => {
-                Ok(Some(value.to_le_bytes()))
-            }
+            (value @ Value::I8(_), ElementType::I8)
+            | (value @ Value::U8(_), ElementType::U8)
+            | (value @ Value::I16(_), ElementType::I16) => Ok(Some(value.to_le_bytes())),
+            (other, ElementType::I16) => Err(self.wrong_type(name, other, "float32 or int16")),
             (other, ElementType::I8) => Err(self.wrong_type(name, other, "float32 or int8")),
             (other, ElementType::U8) => Err(self.wrong_type(name, other, "float32 or uint8")),
         }
@@ -405,11 +410,26 @@ mod tests {
     }
 
     #[test]
+    fn wide_elements_keep_their_two_bytes_together() {
+        let mut entry = entry([1, 2, 1, 3], 4);
+        entry.element = ElementType::I16;
+        let port = Port { zero_point: 0, ..Port::from(&entry) };
+        let logical = port.quantise(&[0.5, 1.0, 1.5, -0.5, 200.0, -1e9]);
+        assert_eq!(logical, [1, 0, 2, 0, 3, 0, 255, 255, 144, 1, 0, 128]);
+        let pieces = scatter(&entry, &logical);
+        assert_eq!(pieces, [(3, vec![1, 0, 255, 255, 2, 0, 144, 1, 3, 0, 0, 128])]);
+        let dram = [vec![0; 3], pieces[0].1.clone()].concat();
+        assert_eq!(gather(&entry, &dram), Some(logical.clone()));
+        assert_eq!(port.dequantise(&logical), [0.5, 1.0, 1.5, -0.5, 200.0, -16384.0]);
+        assert_eq!(value(logical, ElementType::I16), Value::I16(vec![1, 2, 3, -1, 400, -32768]));
+    }
+
+    #[test]
     fn quantisation_rounds_to_even_and_saturates() {
         let q = |x| quantise(x, 0.5, 10, ElementType::U8);
         assert_eq!([0.25, 0.75, -0.25, 1.0].map(q), [10, 12, 10, 12]);
         assert_eq!([f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30].map(q), [10, 255, 0, 255]);
-        assert_eq!(quantise(-1000.0, 0.5, 0, ElementType::I8) as i8, -128);
+        assert_eq!(quantise(-1000.0, 0.5, 0, ElementType::I8), -128);
         assert_eq!(Port::from(&entry([1; 4], 1)).dequantise(&[10, 13]), [0.0, 1.5]);
     }
 

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 use systole_golden::{Options, Value, run};
 use systole_network::graph::{Form, Graph, Node};
-use systole_network::op::{Conv, Op, Pool};
+use systole_network::op::{Conv, Lrn, Op, Pool};
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
 use systole_network::verify::verify;
 
 const CASES: &str = include_str!("conformance/fixtures/ort_cases.json");
 const ELEMENTS: &[u8] = include_bytes!("conformance/fixtures/ort_cases.bin");
 /// Every operator that must have cases, and whether ONNX Runtime is an exact oracle for it.
-const OPERATORS: [(&str, bool); 10] = [
+const OPERATORS: [(&str, bool); 11] = [
     ("Conv", true),
     ("Gemm", true),
     ("GlobalAveragePool", true),
@@ -28,6 +28,7 @@ const OPERATORS: [(&str, bool); 10] = [
     ("Add", false),
     ("BatchNormalization", false),
     ("Softmax", false),
+    ("LRN", false),
 ];
 
 fn list(json: &Json) -> Vec<usize> {
@@ -56,6 +57,11 @@ fn op_of(case: &Json) -> Op {
         "Mul" => Op::Mul,
         "BatchNormalization" => Op::BatchNorm { epsilon: 0.0 },
         "Softmax" => Op::Softmax,
+        "LRN" => {
+            let number = |key: &str| case[key].as_f64().unwrap() as f32;
+            let size = case["size"].as_u64().unwrap() as usize;
+            Op::Lrn(Lrn { size, alpha: number("alpha"), beta: number("beta"), bias: number("bias") })
+        }
         other => panic!("unknown operator {other}"),
     }
 }

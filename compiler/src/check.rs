@@ -34,7 +34,7 @@ struct Checker<'a> {
     /// `tokens[from][to]`: signals not yet waited for, with what their giver knew.
     tokens: [[VecDeque<(usize, Known)>; UNITS]; UNITS],
     /// `signals[from][to]`: how many were given; `waits[from][to]`: by which instructions they were taken.
-    signals: [[usize; UNITS]; 4],
+    signals: [[usize; UNITS]; UNITS],
     waits: [[Vec<usize>; UNITS]; UNITS],
     /// Largest count that a semaphore can reach, and the layer that takes it there.
     most_tokens: (usize, usize),
@@ -83,19 +83,20 @@ impl Checker<'_> {
         let dram = &mut self.memories[Memory::Dram as usize];
         dram.fill(0, self.program.dram_bytes);
         for tensor in self.program.tensors.iter().filter(|tensor| tensor.role != Role::Input) {
-            let [n, c, h, w] = tensor.dims;
+            let [n, _, h, w] = tensor.dims;
+            let bytes = tensor.dims[1] * tensor.element.bytes();
             for pixel in 0..n * h * w {
                 let first = tensor.address + pixel * tensor.pixel_pitch;
-                dram.clear(first, first + c);
-                if tensor.pixel_pitch == c {
-                    dram.clear(first, first + c * n * h * w);
+                dram.clear(first, first + bytes);
+                if tensor.pixel_pitch == bytes {
+                    dram.clear(first, first + bytes * n * h * w);
                     break;
                 }
             }
         }
         // A reshape of an input lies where the input does.
         for tensor in self.program.tensors.iter().filter(|tensor| tensor.role == Role::Input) {
-            let end = tensor.address + tensor.dims.iter().product::<u64>();
+            let end = tensor.address + tensor.dims.iter().product::<u64>() * tensor.element.bytes();
             dram.clear(tensor.address, end);
             dram.fill(tensor.address, end);
         }

@@ -11,10 +11,12 @@ use systole_network::tensor::{DType, TensorId};
 use crate::check::check;
 use crate::emit::emit;
 use crate::error::CompileError;
+use crate::fixed::{check_island, check_policy, record_bytes};
 use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
+use crate::mapping::conv::{Side, Spread};
 use crate::mapping::{ConvMapping, VectorMapping, conv, vector};
 use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
@@ -74,6 +76,7 @@ pub fn compile(
     constants: Constants,
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
+    check_policy(graph, machine).map_err(|error| vec![error])?;
     let layers = layers(graph)?;
     let mappings = map_all(&layers, graph, machine)?;
     if constants == Constants::Real {
@@ -90,6 +93,9 @@ pub fn compile(
         items.extend(lowered.items);
         image.extend(lowered.image);
         entries.push(lowered.entry);
+    }
+    if machine.unified {
+        items.iter_mut().for_each(Item::unify);
     }
     let mut steps = order(items);
     synchronise(&mut steps);
@@ -136,6 +142,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
     let output = output_dims(layer, layers);
     let window = window_of(layer);
     check_window(layer, &window)?;
+    check_island(layer, machine)?;
+    let element_bytes = |id: TensorId| graph.tensor(id).dtype.bytes() as u64;
     let too_small = || {
         CompileError::unsupported(
             &layer.name,
@@ -146,9 +154,10 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         )
     };
     if let Kind::Conv { weights, groups, .. } = &layer.kind {
-        if machine.array.interval_cycles(8).is_none() {
+        let bits = 8 * element_bytes(layer.input) as u32;
+        if machine.array.interval_cycles(bits).is_none() {
             let message = format!(
-                "its operands have 8 bits, which the array of `{}` does not take; add `width: 8 bit` to `array.operands`, or choose another machine",
+                "its operands have {bits} bits, which the array of `{}` does not take; add `width: {bits} bit` to `array.operands`, or choose another machine",
                 machine.name
             );
             return Err(CompileError::unsupported(&layer.name, message));
@@ -162,7 +171,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         {
             return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
         }
-        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output };
+        let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
+        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes };
         let mapping = problem.search().ok_or_else(too_small)?;
         let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
         check_pieces(layer, output, mapping.tile, parts)?;
@@ -180,7 +190,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         window: &window,
         input,
         output,
-        second: matches!(layer.kind, Kind::Add(Second::Tensor(_)) | Kind::Mul(Second::Tensor(_))),
+        second: layer.second().is_some(),
+        element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
         params: matches!(
             layer.kind,
             Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
@@ -245,6 +256,19 @@ fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static str {
     }
 }
 
+/// Named where there is something to tell.
+fn spread_text(spread: Spread) -> String {
+    if spread.arrays == 1 {
+        return String::new();
+    }
+    let (side, common) = match spread.side {
+        Side::Chunks => ("chunks", "input"),
+        Side::Tiles => ("tiles", "weights"),
+    };
+    let copies = if spread.copies { format!(", each with its {common}") } else { String::new() };
+    format!(", {side} over {} arrays{copies}", spread.arrays)
+}
+
 struct Lowered {
     items: Vec<Item>,
     image: Vec<Segment>,
@@ -263,7 +287,7 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output.address += layer.output_channel as u64;
+        output.address += layer.output_channel as u64 * output.element_bytes;
         output.dims = output_dims(layer, self.layers);
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
@@ -290,7 +314,7 @@ impl Context<'_> {
         let window = window_of(layer);
         let channels = output.dims[3];
         let weights = dram.allocate(mapping.weight_bytes);
-        let params = dram.allocate(8 * channels as u64);
+        let params = dram.allocate(record_bytes(self.machine) * channels as u64);
         let (x, y) = (self.operand(layer.input), self.operand(layer.output));
         let Kind::Conv { weights: tensor, groups, .. } = &layer.kind else {
             return Err(CompileError::internal(&layer.name, "a convolution's mapping on another layer"));
@@ -315,25 +339,30 @@ impl Context<'_> {
         if constants == Constants::Real {
             let tiles = weight_tiles(self.graph, layer, mapping, self.machine, input.dims[3])?;
             image.push(Segment { address: weights, bytes: tiles });
-            image.push(Segment { address: params, bytes: requant_params(self.graph, layer, channels)? });
+            image.push(Segment { address: params, bytes: self.requant_params(layer, channels)? });
         }
         let pixels = output.dims[..3].iter().product::<usize>() as u64;
         let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
         let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
         let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}",
+            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
             mapping.tile[0],
             mapping.tile[1],
             mapping.chunks.len(),
             mapping.chunks[0].outputs.1,
             dataflow_text(self.machine, mapping.dataflow),
             if mapping.packed { ", taps packed" } else { "" },
-            if mapping.resident { ", weights resident" } else { ", weights streamed" },
+            if mapping.place.resident { ", weights resident" } else { ", weights streamed" },
             if mapping.shared { "" } else { ", input channels sliced" },
             if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
+            spread_text(mapping.spread),
         );
         let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
+    }
+
+    fn requant_params(&self, layer: &Layer, channels: usize) -> Result<Vec<u8>, CompileError> {
+        requant_params(self.graph, layer, channels, self.machine.vector.requantisation)
     }
 
     fn lower_vector(
@@ -377,6 +406,7 @@ impl Context<'_> {
         let lowering = VectorLayer {
             layer: index,
             name: &layer.name,
+            machine: self.machine,
             function,
             window: &window,
             mapping,
@@ -406,7 +436,10 @@ impl Context<'_> {
 
     /// Compulsory bytes: constants, and the network's inputs and outputs that the layer touches.
     fn entry(&self, layer: &Layer, macs: u64, constant_bytes: u64, mapping: String) -> LayerEntry {
-        let bytes = |id: TensorId| self.layers.dims[&id].iter().map(|&d| d as u64).product::<u64>();
+        let bytes = |id: TensorId| {
+            let elements: u64 = self.layers.dims[&id].iter().map(|&d| d as u64).product();
+            elements * self.places[&id].element_bytes
+        };
         let mut compulsory_bytes = constant_bytes;
         if self.graph.inputs.contains(&layer.input) {
             compulsory_bytes += bytes(layer.input);
@@ -446,7 +479,11 @@ fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Place>) -> Ve
                 name: tensor.name.clone(),
                 shape: tensor.shape.iter().map(|&d| d as u64).collect(),
                 dims: [n, c, h, w],
-                element: if tensor.dtype == DType::I8 { ElementType::I8 } else { ElementType::U8 },
+                element: match tensor.dtype {
+                    DType::I8 => ElementType::I8,
+                    DType::I16 => ElementType::I16,
+                    _ => ElementType::U8,
+                },
                 role,
                 layout: Layout::Nhwc,
                 address: place.address,

@@ -9,22 +9,32 @@ use systole_machine::isa::{Instruction, Operation, UNITS, Unit, UnitMask};
 
 use crate::schedule::Step;
 
-/// Which register a configuration instruction sets: its mnemonic, and the operand of a `ve.pitch`.
-fn register(operation: &Operation) -> (&'static str, u8) {
-    match operation {
-        Operation::VectorPitch { operand, .. } => (operation.mnemonic(), *operand as u8),
-        _ => (operation.mnemonic(), 0),
-    }
+/// A configuration instruction's unit and mnemonic, and the operand of a `ve.pitch` or `ve.fixed`.
+type Register = (Unit, &'static str, u8);
+
+/// Which register a configuration instruction sets.
+fn register(operation: &Operation) -> Register {
+    let operand = match operation {
+        Operation::VectorPitch { operand, .. } | Operation::VectorFixed { operand, .. } => *operand as u8,
+        _ => 0,
+    };
+    (operation.unit(), operation.mnemonic(), operand)
 }
 
 /// Whether a register's contents come from calibration.
 fn is_calibrated(operation: &Operation) -> bool {
-    matches!(operation, Operation::ArrayQuant { .. } | Operation::VectorQuant { .. } | Operation::VectorScale { .. })
+    matches!(
+        operation,
+        Operation::ArrayQuant { .. }
+            | Operation::VectorQuant { .. }
+            | Operation::VectorScale { .. }
+            | Operation::VectorFixed { .. }
+    )
 }
 
 /// Instructions, and the layer of each.
 pub fn emit(steps: &[Step]) -> (Vec<Instruction>, Vec<u32>) {
-    let mut registers: BTreeMap<(&'static str, u8), (Operation, u32)> = BTreeMap::new();
+    let mut registers: BTreeMap<Register, (Operation, u32)> = BTreeMap::new();
     let mut instructions = Vec::with_capacity(steps.len() * 2);
     let mut source = Vec::with_capacity(steps.len() * 2);
     for step in steps {

@@ -1,11 +1,12 @@
-//! Constants as the machine reads them: weight tiles in the order of folds, and eight bytes of parameters a channel.
+//! Constants as the machine reads them: weight tiles in the order of folds, and a record of parameters a channel.
 
 use rayon::prelude::*;
-use systole_machine::spec::{Dataflow, Machine};
+use systole_machine::spec::{Dataflow, Machine, Requantisation};
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId, f32_of_bytes, i32_of_bytes};
 
 use crate::error::CompileError;
+use crate::fixed::{self, Factor};
 use crate::layers::{Kind, Layer, Second};
 use crate::mapping::conv::chunk_elements;
 use crate::mapping::{Chunk, ConvMapping, Part};
@@ -153,12 +154,17 @@ fn scale(tensor: &Tensor, channel: usize) -> f32 {
     tensor.quant.as_ref().map_or(1.0, |quant| quant.scale_of(channel))
 }
 
-/// Parameters of a convolution's requantisation: bias i32, `f32(f32(sx · sw[c]) / sy)`.
+/// Records of a convolution's requantisation (M-7): bias i32, then `f32(f32(sx · sw[c]) / sy)`, or multiplier and shift, or shift.
 ///
 /// # Errors
 /// A bias without values.
-pub fn requant_params(graph: &Graph, layer: &Layer, channels: usize) -> Result<Vec<u8>, CompileError> {
-    let Kind::Conv { weights, bias, .. } = &layer.kind else {
+pub fn requant_params(
+    graph: &Graph,
+    layer: &Layer,
+    channels: usize,
+    requantisation: Requantisation,
+) -> Result<Vec<u8>, CompileError> {
+    let Kind::Conv { weights, bias, whole, .. } = &layer.kind else {
         return Err(CompileError::internal(&layer.name, "asked for the parameters of a layer that has none"));
     };
     let biases = match bias {
@@ -166,8 +172,22 @@ pub fn requant_params(graph: &Graph, layer: &Layer, channels: usize) -> Result<V
         None => vec![0; channels],
     };
     let (x, w, y) = (graph.tensor(layer.input), graph.tensor(*weights), graph.tensor(layer.output));
-    let multipliers = (0..channels).map(|c| (scale(x, 0) * scale(w, c) / scale(y, 0)).to_le_bytes());
-    Ok(interleave(biases.into_iter().map(i32::to_le_bytes), multipliers))
+    let (sx, sy) = (scale(x, 0), scale(y, 0));
+    let mut records = vec![];
+    for (channel, bias) in biases.into_iter().enumerate().take(channels) {
+        let sw = scale(w, channel);
+        records.extend(bias.to_le_bytes());
+        match fixed::requantise(requantisation, [sx, sw, sy], *whole) {
+            None => records.extend((sx * sw / sy).to_le_bytes()),
+            Some(Factor { shift, .. }) if requantisation == Requantisation::Shift => {
+                records.extend(shift.to_le_bytes());
+            }
+            Some(Factor { multiplier, shift }) => {
+                records.extend([multiplier, shift].into_iter().flat_map(i32::to_le_bytes));
+            }
+        }
+    }
+    Ok(records)
 }
 
 /// Parameters of an element-wise layer with constants per channel; `None` when it has none.
@@ -177,10 +197,13 @@ pub fn requant_params(graph: &Graph, layer: &Layer, channels: usize) -> Result<V
 pub fn channel_params(graph: &Graph, layer: &Layer) -> Result<Option<Vec<u8>>, CompileError> {
     match &layer.kind {
         Kind::Add(Second::Channel(id)) | Kind::Mul(Second::Channel(id)) => {
-            let signed = graph.tensor(*id).dtype == DType::I8;
             let values = stored(graph, *id, &layer.name)?;
-            let wide = values.iter().map(|&q| if signed { i32::from(q as i8) } else { i32::from(q) });
-            Ok(Some(interleave(wide.map(i32::to_le_bytes), std::iter::repeat([0; 4]))))
+            let wide: Vec<i32> = match graph.tensor(*id).dtype {
+                DType::I8 => values.iter().map(|&q| i32::from(q as i8)).collect(),
+                DType::I16 => values.chunks_exact(2).map(|q| i32::from(i16::from_le_bytes([q[0], q[1]]))).collect(),
+                _ => values.iter().map(|&q| i32::from(q)).collect(),
+            };
+            Ok(Some(interleave(wide.into_iter().map(i32::to_le_bytes), std::iter::repeat([0; 4]))))
         }
         Kind::Affine { a, b } => {
             let constants = |id| Ok::<_, CompileError>(f32_of_bytes(stored(graph, id, &layer.name)?));

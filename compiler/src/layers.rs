@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use systole_network::graph::{Graph, Node};
 use systole_network::op::{Lrn, Op, Pool};
-use systole_network::tensor::{Tensor, TensorId};
+use systole_network::policy::Requantisation;
+use systole_network::tensor::{DType, Tensor, TensorId};
 
 use crate::error::CompileError;
 use shuffle::Shuffle;
@@ -66,6 +67,8 @@ pub enum Kind {
         window: Window,
         /// Groups.
         groups: usize,
+        /// A fully connected node: the whole image is the window.
+        whole: bool,
     },
     /// Sum.
     Add(Second),
@@ -118,6 +121,16 @@ pub struct Layer {
     pub output_channel: usize,
     /// Clamp, within the output type.
     pub clamp: (i32, i32),
+}
+
+impl Layer {
+    /// The second activation of an element-wise layer.
+    pub fn second(&self) -> Option<TensorId> {
+        match self.kind {
+            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) => Some(id),
+            _ => None,
+        }
+    }
 }
 
 /// The physical shape of an activation: `[n, h, w, c]`.
@@ -285,25 +298,34 @@ impl Builder<'_> {
                 bias: node.inputs.get(2).copied(),
                 window: Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads },
                 groups: conv.groups,
+                whole: false,
             },
             Op::FullyConnected => Kind::Conv {
                 weights: node.inputs[1],
                 bias: node.inputs.get(2).copied(),
                 window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
                 groups: 1,
+                whole: true,
             },
             Op::Add => Kind::Add(self.second(node)?),
             Op::Mul => Kind::Mul(self.second(node)?),
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
+            Op::Lrn(_) if self.graph.tensor(node.inputs[0]).dtype == DType::I16 => {
+                let message = "local response normalisation adds squares in 32 bits (rule N-13), which 16-bit activations overflow";
+                return Err(CompileError::unsupported(&node.name, message));
+            }
             Op::Lrn(lrn) => Kind::Lrn(*lrn),
             Op::Sum => Kind::Sum(node.inputs[1..].to_vec()),
             Op::MaxPool(pool) => {
-                let (from, to) = (self.graph.tensor(node.inputs[0]), self.graph.tensor(node.outputs[0]));
-                if !same_quantisation(from, to) {
+                if !self.keeps_quantisation(node) {
                     return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
                 }
                 Kind::MaxPool(Window::of_pool(pool))
+            }
+            Op::AveragePool(_) | Op::GlobalAveragePool if self.is_integer() && !self.keeps_quantisation(node) => {
+                let message = "average pooling in integers that also changes the scale";
+                return Err(CompileError::unsupported(&node.name, message));
             }
             Op::AveragePool(pool) => {
                 Kind::AveragePool { window: Window::of_pool(pool), include_pad: pool.count_include_pad }
@@ -326,6 +348,15 @@ impl Builder<'_> {
                 ));
             }
         })
+    }
+
+    /// Whether scalings are integers (N-17).
+    fn is_integer(&self) -> bool {
+        self.graph.policy.requantisation != Requantisation::Float32
+    }
+
+    fn keeps_quantisation(&self, node: &Node) -> bool {
+        same_quantisation(self.graph.tensor(node.inputs[0]), self.graph.tensor(node.outputs[0]))
     }
 
     fn second(&self, node: &Node) -> Result<Second, CompileError> {

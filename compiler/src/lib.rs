@@ -10,6 +10,7 @@ pub mod check;
 pub mod compile;
 pub mod emit;
 pub mod error;
+mod fixed;
 pub mod image;
 pub mod layers;
 pub mod lower;

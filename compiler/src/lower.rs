@@ -23,21 +23,32 @@ pub struct Item {
     pub stores: Vec<Step>,
 }
 
-/// Two regions used in turn.
-#[derive(Clone, Copy, Debug)]
+impl Item {
+    /// Bytes of weights are bytes of the one memory (M-1).
+    pub(crate) fn unify(&mut self) {
+        let steps = self.loads.iter_mut().chain(&mut self.work).chain(&mut self.stores);
+        for access in steps.flat_map(|step| &mut step.accesses).filter(|access| access.memory == Memory::Weight) {
+            access.memory = Memory::Activation;
+        }
+    }
+}
+
+/// Regions used in turn, at least one.
+#[derive(Clone, Debug)]
 pub(crate) struct Turn {
-    slots: [u64; 2],
+    slots: Vec<u64>,
     next: usize,
 }
 
 impl Turn {
-    pub(crate) fn new(slots: [u64; 2]) -> Self {
-        Turn { slots, next: 0 }
+    pub(crate) fn new(slots: &[u64]) -> Self {
+        Turn { slots: slots.to_vec(), next: 0 }
     }
 
     pub(crate) fn take(&mut self) -> u64 {
-        self.next = 1 - self.next;
-        self.slots[1 - self.next]
+        let slot = self.slots.get(self.next).copied().unwrap_or(0);
+        self.next = (self.next + 1) % self.slots.len().max(1);
+        slot
     }
 }
 
@@ -71,7 +82,7 @@ struct Rows {
 /// `pitch`: bytes from pixel to pixel in the buffer.
 fn rows(place: &Place, cut: &Cut, pitch: u64) -> Rows {
     let [height, width] = cut.size.map(|size| size as u64);
-    let channels = cut.channels.1 as u64;
+    let channels = cut.channels.1 as u64 * place.element_bytes;
     let image_row = place.dims[2] as u64 * place.pixel_pitch;
     if place.pixel_pitch == channels && pitch == channels {
         let row = width * channels;
@@ -96,7 +107,7 @@ fn extent(row_bytes: u64, rows: u64, planes: u64, pitch: [u64; 2]) -> u64 {
 
 /// Loads a box into the activation buffer, dense.
 pub(crate) fn load_cut(layer: u32, name: &str, place: &Place, cut: &Cut, buffer: u64) -> Result<Step, CompileError> {
-    let rows = rows(place, cut, cut.channels.1 as u64);
+    let rows = rows(place, cut, cut.channels.1 as u64 * place.element_bytes);
     let dram = place.at(cut.image, cut.first[0], cut.first[1], cut.channels.0);
     load(layer, name, dram, buffer, Space::Activation, &rows)
 }

@@ -22,13 +22,15 @@ pub struct Place {
     pub dims: Dims,
     /// Bytes from pixel to pixel.
     pub pixel_pitch: u64,
+    /// e: bytes of an element (M-2).
+    pub element_bytes: u64,
 }
 
 impl Place {
     /// Address of image `n`, row `y`, column `x`, channel `c`.
     pub fn at(&self, n: usize, y: usize, x: usize, c: usize) -> u64 {
         let pixel = ((n * self.dims[1] + y) * self.dims[2] + x) as u64;
-        self.address + pixel * self.pixel_pitch + c as u64
+        self.address + pixel * self.pixel_pitch + c as u64 * self.element_bytes
     }
 }
 
@@ -57,8 +59,10 @@ pub fn place_activations(graph: &Graph, layers: &Layers, dram: &mut Dram) -> BTr
     let mut places: BTreeMap<TensorId, Place> = BTreeMap::new();
     for (&id, &dims) in &layers.dims {
         if !layers.inside.contains_key(&id) && graph.tensor(id).data.is_none() {
-            let bytes = dims.iter().map(|&d| d as u64).product();
-            places.insert(id, Place { address: dram.allocate(bytes), dims, pixel_pitch: dims[3] as u64 });
+            let element_bytes = graph.tensor(id).dtype.bytes() as u64;
+            let pixel_pitch = dims[3] as u64 * element_bytes;
+            let bytes = dims[..3].iter().map(|&d| d as u64).product::<u64>() * pixel_pitch;
+            places.insert(id, Place { address: dram.allocate(bytes), dims, pixel_pitch, element_bytes });
         }
     }
     for &id in layers.inside.keys() {
@@ -68,9 +72,8 @@ pub fn place_activations(graph: &Graph, layers: &Layers, dram: &mut Dram) -> BTr
             channel += first;
         }
         let outer = places[&whole];
-        let place =
-            Place { address: outer.address + channel as u64, dims: layers.dims[&id], pixel_pitch: outer.pixel_pitch };
-        places.insert(id, place);
+        let address = outer.address + channel as u64 * outer.element_bytes;
+        places.insert(id, Place { address, dims: layers.dims[&id], ..outer });
     }
     places
 }

@@ -9,6 +9,7 @@ mod fill;
 mod fold_batch_norm;
 mod islands;
 mod lower;
+mod powers_of_two;
 mod quantise;
 mod quantise_float;
 mod quantise_qdq;
@@ -122,6 +123,12 @@ pub const PASSES: &[Pass] = &[
         doc: "Float models: scale and shift go into the convolution before them. Before quantisation, whose scales and calibration \
               are of the folded tensors.",
         run: fold_batch_norm::run,
+    },
+    Pass {
+        name: "powers-of-two",
+        doc: "Quantised files on machines that only shift: scales are rounded up to powers of two (N-19). Before quantisation, which \
+              compares scales.",
+        run: powers_of_two::run,
     },
     Pass {
         name: "quantise",

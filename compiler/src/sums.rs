@@ -1,7 +1,6 @@
-//! The proof of N-20: on machines whose sums are not the 32 wrapping bits of N-1, no sum may leave its range in any order of additions.
+//! The proof of N-20: on machines whose sums saturate, or wrap in fewer than the 32 bits of N-1, no sum may leave its range in any order of additions.
 //!
-//! It looks at stored weights and biases and only refuses; nothing else of the compiler depends on what it finds. The range is the smaller of the
-//! accumulator's and of 32 bits, which is what N-1 is computed in. Not used: that an input's values may not fill the range of its type.
+//! It looks at stored weights and biases and only refuses; nothing else of the compiler depends on what it finds. Not used: that an input's values may not fill the range of its type.
 
 use rayon::prelude::*;
 use systole_machine::spec::{Machine, Overflow};
@@ -18,7 +17,7 @@ use crate::layers::{Kind, Layer, Layers};
 /// Each layer with an output channel whose sums may leave the range, and constants without values.
 pub(crate) fn check_sums(graph: &Graph, layers: &Layers, machine: &Machine) -> Result<(), Vec<CompileError>> {
     let array = &machine.array;
-    if array.overflow == Overflow::Wrap && array.accumulator_bits == 32 {
+    if array.overflow == Overflow::Wrap && array.accumulator_bits >= 32 {
         return Ok(());
     }
     let errors: Vec<CompileError> =
@@ -28,7 +27,7 @@ pub(crate) fn check_sums(graph: &Graph, layers: &Layers, machine: &Machine) -> R
 
 fn check_layer(graph: &Graph, layer: &Layer, machine: &Machine) -> Result<(), CompileError> {
     let bits = machine.array.accumulator_bits;
-    let limit = (1i128 << (bits.min(32) - 1)) - 1;
+    let limit = (1i128 << (bits - 1)) - 1;
     let Some((channel, reach)) = largest_sum(graph, layer)?.filter(|&(_, reach)| reach > limit) else {
         return Ok(());
     };
@@ -37,10 +36,10 @@ fn check_layer(graph: &Graph, layer: &Layer, machine: &Machine) -> Result<(), Co
         Overflow::Saturate => ("saturating", "clamp, with a result that depends on the order of additions"),
         Overflow::Wrap => ("wrapping", "wrap, other than the 32 bits of the model's arithmetic"),
     };
-    let remedy = if needed <= 32 {
+    let remedy = if needed <= 48 {
         format!("set `array.accumulator.width` to {needed} bit or more")
     } else {
-        "use `array.accumulator` of 32 bit that wraps".to_owned()
+        "use `array.accumulator` that wraps".to_owned()
     };
     Err(CompileError::unsupported(
         &layer.name,

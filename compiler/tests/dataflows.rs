@@ -21,7 +21,9 @@ fn machine(name: &str, settings: &[(&str, &str)]) -> Machine {
 
 fn built(quantised: &Quantised, machine: &Machine, constants: Constants) -> Result<Compiled, Vec<CompileError>> {
     let header = Header { machine_yaml: String::new(), model: ModelEntry::default() };
-    compile(quantised, machine, header, constants)
+    let mut quantised = quantised.clone();
+    quantised.graph.policy.accumulator_bits = machine.array.accumulator_bits;
+    compile(&quantised, machine, header, constants)
 }
 
 /// Dataflows that runs of the zoo's networks use on this machine; each must compile and be accepted by the checker.
@@ -147,16 +149,20 @@ fn sums_that_may_leave_narrow_accumulators_are_refused_by_node() {
     }
 }
 
-/// The model's sums are modulo 2^32: wider accumulators would hold others.
+/// Sums of w bits that wrap are N-1's (N-20), from 32 bits on; those that saturate are proved within w bits.
 #[test]
-fn wide_accumulators_take_no_sum_beyond_32_bits() {
+fn wide_accumulators_take_sums_beyond_32_bits() {
     let mut machine = machine("edge-16x16", &[]);
-    machine.array.accumulator_bits = 48;
+    for bits in [32, 48] {
+        machine.array.accumulator_bits = bits;
+        assert!(built(&point(&[1], i32::MAX), &machine, Constants::Real).is_ok(), "{bits}");
+    }
+    machine.array.overflow = Overflow::Saturate;
+    assert!(built(&point(&[1], i32::MAX), &machine, Constants::Real).is_ok(), "2^31 + 254 is in 48 bits");
+    machine.array.accumulator_bits = 32;
     assert!(built(&point(&[1], i32::MAX - 255), &machine, Constants::Real).is_ok());
     let errors = built(&point(&[1], i32::MAX - 254), &machine, Constants::Real).expect_err("2^31");
-    assert!(errors[0].message.contains("2147483648"), "{}", errors[0]);
-    machine.array.accumulator_bits = 32;
-    assert!(built(&point(&[1], i32::MAX), &machine, Constants::Real).is_ok(), "N-1 wraps alike");
+    assert!(errors[0].message.contains("2147483648") && errors[0].message.contains("33 bit"), "{}", errors[0]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The quantised form: i8 and u8 activations with a scale and a zero point, by the rules of `docs/numerics.md`.
+//! The quantised form: i8, u8 and i16 activations with a scale and a zero point, by the rules of `docs/numerics.md`.
 //!
 //! Every operator widens its inputs to i32, computes, and hands back i32 values inside the output's range, which this file
 //! narrows to the output's type.
@@ -14,7 +14,9 @@ mod lrn;
 mod max_pool;
 mod mul;
 mod operand;
+mod requantise;
 mod rescale;
+mod scaling;
 mod softmax;
 mod sum;
 mod target;
@@ -65,6 +67,7 @@ fn narrow(call: &Call<'_>, q: Vec<i32>) -> Result<Value, GoldenError> {
     match call.output()?.dtype {
         DType::I8 => q.into_iter().map(i8::try_from).collect::<Result<_, _>>().map(Value::I8).map_err(outside),
         DType::U8 => q.into_iter().map(u8::try_from).collect::<Result<_, _>>().map(Value::U8).map_err(outside),
+        DType::I16 => q.into_iter().map(i16::try_from).collect::<Result<_, _>>().map(Value::I16).map_err(outside),
         other => Err(call.malformed(format!("an integer output of type {}", other.name()))),
     }
 }

@@ -29,13 +29,21 @@ use error::Errors;
 use read::Value;
 
 /// Presets by name, embedded in the binary.
-static PRESETS: [(&str, &str); 6] = [
+static PRESETS: [(&str, &str); 14] = [
+    ("binary-64x64", include_str!("../../hw-configs/binary-64x64.yaml")),
+    ("dpu-b4096", include_str!("../../hw-configs/dpu-b4096.yaml")),
     ("edge-16x16", include_str!("../../hw-configs/edge-16x16.yaml")),
+    ("ethos-u55-256", include_str!("../../hw-configs/ethos-u55-256.yaml")),
     ("gemmini-16x16", include_str!("../../hw-configs/gemmini-16x16.yaml")),
     ("input-stationary-32x32", include_str!("../../hw-configs/input-stationary-32x32.yaml")),
+    ("int4-32x32", include_str!("../../hw-configs/int4-32x32.yaml")),
+    ("nvdla-large", include_str!("../../hw-configs/nvdla-large.yaml")),
     ("output-stationary-32x32", include_str!("../../hw-configs/output-stationary-32x32.yaml")),
     ("scale-sim-32x32", include_str!("../../hw-configs/scale-sim-32x32.yaml")),
+    ("tflite-16x16", include_str!("../../hw-configs/tflite-16x16.yaml")),
     ("tpu-v1", include_str!("../../hw-configs/tpu-v1.yaml")),
+    ("vta-pynq", include_str!("../../hw-configs/vta-pynq.yaml")),
+    ("zigzag-tpu-like", include_str!("../../hw-configs/zigzag-tpu-like.yaml")),
 ];
 
 /// The presets: name and YAML, in order of name.

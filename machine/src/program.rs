@@ -10,7 +10,7 @@ use crate::isa::Instruction;
 /// How a tensor's elements lie in DRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// `[n][h][w][c]`, one byte an element, no padding (M-2). The logical shape is `[n, c, h, w]`; for a tensor of shape `[n, k]` that views one of
+    /// `[n][h][w][c]`, no padding (M-2). The logical shape is `[n, c, h, w]`; for a tensor of shape `[n, k]` that views one of
     /// `[n, c, h, w]`, `dims` of the entry keeps the latter, so that logical element order is that of `[n][c][h][w]`.
     Nhwc,
 }
@@ -22,6 +22,27 @@ pub enum ElementType {
     I8,
     /// Unsigned byte.
     U8,
+    /// Signed, two bytes, little-endian.
+    I16,
+}
+
+impl ElementType {
+    /// Bytes of an element.
+    pub fn bytes(self) -> u64 {
+        match self {
+            ElementType::I8 | ElementType::U8 => 1,
+            ElementType::I16 => 2,
+        }
+    }
+
+    /// Smallest and largest value.
+    pub fn range(self) -> (i32, i32) {
+        match self {
+            ElementType::I8 => (-128, 127),
+            ElementType::U8 => (0, 255),
+            ElementType::I16 => (-32_768, 32_767),
+        }
+    }
 }
 
 /// What a tensor is to the program's user.

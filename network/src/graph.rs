@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use petgraph::graph::DiGraph;
 
 use crate::op::Op;
+use crate::policy::NumericPolicy;
 use crate::tensor::{Tensor, TensorId};
 
 /// Index of a node in its graph.
@@ -52,12 +53,15 @@ pub struct Graph {
     pub inputs: Vec<TensorId>,
     /// Results.
     pub outputs: Vec<TensorId>,
+    /// Quantised form: the arithmetic that its integers are of. Scales and this decide every result.
+    pub policy: NumericPolicy,
 }
 
 impl Graph {
-    /// An empty graph.
+    /// An empty graph, of the default policy.
     pub fn new(name: impl Into<String>, form: Form) -> Self {
-        Graph { name: name.into(), form, tensors: vec![], nodes: vec![], inputs: vec![], outputs: vec![] }
+        let policy = NumericPolicy::default();
+        Graph { name: name.into(), form, tensors: vec![], nodes: vec![], inputs: vec![], outputs: vec![], policy }
     }
 
     /// The tensor with this index.

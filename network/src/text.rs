@@ -17,6 +17,7 @@ use std::fmt::Write;
 
 use crate::graph::{Form, Graph, Node, NodeId};
 use crate::op::{Conv, Op, Pool};
+use crate::policy::Requantisation;
 use crate::tensor::{Data, Distribution, Quant, Tensor, TensorId};
 
 /// Scales and zero points shown of a per-channel quantisation.
@@ -40,7 +41,7 @@ fn render(graph: &Graph, order: impl Iterator<Item = NodeId>) -> String {
         Form::Imported => "imported",
         Form::Quantised => "quantised",
     };
-    let mut lines = vec![format!("graph {}, {form}", quoted(&graph.name))];
+    let mut lines = vec![format!("graph {}, {form}{}", quoted(&graph.name), arithmetic(graph))];
     lines.extend(graph.inputs.iter().map(|&id| format!("input {}", declared(graph, id))));
     let mut constants = BTreeSet::new();
     for id in order {
@@ -56,6 +57,24 @@ fn render(graph: &Graph, order: impl Iterator<Item = NodeId>) -> String {
     lines.extend(graph.outputs.iter().map(|&id| format!("output {}", name(graph, id))));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// What differs from single-precision requantisation of 32-bit sums.
+fn arithmetic(graph: &Graph) -> String {
+    let mut text = match graph.policy.requantisation {
+        Requantisation::Float32 => String::new(),
+        Requantisation::FixedPoint { multiplier_bits, double_rounding: false } => {
+            format!(", fixed point of {multiplier_bits} bits")
+        }
+        Requantisation::FixedPoint { multiplier_bits, double_rounding: true } => {
+            format!(", fixed point of {multiplier_bits} bits, rounded twice")
+        }
+        Requantisation::Shift => ", powers of two".into(),
+    };
+    if graph.policy.accumulator_bits != 32 {
+        text += &format!(", sums of {} bits", graph.policy.accumulator_bits);
+    }
+    text
 }
 
 fn node_line(graph: &Graph, node: &Node) -> String {

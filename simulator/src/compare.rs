@@ -3,14 +3,17 @@
 //! Knows no rule: it compares numbers. [`shrink`] makes a failing program smaller.
 
 mod memories;
+mod retires;
 mod shrink;
 
 use std::fmt;
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{Instruction, Unit};
 
+pub use crate::contract::Memory;
 use crate::contract::{Memories, Outcome, Span, Stall, Timing};
-pub use memories::{Memory, MemoryDifference};
+pub use memories::MemoryDifference;
+pub use retires::{RetireDifference, Run, compare_retires};
 pub use shrink::shrink;
 
 /// Events shown before the first that differs.
@@ -19,6 +22,8 @@ const EVENTS: usize = 8;
 /// The first difference, in the order of the variants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Divergence {
+    /// An instruction's end (lockstep).
+    Retire(Box<RetireDifference>),
     /// Another end; with the first instruction that ran differently, if any.
     Outcome {
         /// Of the reference engine.
@@ -97,6 +102,14 @@ pub fn compare(reference: &(Timing, Memories), fast: &(Timing, Memories)) -> Opt
     compare_timing(&reference.0, &fast.0).or_else(|| memories::compare(&reference.1, &fast.1).map(Divergence::Memory))
 }
 
+/// The first difference of two runs with retires: the first retire that differs, if any, and otherwise what [`compare`] finds.
+pub fn lockstep(instructions: &[Instruction], reference: &Run, fast: &Run) -> Option<Divergence> {
+    let retire = compare_retires(instructions, reference, fast).map(|retire| Divergence::Retire(Box::new(retire)));
+    retire
+        .or_else(|| compare_timing(&reference.0, &fast.0))
+        .or_else(|| memories::compare(&reference.1, &fast.1).map(Divergence::Memory))
+}
+
 /// The same of time alone.
 pub fn compare_timing(reference: &Timing, fast: &Timing) -> Option<Divergence> {
     let span = span_difference(reference, fast);
@@ -165,6 +178,7 @@ fn cycle_differences(reference: &Timing, fast: &Timing, unit: Unit) -> Vec<(&'st
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Divergence::Retire(difference) => difference.fmt(f),
             Divergence::Outcome { reference, fast, span } => {
                 write!(f, "outcome: reference {reference:?}, fast {fast:?}")?;
                 span.as_ref().map_or(Ok(()), |span| write!(f, "\n{span}"))

@@ -1,7 +1,12 @@
 //! What both engines take and give: job, outcome, trap, spans, counters. No arithmetic, no addresses, no timing rule lives here.
 
+mod retire;
+
 use systole_machine::isa::{Instruction, UNITS, Unit};
 use systole_machine::spec::Machine;
+
+pub use retire::{Memory, Retire, Written};
+pub(crate) use retire::{digest, in_order};
 
 /// A program ready to run. Both engines take the instructions as they are; validity is theirs to judge (M-10 to M-13).
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +167,7 @@ pub struct Memories {
     pub dram: Vec<u8>,
     /// Activation buffer.
     pub activation: Vec<u8>,
-    /// Weight buffer.
+    /// Weight buffer; empty where the activation buffer is the one memory of both (`Machine::unified`).
     pub weight: Vec<u8>,
     /// Accumulators, vector by vector.
     pub accumulator: Accumulators,

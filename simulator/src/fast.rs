@@ -12,12 +12,16 @@ mod elementwise;
 mod folds;
 mod footprint;
 mod gemm;
+mod general;
 mod hazard;
 pub mod mutant;
 mod normalise;
+mod operation;
 mod plain;
 mod pool;
 mod ports;
+mod retires;
+mod scaled;
 mod simd;
 mod timeline;
 mod work;
@@ -25,6 +29,7 @@ mod work;
 use systole_machine::isa::Unit;
 
 use crate::contract::{EngineError, Job, Memories, Outcome, Timing, Trap, Waiting};
+pub use retires::run_with_retires;
 use timeline::Timeline;
 use work::{Registers, Step};
 
@@ -67,7 +72,12 @@ fn prepare(job: &Job) -> (Vec<Step>, Option<(usize, Trap)>) {
 }
 
 fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
-    let mut timeline = Timeline::new(job.machine, steps, job.instructions.len());
+    timed(job, Timeline::new(job.machine, steps, job.instructions.len()), trap).0
+}
+
+/// Runs a timeline; also what it has noted down of every cycle, if it was to.
+fn timed(job: &Job, mut timeline: Timeline, trap: Option<(usize, Trap)>) -> (Timing, Option<retires::Log>) {
+    let steps = timeline.steps;
     timeline.run();
     let waiting = waiting(&mut timeline);
     let outcome = match trap {
@@ -76,14 +86,15 @@ fn time(job: &Job, steps: &[Step], trap: Option<(usize, Trap)>) -> Timing {
         _ => Outcome::Deadlock { waiting },
     };
     let burst_bytes = u64::from(job.machine.dram.burst_bytes());
-    Timing {
+    let timing = Timing {
         outcome,
         total_cycles: timeline.account.total(),
         units: Unit::ALL.map(|unit| timeline.account.cycles(unit)),
         dram_bus_bytes: [timeline.load.channel.bursts, timeline.store.channel.bursts]
             .map(|bursts| bursts * burst_bytes),
         spans: timeline.spans,
-    }
+    };
+    (timing, timeline.account.log)
 }
 
 /// The heads of queues that never start, and the cycles that they wait.

@@ -9,6 +9,7 @@ mod draw;
 mod faults;
 mod footprint;
 mod machines;
+mod parameters;
 mod tokens;
 mod transfers;
 mod vectors;
@@ -98,7 +99,7 @@ pub fn case(seed: u64) -> Case {
     let mut dram = dram_contents(&mut draw, dram_bytes);
     let mut builder = Builder::new(&mut draw, &machine, [whole(&machine, dram_bytes); UNITS]);
     builder.rooms = rooms(&mut builder, style, dram_bytes);
-    builder.tables = tables(&mut builder, &mut dram);
+    builder.tables = parameters::tables(&mut builder, &mut dram);
     builder.limits = match style {
         Style::LongTransfers => Limits { row: 400, ..Limits::default() },
         Style::Large => Limits::large(),
@@ -141,18 +142,20 @@ fn finish(
     }
     match style {
         Style::TokenDropped => faults::drop_token(draw, steps),
-        Style::TokensDisturbed => faults::disturb_tokens(draw, steps),
+        Style::TokensDisturbed => faults::disturb_tokens(draw, steps, machine),
         Style::Faulty => {
             for _ in 0..draw.small(1, 3) {
-                match draw.range(0, 11) {
+                match draw.range(0, 17) {
                     0 | 1 => faults::bad_mask(draw, steps),
                     2..=4 => faults::jitter(draw, steps),
                     5..=8 => faults::bad_shape(draw, steps, machine.array.columns),
+                    9..=13 => faults::refused(draw, steps),
+                    14 => faults::missing_array(draw, steps, machine),
                     _ => faults::push_out(draw, steps, machine, dram_bytes),
                 }
             }
             if draw.chance(25) {
-                faults::disturb_tokens(draw, steps);
+                faults::disturb_tokens(draw, steps, machine);
             }
         }
         _ => {}
@@ -172,15 +175,20 @@ fn whole(machine: &Machine, dram_bytes: u64) -> Room {
 /// Where each unit works: everywhere, or apart from the others, so that no token is needed while banks are shared.
 fn rooms(b: &mut Builder, style: Style, dram_bytes: u64) -> [Room; UNITS] {
     let all = whole(b.machine, dram_bytes);
-    if style != Style::Unconnected && b.draw.chance(75) {
+    let apart = if b.machine.array.count > 1 { 55 } else { 25 };
+    if style != Style::Unconnected && !b.draw.chance(apart) {
         return [all; UNITS];
     }
     let mut rooms = [all; UNITS];
-    let users: [&[Unit]; 4] =
-        [&PRESENT, &[Unit::Load, Unit::Array], &[Unit::Array, Unit::Vector], &[Unit::Load, Unit::Store]];
-    for (memory, users) in users.into_iter().enumerate() {
+    let arrays = arrays_of(b.machine);
+    let users = [
+        present(b.machine),
+        [&[Unit::Load], arrays].concat(),
+        [arrays, &[Unit::Vector]].concat(),
+        vec![Unit::Load, Unit::Store],
+    ];
+    for (memory, mut users) in users.into_iter().enumerate() {
         let end = all.0[memory].1;
-        let mut users = users.to_vec();
         b.draw.shuffle(&mut users);
         let mut first = 0;
         for (k, unit) in users.iter().enumerate() {
@@ -196,28 +204,6 @@ fn rooms(b: &mut Builder, style: Style, dram_bytes: u64) -> [Room; UNITS] {
 
 fn dram_contents(draw: &mut Draw, bytes: u64) -> Vec<u8> {
     (0..bytes).map(|_| draw.bits() as u8).collect()
-}
-
-/// Writes parameters into DRAM, where the load unit reads: see [`Builder::tables`].
-fn tables(b: &mut Builder, dram: &mut [u8]) -> [(u64, u64); 4] {
-    let room = b.rooms[Unit::Load as usize].0[Memory::Dram as usize];
-    let entries = (room.1 - room.0) / 8 / 5;
-    std::array::from_fn(|table| {
-        let first = room.0 + table as u64 * 8 * entries;
-        for entry in 0..entries {
-            let at = (first + 8 * entry) as usize;
-            let bias = (b.draw.bits() as i32) >> b.draw.range(0, 31);
-            let (low, high) = match table {
-                0 => (bias.to_le_bytes(), b.draw.float(-16, 0).to_le_bytes()),
-                3 => (b.draw.float(-7, 1).to_le_bytes(), (b.draw.signed(-128, 255) as i32).to_le_bytes()),
-                1 => (b.draw.float(-3, 2).to_le_bytes(), b.draw.float(-3, 5).to_le_bytes()),
-                _ => (bias.to_le_bytes(), [0; 4]),
-            };
-            dram[at..at + 4].copy_from_slice(&low);
-            dram[at + 4..at + 8].copy_from_slice(&high);
-        }
-        (first, entries)
-    })
 }
 
 /// The image: DRAM in pieces, with gaps that stay zero.
@@ -259,11 +245,12 @@ fn fill(b: &mut Builder, style: Style) {
         prologue(b);
     }
     let even_unsupported = style == Style::Faulty;
-    let vectors = if b.machine.vector.float32 || even_unsupported { 24 } else { 8 };
+    let most = b.machine.vector.float32 || even_unsupported || vectors::own_mode(b.machine).is_some();
+    let vectors = if most { 24 } else { 8 };
     let loads = if style == Style::LongTransfers { 45 } else { 28 };
     let mix = [
         (loads, Content::Load),
-        (22, Content::Array),
+        (22 + 12 * u64::from(b.machine.array.count - 1), Content::Array),
         (vectors, Content::Vector),
         (loads / 2, Content::Store),
         (9, Content::Sync),
@@ -278,7 +265,7 @@ fn fill(b: &mut Builder, style: Style) {
 fn piece(b: &mut Builder, content: Content, even_unsupported: bool) {
     let pieces = match content {
         Content::Load => transfers::load(b).into_iter().collect(),
-        Content::Array => arrays::array(b).into_iter().collect(),
+        Content::Array => arrays::array(b),
         Content::Vector => vectors::vector(b, even_unsupported).unwrap_or_default(),
         Content::Store => transfers::store(b).into_iter().collect(),
         Content::Sync => return sync(b),
@@ -294,7 +281,7 @@ fn piece(b: &mut Builder, content: Content, even_unsupported: bool) {
 fn prologue(b: &mut Builder) {
     for (space, memory) in [
         (systole_machine::isa::Space::Activation, Memory::Activation),
-        (systole_machine::isa::Space::Weight, Memory::Weight),
+        (systole_machine::isa::Space::Weight, weights(b.machine)),
     ] {
         let room = b.rooms[Unit::Load as usize];
         let bytes = room.length(memory).min(room.length(Memory::Dram)).min(30 * b.limits.row);
@@ -302,20 +289,32 @@ fn prologue(b: &mut Builder) {
             && let (Some(dram), Some(buffer)) =
                 (b.place(Unit::Load, Memory::Dram, bytes), b.place(Unit::Load, memory, bytes))
         {
-            b.push(transfers::load_row(dram, buffer, bytes, space));
+            b.push(transfers::load_row(b.machine, dram, buffer, bytes, space));
         }
     }
 }
 
-/// Generated machines have one array.
-const PRESENT: [Unit; 4] = Unit::WITH_ONE_ARRAY;
+/// The arrays of a machine.
+fn arrays_of(machine: &Machine) -> &'static [Unit] {
+    &Unit::ARRAYS[..machine.array.count as usize]
+}
+
+/// The units of a machine.
+fn present(machine: &Machine) -> Vec<Unit> {
+    [&[Unit::Load, Unit::Vector, Unit::Store], arrays_of(machine)].concat()
+}
+
+/// The memory that holds weights.
+fn weights(machine: &Machine) -> Memory {
+    if machine.unified { Memory::Activation } else { Memory::Weight }
+}
 
 fn sync(b: &mut Builder) {
-    let operation = match b.draw.pick(&PRESENT) {
+    let operation = match b.draw.pick(&present(b.machine)) {
         Unit::Load => Operation::LoadSync {},
-        Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => Operation::ArraySync { array: builder::u(0) },
         Unit::Vector => Operation::VectorSync {},
         Unit::Store => Operation::StoreSync {},
+        array => Operation::ArraySync { array: builder::u(array.array().unwrap_or(0) as u64) },
     };
     b.append(operation);
 }
@@ -324,7 +323,7 @@ fn sync(b: &mut Builder) {
 fn stray(b: &mut Builder) {
     let operation = arbitrary::random_operation(&mut || b.draw.bits());
     let runs = operation.mnemonic().ends_with(".run")
-        || !PRESENT.contains(&operation.unit())
+        || !present(b.machine).contains(&operation.unit())
         || (operation.unit() == Unit::Vector && !is_vector_configuration(&operation));
     if runs { sync(b) } else { b.append(operation) }
 }

@@ -5,9 +5,10 @@
 //! latency is; nothing is skipped but the PEs of an array through which no vector moves.
 //!
 //! The laws are `docs/machine.md` (M-x), `docs/timing.md` (T-x) and `docs/numerics.md` (N-x). Reading order: `work`, `footprint`, `traps`, `hazards` are what can be
-//! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `sums`, `grid`, `output_grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
+//! said without time; `fetch`, `tokens`, `ports`, `dram`, `load`, `store`, `address_generator`, `sums`, `scaling`, `grid`, `output_grid`, `array`, `operations`, `vector`, `counters` the parts of the machine.
 
 mod address_generator;
+mod arbitration;
 mod array;
 mod counters;
 mod dram;
@@ -19,13 +20,17 @@ mod grid;
 mod hazards;
 mod load;
 mod operations;
+mod order;
 mod output_grid;
 mod ports;
+mod retires;
+mod scaling;
 mod store;
 mod sums;
 mod tokens;
 mod traps;
 mod vector;
+mod vector_work;
 mod work;
 
 #[cfg(test)]
@@ -39,9 +44,12 @@ use self::array::Array;
 use self::counters::{Counters, Doing, token_stall};
 use self::dram::Bus;
 use self::fetch::{Fetch, Lane};
-use self::footprint::footprint;
+use self::footprint::{footprint, operands};
 use self::load::Load;
+use self::order::Order;
 use self::ports::{Bank, Ports};
+use self::retires::Retires;
+pub use self::retires::run_with_retires;
 use self::store::Store;
 use self::tokens::Tokens;
 use self::vector::VectorUnit;
@@ -79,12 +87,12 @@ fn run_to_end(
     mut watcher: Option<&mut dyn Watcher>,
 ) -> Result<(Timing, Memories), EngineError> {
     let memories = initial(job, image)?;
-    let works = work::resolve(job.instructions);
+    let works = work::resolve(job.machine, job.instructions);
     let stop = hazards::stop_of(job, &works);
     let count = stop.map_or(job.instructions.len(), |(index, _)| index);
     let mut engine = Engine::new(job, &works[..count], memories);
-    if watcher.is_some() {
-        engine.array.watch();
+    if let (Some(_), Some(array)) = (&watcher, engine.arrays.first_mut()) {
+        array.watch();
     }
     while engine.cycle() {
         if let Some(watcher) = &mut watcher {
@@ -111,7 +119,7 @@ fn initial(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, EngineError> {
     Ok(Memories {
         dram,
         activation: vec![0; machine.activation.capacity_bytes as usize],
-        weight: vec![0; machine.weight.capacity_bytes as usize],
+        weight: vec![0; if machine.unified { 0 } else { machine.weight.capacity_bytes as usize }],
         accumulator: Accumulators::zeroed(machine),
     })
 }
@@ -130,6 +138,8 @@ struct Engine<'a> {
     works: &'a [Work],
     /// Banks that array and vector instructions hold.
     banks: Vec<Vec<Bank>>,
+    /// T-5: whether a bank holds both operands of an array instruction.
+    one_bank: Vec<bool>,
     now: u64,
     fetch: Fetch,
     lanes: [Lane; UNITS],
@@ -137,11 +147,15 @@ struct Engine<'a> {
     ports: Ports,
     bus: Bus,
     load: Load,
-    array: Array,
+    /// By number.
+    arrays: Vec<Array>,
     vector: VectorUnit,
     store: Store,
     memories: Memories,
     counters: Counters,
+    order: Order,
+    /// Where somebody wants them.
+    retires: Option<Retires>,
     fetches: Vec<u64>,
     starts: Vec<Option<u64>>,
     ends: Vec<Option<u64>>,
@@ -158,10 +172,21 @@ impl<'a> Engine<'a> {
                 _ => Vec::new(),
             })
             .collect();
+        let one_bank = works
+            .iter()
+            .map(|work| match work {
+                Work::Array(convolution) => {
+                    let (activations, weights) = operands(machine, convolution);
+                    ports.share(&activations, &[weights])
+                }
+                _ => false,
+            })
+            .collect();
         Engine {
             instructions: &job.instructions[..works.len()],
             works,
             banks,
+            one_bank,
             now: 0,
             fetch: Fetch::new(
                 machine.control.issue_interval_cycles,
@@ -172,11 +197,13 @@ impl<'a> Engine<'a> {
             ports,
             bus: Bus::new(machine),
             load: Load::new(machine),
-            array: Array::new(machine),
+            arrays: (0..machine.array.count).map(|_| Array::new(machine)).collect(),
             vector: VectorUnit::new(machine),
             store: Store::new(machine),
             memories,
             counters: Counters::default(),
+            order: Order::new(None),
+            retires: None,
             fetches: Vec::new(),
             starts: vec![None; works.len()],
             ends: vec![None; works.len()],
@@ -187,13 +214,8 @@ impl<'a> Engine<'a> {
     fn cycle(&mut self) -> bool {
         self.settle();
         let fetched = self.fetch.decide(self.instructions, &self.lanes);
-        for unit in Unit::ALL {
-            self.start(unit);
-        }
-        let load_refused = self.load.write(&mut self.ports);
-        self.load.request(&mut self.bus);
-        let store_refused = self.store.read(&mut self.ports);
-        self.store.request(&mut self.bus);
+        self.start_instructions();
+        let (load_refused, store_refused) = self.move_bursts();
         let quiet = fetched.is_none() && self.lanes.iter().all(|lane| lane.in_flight.is_empty());
         let doing = Unit::ALL.map(|unit| self.doing(unit, load_refused, store_refused));
         self.counters.count(doing, quiet);
@@ -205,16 +227,17 @@ impl<'a> Engine<'a> {
         !over
     }
 
-    /// The cycle that has passed, to a watcher.
+    /// The cycle that has passed on the first array, to a watcher.
     fn show(&self, watcher: &mut dyn Watcher) {
-        let Some((edges, ended)) = self.array.watched() else { return };
+        let Some(array) = self.arrays.first() else { return };
+        let Some((edges, ended)) = array.watched() else { return };
         let cycle = self.now - 1;
         // An array instruction is in flight in the cycle that it starts in.
         let lane = &self.lanes[Unit::Array as usize];
         let mut in_flight = lane.in_flight.iter().map(|flight| flight.instruction);
         let started =
             in_flight.rfind(|&index| self.starts[index] == Some(cycle) && matches!(self.works[index], Work::Array(_)));
-        let engaged = self.array.engaged();
+        let engaged = array.engaged();
         watcher.cycle(&ArrayCycle { cycle, started, engaged, ended, edges, memories: &self.memories });
     }
 
@@ -228,19 +251,29 @@ impl<'a> Engine<'a> {
                 self.lanes[Unit::Store as usize].finish();
             }
         }
-        if self.load.settle(&mut self.ports, &mut self.memories) {
-            self.lanes[Unit::Load as usize].finish();
+        for unit in self.order.units() {
+            if self.settle_unit(unit) {
+                self.lanes[unit as usize].finish();
+            }
         }
-        self.store.settle(&mut self.ports, &self.memories);
-        if self.array.settle() {
-            self.lanes[Unit::Array as usize].finish();
-        }
-        if self.vector.settle(&mut self.memories) {
-            self.lanes[Unit::Vector as usize].finish();
-        }
-        for unit in Unit::ALL {
+        for unit in self.order.units() {
             while let Some(flight) = self.lanes[unit as usize].retire() {
                 self.end(unit, flight.instruction);
+            }
+        }
+    }
+
+    /// Beginning of a cycle, in a unit's datapath. True when the work of an instruction is done.
+    fn settle_unit(&mut self, unit: Unit) -> bool {
+        match unit {
+            Unit::Load => self.load.settle(&mut self.ports, &mut self.memories),
+            Unit::Store => {
+                self.store.settle(&mut self.ports, &self.memories);
+                false
+            }
+            Unit::Vector => self.vector.settle(&mut self.memories),
+            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
+                unit.array().and_then(|number| self.arrays.get_mut(number)).is_some_and(Array::settle)
             }
         }
     }
@@ -250,35 +283,42 @@ impl<'a> Engine<'a> {
         self.ends[index] = Some(self.now);
         self.tokens.give(unit, self.instructions[index].signal);
         self.ports.release(unit, &self.banks[index]);
+        self.show_retire(unit, index);
     }
 
-    /// T-2: starts the unit's next instruction where it can. Array comes before vector (T-4).
-    fn start(&mut self, unit: Unit) {
-        let lane = &mut self.lanes[unit as usize];
-        let Some(&index) = lane.queue.front() else { return };
+    /// T-2: the unit's next instruction, if nothing but ports can keep it.
+    fn ready(&self, unit: Unit) -> Option<usize> {
+        let lane = &self.lanes[unit as usize];
+        let index = *lane.queue.front()?;
         let engaged = match unit {
             Unit::Load => self.load.engaged(),
-            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => self.array.engaged(),
+            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
+                unit.array().and_then(|number| self.arrays.get(number)).is_some_and(Array::engaged)
+            }
             Unit::Vector => self.vector.engaged(),
             Unit::Store => self.store.engaged(),
         };
-        let wait = self.instructions[index].wait;
-        if engaged
+        let waits = engaged
             || lane.engaged
             || dataflow_changes(self.works, lane, index)
-            || !self.tokens.missing(unit, wait).is_empty()
-            || !self.ports.free(unit, &self.banks[index])
-        {
-            return;
-        }
-        lane.start(index, matches!(self.works[index], Work::Control));
-        self.tokens.take(unit, wait);
-        self.ports.hold(unit, &self.banks[index]);
+            || !self.tokens.missing(unit, self.instructions[index].wait).is_empty();
+        (!waits).then_some(index)
+    }
+
+    /// Starts the unit's next instruction, whose ports it has.
+    fn start(&mut self, unit: Unit, index: usize) {
+        self.lanes[unit as usize].start(index, matches!(self.works[index], Work::Control));
+        self.tokens.take(unit, self.instructions[index].wait);
         self.starts[index] = Some(self.now);
         match &self.works[index] {
             Work::Control => {}
             Work::Load(transfer) => self.load.start(*transfer),
-            Work::Array(convolution) => self.array.start(**convolution),
+            Work::Array(convolution) => {
+                // An array that the machine lacks is a trap (M-10).
+                if let Some(array) = unit.array().and_then(|number| self.arrays.get_mut(number)) {
+                    array.start(**convolution, self.one_bank[index]);
+                }
+            }
             Work::Vector(work) => self.vector.start(work),
             Work::Store(transfer) => self.store.start(*transfer),
         }
@@ -306,13 +346,21 @@ impl<'a> Engine<'a> {
         Doing::Stalled(missing.first().map_or(Stall::Port, |&from| token_stall(from)))
     }
 
-    /// All datapaths.
+    /// All datapaths. No two of them touch the same word (M-12).
     fn step(&mut self) {
         self.bus.step(self.now);
-        self.load.step();
-        self.store.step();
-        self.vector.step();
-        self.array.step(&mut self.memories);
+        for unit in self.order.units() {
+            match unit {
+                Unit::Load => self.load.step(),
+                Unit::Store => self.store.step(),
+                Unit::Vector => self.vector.step(),
+                Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => {
+                    if let Some(array) = unit.array().and_then(|number| self.arrays.get_mut(number)) {
+                        array.step(&mut self.memories);
+                    }
+                }
+            }
+        }
     }
 
     fn commit_fetch(&mut self, fetched: Option<usize>) {

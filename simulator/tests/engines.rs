@@ -1,7 +1,9 @@
 //! The two engines agree on every program: outcome, trap, start and end of every instruction, cycles of every cause, bytes on the bus, memories.
 //!
 //! `SYSTOLE_PROGRAMS` random programs (10 000 without it) from the seed `SYSTOLE_SEED` (1) on. What the programs reach is counted, and a run that misses a
-//! kind of event fails too: agreement on what never happened proves nothing.
+//! kind of event fails too: agreement on what never happened proves nothing. The comparison is at every retire: a failure names the first that differs.
+//!
+//! `long_run`, ignored otherwise, does the same with 200 000 programs (`SYSTOLE_PROGRAMS`) in portions, telling how far it is.
 
 #[path = "engines/counted.rs"]
 mod counted;
@@ -9,10 +11,11 @@ mod counted;
 mod invariants;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use systole_machine::isa::Instruction;
-use systole_simulator::compare::{compare, compare_timing, shrink};
+use systole_simulator::compare::{Run, compare, compare_timing, lockstep, shrink};
 use systole_simulator::contract::{Job, Memories, Outcome, Timing};
 use systole_simulator::generator::{Case, case};
 use systole_simulator::{fast, reference};
@@ -23,31 +26,83 @@ use counted::Counted;
 const FUEL_CYCLES: u64 = 2_000_000;
 /// Trials to make a failing program smaller.
 const TRIALS: usize = 1500;
+/// Programs of a portion of the long run.
+const PORTION: u64 = 5_000;
 /// Failures shown in full.
 const SHOWN: usize = 3;
 
 #[test]
 fn engines_agree_on_every_program() {
     let programs: u64 = environment("SYSTOLE_PROGRAMS", 10_000);
+    agree(programs, programs);
+}
+
+#[test]
+#[ignore = "an hour or so: the long run of CONTRIBUTING.md"]
+fn long_run() {
+    agree(environment("SYSTOLE_PROGRAMS", 200_000), PORTION);
+}
+
+/// Runs programs in portions; at the first portion with failures shows them and stops.
+fn agree(programs: u64, portion: u64) {
     let first: u64 = environment("SYSTOLE_SEED", 1) * 1_000_000;
-    let results: Vec<(u64, Result<Counted, String>)> =
-        (first..first + programs).into_par_iter().map(|seed| (seed, program(seed))).collect();
+    let begin = Instant::now();
     let mut counted = Counted::default();
-    let mut failures = Vec::new();
-    for (seed, result) in results {
-        match result {
-            Ok(one) => counted.add(&one),
-            Err(failure) => failures.push((seed, failure)),
+    let mut work = Work::default();
+    for done in (0..programs).step_by(portion.max(1) as usize) {
+        let portion = portion.min(programs - done);
+        let seeds = first + done..first + done + portion;
+        let results: Vec<(u64, Result<(Counted, Work), String>)> =
+            seeds.into_par_iter().map(|seed| (seed, program(seed))).collect();
+        let mut failures = Vec::new();
+        for (seed, result) in results {
+            match result {
+                Ok((one, did)) => {
+                    counted.add(&one);
+                    work.add(&did);
+                }
+                Err(failure) => failures.push((seed, failure)),
+            }
         }
+        println!("{} of {programs} programs: {}", done + portion, work.report(begin.elapsed()));
+        for (seed, failure) in failures.iter().take(SHOWN) {
+            println!("{}", report(*seed, failure));
+        }
+        let summary: Vec<String> = failures.iter().map(|(seed, failure)| format!("seed {seed}: {failure}")).collect();
+        assert!(failures.is_empty(), "{} of {portion} programs fail\n{}", failures.len(), summary.join("\n"));
     }
     println!("{counted}");
-    for (seed, failure) in failures.iter().take(SHOWN) {
-        println!("{}", report(*seed, failure));
-    }
-    let summary: Vec<String> = failures.iter().map(|(seed, failure)| format!("seed {seed}: {failure}")).collect();
-    assert!(failures.is_empty(), "{} of {programs} programs fail\n{}", failures.len(), summary.join("\n"));
     let missed = counted.missed(programs);
     assert!(missed.is_empty(), "never or hardly reached: {missed:#?}");
+}
+
+/// What was compared, and how long each engine took for it (over all threads).
+#[derive(Default)]
+struct Work {
+    retires: u64,
+    cycles: u64,
+    reference: Duration,
+    fast: Duration,
+}
+
+impl Work {
+    fn add(&mut self, other: &Work) {
+        self.retires += other.retires;
+        self.cycles += other.cycles;
+        self.reference += other.reference;
+        self.fast += other.fast;
+    }
+
+    fn report(&self, elapsed: Duration) -> String {
+        format!(
+            "{} retires, {} cycles compared in {:.1} s (reference engine {:.1} s, fast engine {:.1} s)",
+            self.retires,
+            self.cycles,
+            elapsed.as_secs_f64(),
+            self.reference.as_secs_f64(),
+            self.fast.as_secs_f64()
+        )
+    }
 }
 
 fn environment(name: &str, default: u64) -> u64 {
@@ -58,32 +113,44 @@ fn environment(name: &str, default: u64) -> u64 {
 }
 
 /// One program in both engines: what it reached, or how it failed.
-fn program(seed: u64) -> Result<Counted, String> {
+fn program(seed: u64) -> Result<(Counted, Work), String> {
     let case = case(seed);
-    let timing = check(&case, &case.instructions)?;
+    let (timing, work) = check(&case, &case.instructions)?;
     if case.must_halt() && timing.outcome != Outcome::Halted {
         return Err(format!("a {:?} program must halt; both engines say {:?}", case.style, timing.outcome));
     }
-    Ok(Counted::of(&case, &timing))
+    Ok((Counted::of(&case, &timing), work))
 }
 
 /// Both engines on these instructions of a case. An error is a failure of an engine.
-fn check(case: &Case, instructions: &[Instruction]) -> Result<Timing, String> {
+fn check(case: &Case, instructions: &[Instruction]) -> Result<(Timing, Work), String> {
     let job = Job { machine: &case.machine, instructions, dram_bytes: case.dram_bytes };
     let image = case.image();
-    let slow = guarded("reference::run", || reference::run(&job, &image, FUEL_CYCLES))?;
-    let quick = guarded("fast::run", || fast::run(&job, &image))?;
-    let slow: (Timing, Memories) = slow.map_err(|error| format!("reference::run: {error}"))?;
-    let quick = quick.map_err(|error| format!("fast::run: {error}"))?;
-    invariants::check(&job, &slow.0)?;
-    if let Some(divergence) = compare(&slow, &quick) {
+    let begin = Instant::now();
+    let slow = guarded("reference", || reference::run_with_retires(&job, &image, FUEL_CYCLES, None))?;
+    let reference = begin.elapsed();
+    let begin = Instant::now();
+    let quick = guarded("fast", || fast::run_with_retires(&job, &image))?;
+    let fast = begin.elapsed();
+    let slow: Run = slow.map_err(|error| format!("reference: {error}"))?;
+    let quick: Run = quick.map_err(|error| format!("fast: {error}"))?;
+    if let Some(divergence) = lockstep(instructions, &slow, &quick) {
         return Err(divergence.to_string());
+    }
+    invariants::check(&job, &slow.0)?;
+    invariants::retires(&slow.0, &slow.2)?;
+    let work = Work { retires: slow.2.len() as u64, cycles: slow.0.total_cycles, reference, fast };
+    // Without retires the fast engine does the same.
+    let plain = guarded("fast::run", || fast::run(&job, &image))?.map_err(|error| format!("fast::run: {error}"))?;
+    let slow: (Timing, Memories) = (slow.0, slow.1);
+    if let Some(divergence) = compare(&slow, &plain) {
+        return Err(format!("fast::run alone: {divergence}"));
     }
     let timed = guarded("fast::timing", || fast::timing(&job))?;
     if let Some(divergence) = compare_timing(&slow.0, &timed) {
         return Err(format!("fast::timing alone: {divergence}"));
     }
-    Ok(slow.0)
+    Ok((slow.0, work))
 }
 
 fn guarded<T>(name: &str, run: impl FnOnce() -> T) -> Result<T, String> {

@@ -8,7 +8,7 @@ use systole_compiler::passes::Quantised;
 
 use super::console::{Console, Progress};
 use crate::files;
-use crate::pipeline::{self, ModelOptions, Seconds, timed};
+use crate::pipeline::{self, Imported, ModelOptions, Seconds, timed};
 use crate::problem::{Failure, Problem, not_available};
 use crate::report::{Report, layers_csv, text};
 use crate::source::{self, DEFAULT_MACHINE, LoadedMachine};
@@ -155,6 +155,7 @@ fn json(report: &Report) -> Result<String, Failure> {
 /// A model compiled for a machine.
 pub(super) struct Built {
     pub(super) machine: LoadedMachine,
+    pub(super) imported: Imported,
     pub(super) quantised: Quantised,
     pub(super) compiled: Compiled,
     pub(super) seconds: Seconds,
@@ -178,7 +179,7 @@ pub(super) fn build(model: &str, args: &ModelArgs, real: bool, progress: &mut Pr
     progress.step("compiling");
     let compiled =
         timed(&mut seconds.compile, || pipeline::compile_model(&imported, &quantised, &machine.machine, real))?;
-    Ok(Built { machine, quantised, compiled, seconds })
+    Ok(Built { machine, imported, quantised, compiled, seconds })
 }
 
 #[cfg(test)]

@@ -88,9 +88,9 @@ fn conv_details(out: &mut String, conv: &ConvMapping) {
         conv.cycles
     );
     for (name, (addresses, bytes)) in
-        ["input", "output", "parameters"].into_iter().zip(conv.regions.iter().zip(conv.region_bytes))
+        ["input", "output", "parameters"].into_iter().zip(conv.place.regions.iter().zip(conv.region_bytes))
     {
-        region(out, name, *addresses, bytes);
+        region(out, name, addresses, bytes);
     }
 }
 
@@ -98,16 +98,17 @@ fn vector_details(out: &mut String, vector: &VectorMapping) {
     let _ = writeln!(out, "    about {} cycles", vector.cycles);
     let names = ["first operand", "second operand", "parameters", "output"];
     for (name, (addresses, bytes)) in names.into_iter().zip(vector.regions.iter().zip(vector.region_bytes)) {
-        region(out, name, *addresses, bytes);
+        region(out, name, addresses, bytes);
     }
 }
 
-fn region(out: &mut String, name: &str, [first, second]: [u64; 2], bytes: u64) {
-    let _ = match (bytes, first == second) {
-        (0, _) => Ok(()),
-        (_, true) => writeln!(out, "    {name}: {bytes} bytes at {first:#x}"),
-        (_, false) => writeln!(out, "    {name}: {bytes} bytes at {first:#x} and {second:#x}"),
-    };
+fn region(out: &mut String, name: &str, slots: &[u64], bytes: u64) {
+    if bytes == 0 {
+        return;
+    }
+    let mut places: Vec<String> = slots.iter().map(|address| format!("{address:#x}")).collect();
+    places.dedup();
+    let _ = writeln!(out, "    {name}: {bytes} bytes at {}", places.join(" and "));
 }
 
 fn memory(built: &Built) -> String {
@@ -115,7 +116,7 @@ fn memory(built: &Built) -> String {
     let tensors = program.tensors.iter().map(|entry| {
         let what =
             format!("tensor {} [n, c, h, w] = {:?}, {} bytes a pixel", entry.name, entry.dims, entry.pixel_pitch);
-        (entry.address, entry.dims.iter().product::<u64>(), what)
+        (entry.address, entry.dims.iter().product::<u64>() * entry.element.bytes(), what)
     });
     let constants =
         program.image.iter().map(|segment| (segment.address, segment.bytes.len() as u64, "constants".to_owned()));

@@ -18,6 +18,7 @@ use crate::problem::{Failure, Problem};
 use crate::report::Report;
 use crate::report::build::{Subject, report};
 use crate::report::text::grouped;
+use crate::sqnr::sqnr_db;
 use crate::tensors::{Port, value};
 
 /// Arguments of the verb.
@@ -61,7 +62,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
     progress.step("running the reference");
     let golden = timed(&mut built.seconds.golden, || golden_values(&built.quantised, &ports, inputs, seed))?;
     drop(progress);
-    let (verification, tensors) = compare(&built.quantised, &built.compiled, &golden, &memories.dram);
+    let (mut verification, tensors) = compare(&built.quantised, &built.compiled, &golden, &memories.dram);
+    // A figure beside the verdict: a float network that does not run takes nothing from it.
+    verification.sqnr_db = sqnr_db(&built.imported.graph, &built.quantised, &golden, seed).unwrap_or_else(|_| {
+        console.note("no signal to noise ratio: the float network does not run");
+        None
+    });
     let subject = Subject {
         program,
         machine,

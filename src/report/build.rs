@@ -58,18 +58,26 @@ impl LayerSums {
     /// The unit whose work the layer is about.
     fn main_unit(&self) -> Unit {
         let works = |unit: &Unit| self.runs[*unit as usize] > 0;
-        [Unit::Array, Unit::Vector, Unit::Load].into_iter().find(works).unwrap_or(Unit::Store)
+        // Of several arrays the one with most runs, the first of equals.
+        let array = Unit::ARRAYS.into_iter().rev().filter(works).max_by_key(|&unit| self.runs[unit as usize]);
+        array.or_else(|| [Unit::Vector, Unit::Load].into_iter().find(works)).unwrap_or(Unit::Store)
     }
 
-    /// The first cycle at which the layer has the array or, without array work, the vector unit.
+    /// First start and last end of the work of all arrays.
+    fn array_work(&self) -> Option<(u64, u64)> {
+        let work = Unit::ARRAYS.into_iter().filter_map(|unit| self.work[unit as usize]);
+        work.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
+    }
+
+    /// The first cycle at which the layer has an array or, without array work, the vector unit.
     fn taken(&self) -> Option<u64> {
-        let work = self.work[Unit::Array as usize].or(self.work[Unit::Vector as usize]);
+        let work = self.array_work().or(self.work[Unit::Vector as usize]);
         work.map(|(start, _)| start)
     }
 
     /// End of the last array run.
     fn array_end(&self) -> u64 {
-        self.work[Unit::Array as usize].map_or(0, |(_, end)| end)
+        self.array_work().map_or(0, |(_, end)| end)
     }
 
     /// End of the last array or vector run.
@@ -138,7 +146,8 @@ fn layer_sums(subject: &Subject<'_>) -> Vec<LayerSums> {
         let moved = traffic.next(instruction);
         let Some(sum) = sums.get_mut(layer as usize) else { continue };
         let configures = moved == Moved::default();
-        let unit = instruction.unit() as usize;
+        // A layer's array work is that of all arrays; what limits it is told by the first one's waits.
+        let unit = instruction.unit().array().map_or(instruction.unit(), |_| Unit::Array) as usize;
         sum.runs[unit] += u64::from(!configures);
         if let Some(span) = span {
             widen(&mut sum.span, *span);
@@ -175,7 +184,10 @@ fn intervals(sums: &[LayerSums]) -> Vec<(u64, u64)> {
 
 fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
     let Subject { program, machine, timing, .. } = *subject;
-    let waits = [Unit::Array, Unit::Vector].map(|unit| stretches(&program.instructions, &timing.spans, unit));
+    let waits = Unit::ALL.map(|unit| match unit {
+        Unit::Load | Unit::Store => vec![],
+        _ => stretches(&program.instructions, &timing.spans, unit),
+    });
     let mut layers = vec![];
     for ((entry, sum), interval) in program.layers.iter().zip(sums).zip(intervals(sums)) {
         let (start_cycle, end_cycle) = sum.span.unwrap_or((interval.0, interval.0));
@@ -193,7 +205,7 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
             bound_by,
             dram_read_bytes: sum.moved.dram_read,
             dram_write_bytes: sum.moved.dram_write,
-            stall_cycles: by_name(stalls),
+            stall_cycles: by_name(machine, stalls),
             energy_uj: machine.energy.as_ref().map(|energy| energy_uj(energy, entry, &sum.moved)),
             mapping: entry.mapping.clone(),
         });
@@ -205,12 +217,13 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
 fn bound(
     machine: &Machine,
     sum: &LayerSums,
-    waits: &[Vec<Stretch>; 2],
+    waits: &[Vec<Stretch>; UNITS],
     (from, to): (u64, u64),
 ) -> (&'static str, [u64; STALLS]) {
-    let (stretches, work) = match sum.main_unit() {
-        Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => (&waits[0], "compute"),
-        Unit::Vector => (&waits[1], "vector"),
+    let main = sum.main_unit();
+    let (stretches, work) = match main {
+        Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => (&waits[main as usize], "compute"),
+        Unit::Vector => (&waits[main as usize], "vector"),
         Unit::Load => return ("dram", [0; STALLS]),
         Unit::Store => return ("store", [0; STALLS]),
     };
@@ -251,8 +264,17 @@ fn waited_for(stall: Stall) -> &'static str {
     }
 }
 
-fn by_name(stalls: [u64; STALLS]) -> BTreeMap<&'static str, u64> {
-    Stall::ALL.into_iter().map(Stall::name).zip(stalls).collect()
+/// The units that the machine has: of the arrays the first ones.
+fn units(machine: &Machine) -> impl Iterator<Item = Unit> {
+    let count = machine.array.count as usize;
+    Unit::ALL.into_iter().filter(move |unit| unit.array().is_none_or(|number| number < count))
+}
+
+/// The causes that the machine has: tokens of its units, ports, DRAM. The first causes are the units' (T-10).
+fn by_name(machine: &Machine, stalls: [u64; STALLS]) -> BTreeMap<&'static str, u64> {
+    let tokens = units(machine).map(|unit| Stall::ALL[unit as usize]);
+    let causes = tokens.chain([Stall::Port, Stall::Dram]);
+    causes.map(|stall| (stall.name(), stalls[stall as usize])).collect()
 }
 
 fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &Timing) -> Total {
@@ -264,10 +286,11 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
     for unit in &timing.units {
         stalls.iter_mut().zip(unit.stalls).for_each(|(sum, cycles)| *sum += cycles);
     }
-    let units = Unit::ALL.into_iter().zip(timing.units).map(|(unit, counted)| {
-        let cycles = UnitCycles { busy: counted.busy, idle: counted.idle, stall_cycles: by_name(counted.stalls) };
-        (unit.name(), cycles)
-    });
+    let of_unit = |unit: Unit| {
+        let counted = timing.units[unit as usize];
+        let stall_cycles = by_name(machine, counted.stalls);
+        (unit.name(), UnitCycles { busy: counted.busy, idle: counted.idle, stall_cycles })
+    };
     let count =
         |unit: Unit| program.instructions.iter().filter(|instruction| instruction.unit() == unit).count() as u64;
     Total {
@@ -279,10 +302,10 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
         dram: dram(subject, seconds),
         sram: sram(machine, sums, seconds),
         idle_cycles: cycles - layers.iter().map(|layer| layer.cycles).sum::<u64>(),
-        stall_cycles: by_name(stalls),
-        units: units.collect(),
+        stall_cycles: by_name(machine, stalls),
+        units: units(machine).map(of_unit).collect(),
         energy_uj: machine.energy.is_some().then(|| layers.iter().filter_map(|layer| layer.energy_uj).sum()),
-        instructions: Unit::ALL.into_iter().map(|unit| (unit.name(), count(unit))).collect(),
+        instructions: units(machine).map(|unit| (unit.name(), count(unit))).collect(),
     }
 }
 
@@ -294,7 +317,8 @@ fn ratio(part: f64, whole: f64) -> f64 {
 /// Weights as stored, network inputs and outputs, each once.
 fn compulsory_bytes(program: &Program) -> u64 {
     let edge = program.tensors.iter().filter(|entry| entry.role != Role::Intermediate);
-    program.model.weight_bytes + edge.map(|entry| entry.dims.iter().product::<u64>()).sum::<u64>()
+    program.model.weight_bytes
+        + edge.map(|entry| entry.dims.iter().product::<u64>() * entry.element.bytes()).sum::<u64>()
 }
 
 /// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end.
@@ -359,6 +383,7 @@ fn sram(machine: &Machine, sums: &[LayerSums], seconds: f64) -> Vec<Sram> {
     Memory::ALL
         .into_iter()
         .zip(capacities)
+        .filter(|(memory, _)| !(machine.unified && *memory == Memory::Weight))
         .map(|(memory, capacity_bytes)| {
             let touched = |sum: &LayerSums| {
                 let ranges = sum.moved.touched.iter().filter(|(of, ..)| *of == memory);
@@ -367,7 +392,7 @@ fn sram(machine: &Machine, sums: &[LayerSums], seconds: f64) -> Vec<Sram> {
             let read_bytes = sums.iter().map(|sum| sum.moved.read[memory as usize]).sum();
             let write_bytes = sums.iter().map(|sum| sum.moved.written[memory as usize]).sum();
             Sram {
-                memory: memory.name().to_owned(),
+                memory: memory.name(machine).to_owned(),
                 capacity_bytes,
                 peak_bytes: sums.iter().map(touched).max().unwrap_or(0),
                 read_bytes,
@@ -390,100 +415,4 @@ fn energy_uj(energy: &Energy, entry: &LayerEntry, moved: &Moved) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pipeline::{self, Engine, ModelOptions};
-    use crate::source;
-
-    fn timed_program(model: &str) -> (Program, Machine, Timing) {
-        let machine = source::machine("edge-16x16").expect("a preset").machine;
-        let options = ModelOptions::default();
-        let imported = pipeline::import(model, &options).expect("in the zoo");
-        let quantised = pipeline::quantise(&imported, &machine, &options, false).expect("legal");
-        let program = pipeline::compile_model(&imported, &quantised, &machine, false).expect("fits").program;
-        let timing = pipeline::time(&program, &machine, Engine::Fast).expect("runs");
-        (program, machine, timing)
-    }
-
-    /// What reports derive from spans and instructions is what the engine counted cycle by cycle and burst by burst.
-    #[test]
-    fn derived_waits_and_bursts_are_the_engines() {
-        for model in ["zoo:lenet-5", "zoo:squeezenet-1.1", "zoo:resnet-18"] {
-            let (program, machine, timing) = timed_program(model);
-            for unit in [Unit::Array, Unit::Vector] {
-                let found = stretches(&program.instructions, &timing.spans, unit);
-                let counted = timing.units[unit as usize];
-                assert_eq!(
-                    cycles_within(&found, 0, timing.total_cycles),
-                    (counted.busy, counted.stalls),
-                    "{model}, {unit:?}"
-                );
-            }
-            let mut traffic = Traffic::new(&machine);
-            let moved: Vec<Moved> = program.instructions.iter().map(|instruction| traffic.next(instruction)).collect();
-            let bus = [moved.iter().map(|m| m.dram_read).sum::<u64>(), moved.iter().map(|m| m.dram_write).sum()];
-            assert_eq!(bus, timing.dram_bus_bytes, "{model}");
-        }
-    }
-
-    fn spanned(span: (u64, u64), array: Option<(u64, u64)>, vector: Option<(u64, u64)>) -> LayerSums {
-        LayerSums { span: Some(span), work: [None, array, vector, None, None, None, None], ..LayerSums::default() }
-    }
-
-    /// A layer that still stores while the next one has the array does not take the next one's cycles.
-    #[test]
-    fn the_array_belongs_to_the_layer_that_uses_it() {
-        let sums = [
-            spanned((1, 130), Some((10, 100)), Some((100, 120))),
-            // Takes over at 105, before the first one's stores have ended.
-            spanned((50, 300), Some((105, 280)), Some((200, 290))),
-            // A pooling beside it: its unit has nothing else, but the array is the next layer's from 310 on.
-            spanned((200, 340), None, Some((290, 330))),
-            spanned((300, 400), Some((310, 390)), None),
-            // All over before.
-            spanned((300, 350), None, None),
-        ];
-        assert_eq!(intervals(&sums), [(0, 105), (105, 290), (290, 310), (310, 400), (400, 400)]);
-        assert_eq!(intervals(&[]), []);
-    }
-
-    fn reported(model: &str) -> Report {
-        let (program, machine, timing) = timed_program(model);
-        let (program, machine, timing) = (&program, &machine, &timing);
-        let subject = Subject { program, machine, timing, model_source: model, hardware_source: "edge-16x16", seed: 0 };
-        report(&subject, None, Seconds::default())
-    }
-
-    /// Branches overlap in ResNet: its projections' stores run beside the next convolution.
-    #[test]
-    fn no_layer_uses_more_than_the_array_has() {
-        for model in ["zoo:resnet-18", "zoo:squeezenet-1.1"] {
-            let report = reported(model);
-            for layer in &report.layers {
-                assert!(layer.utilization <= 1.0, "{model}, {}: {}", layer.name, layer.utilization);
-                assert!(layer.stall_cycles.values().sum::<u64>() <= layer.cycles, "{model}, {}", layer.name);
-            }
-            let given: u64 = report.layers.iter().map(|layer| layer.cycles).sum();
-            assert_eq!(given + report.total.idle_cycles, report.total.cycles, "{model}");
-        }
-    }
-
-    #[test]
-    fn layers_share_out_the_time_and_bounds_hold() {
-        let report = reported("zoo:lenet-5");
-        let total = &report.total;
-        assert_eq!(report.layers.iter().map(|layer| layer.cycles).sum::<u64>() + total.idle_cycles, total.cycles);
-        assert!(total.roofline.compute_cycles.max(total.roofline.dram_cycles) <= total.cycles);
-        assert_eq!(report.layers.iter().map(|layer| layer.macs).sum::<u64>(), report.model.macs);
-        assert_eq!(report.layers.iter().map(|layer| layer.dram_read_bytes).sum::<u64>(), total.dram.read_bytes);
-        for sram in &total.sram {
-            assert!(sram.peak_bytes > 0 && sram.peak_bytes <= sram.capacity_bytes, "{sram:?}");
-        }
-        // A fully connected layer reads each weight once: nothing but DRAM can limit it on this machine.
-        let ip1 = report.layers.iter().find(|layer| layer.name == "ip1").expect("LeNet has it");
-        assert_eq!(ip1.bound_by, "dram");
-        let wide = crate::report::text::render(&report, true);
-        let plain = anstream::adapter::strip_str(&wide).to_string();
-        assert!(plain.lines().all(|line| line.chars().count() <= 100), "{plain}");
-    }
-}
+mod tests;

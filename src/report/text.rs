@@ -133,6 +133,9 @@ fn totals(report: &Report) -> String {
             verify.tensors_compared
         );
         line("verified", text);
+        if let Some(sqnr) = verify.sqnr_db {
+            line("noise", format!("outputs {sqnr:.1} dB above their difference from the float network (SQNR)"));
+        }
     }
     out
 }

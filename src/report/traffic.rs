@@ -2,8 +2,12 @@
 //!
 //! Counts what the rules name: an operand in padding is not read; a weight tile is read whole; a softmax reads its input once. No time here.
 
-use systole_machine::isa::{Instruction, Operation, Space, VectorOperand};
+mod convolution;
+
+use systole_machine::isa::{Flag, Instruction, Operation, RequantMode, Space, Unit, VectorOperand};
 use systole_machine::spec::Machine;
+
+use convolution::{Axis, Convolution};
 
 /// On-chip memories, in the order of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +20,18 @@ pub(super) enum Memory {
 impl Memory {
     pub(super) const ALL: [Memory; 3] = [Memory::Activation, Memory::Weight, Memory::Accumulator];
 
-    pub(super) fn name(self) -> &'static str {
-        ["activation", "weight", "accumulator"][self as usize]
+    pub(super) fn name(self, machine: &Machine) -> &'static str {
+        match self {
+            Memory::Activation if machine.unified => "unified",
+            Memory::Activation => "activation",
+            Memory::Weight => "weight",
+            Memory::Accumulator => "accumulator",
+        }
+    }
+
+    /// Where weights are.
+    fn of_weights(machine: &Machine) -> Memory {
+        if machine.unified { Memory::Activation } else { Memory::Weight }
     }
 }
 
@@ -45,47 +59,18 @@ struct Transfer {
     buffer: [u64; 2],
 }
 
-/// A window that walks over an image, one axis.
-#[derive(Clone, Copy, Debug, Default)]
-struct Axis {
-    input: u64,
-    output: u64,
-    kernel: u64,
-    stride: u64,
-    dilation: u64,
-    pad: u64,
-}
-
-impl Axis {
-    /// Pairs of output and tap whose input lies inside the image.
-    fn inside(&self) -> u64 {
-        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let (stride, last) = (signed(self.stride.max(1)), signed(self.input) - 1);
-        let taps = (0..self.kernel).map(|tap| {
-            let offset = signed(tap * self.dilation) - signed(self.pad);
-            // Outputs o with 0 <= o * stride + offset <= last.
-            let first = (-offset).max(0).div_euclid(stride) + i64::from((-offset).max(0).rem_euclid(stride) != 0);
-            let end = if last < offset { 0 } else { (last - offset).div_euclid(stride) + 1 };
-            (end.min(signed(self.output)) - first).max(0) as u64
-        });
-        taps.sum()
-    }
-}
-
 /// Registers of all units (M-3), as far as traffic depends on them.
 #[derive(Debug)]
 pub(super) struct Traffic<'a> {
     machine: &'a Machine,
     load: Transfer,
     store: Transfer,
-    array: [Axis; 2],
-    array_pitch: [u64; 2],
-    channels: u64,
-    block_step: u64,
-    packed: bool,
+    arrays: [Convolution; Unit::ARRAYS.len()],
     vector: [u64; 4],
     vector_pitch: [[u64; 2]; 3],
     pool: [Axis; 2],
+    /// Bytes of an element of a, b, out, less one.
+    wide: [u64; 3],
 }
 
 impl<'a> Traffic<'a> {
@@ -94,14 +79,11 @@ impl<'a> Traffic<'a> {
             machine,
             load: Transfer::default(),
             store: Transfer::default(),
-            array: Default::default(),
-            array_pitch: [0; 2],
-            channels: 0,
-            block_step: 0,
-            packed: false,
+            arrays: Default::default(),
             vector: [0; 4],
             vector_pitch: Default::default(),
             pool: Default::default(),
+            wide: [0; 3],
         }
     }
 
@@ -110,7 +92,8 @@ impl<'a> Traffic<'a> {
         let mut moved = Moved::default();
         match instruction.operation {
             Operation::LoadRun { dram, buffer, space } => {
-                let memory = if space == Space::Weight { Memory::Weight } else { Memory::Activation };
+                let weights = Memory::of_weights(self.machine);
+                let memory = if space == Space::Weight { weights } else { Memory::Activation };
                 moved.dram_read = self.bus_bytes(&self.load, dram.get());
                 moved.written[memory as usize] = self.load.bytes();
                 self.load.touch(memory, buffer.get(), &mut moved);
@@ -120,9 +103,8 @@ impl<'a> Traffic<'a> {
                 moved.read[Memory::Activation as usize] = self.store.bytes();
                 self.store.touch(Memory::Activation, buffer.get(), &mut moved);
             }
-            Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, .. } => {
-                let at = [activation.get(), weight.get(), accumulator.get()];
-                self.convolve(at, blocks.get(), accumulate.0, &mut moved);
+            operation @ Operation::ArrayRun { .. } => {
+                self.arrays[number(&operation)].run(self.machine, &operation, &mut moved);
             }
             operation if vector_run(&operation).is_some() => self.vector_work(&operation, &mut moved),
             operation => self.configure(&operation),
@@ -150,43 +132,8 @@ impl<'a> Traffic<'a> {
             Operation::StoreBufferPitch { row_pitch, plane_pitch } => {
                 self.store.buffer = [row_pitch.get(), plane_pitch.get()];
             }
-            Operation::ArrayInput { .. } | Operation::ArrayWindow { .. } | Operation::ArrayOutput { .. } => {
-                self.configure_array(operation);
-            }
+            _ if operation.unit().array().is_some() => self.arrays[number(operation)].configure(operation),
             _ => self.configure_vector(operation),
-        }
-    }
-
-    fn configure_array(&mut self, operation: &Operation) {
-        match *operation {
-            Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
-                (self.array[0].input, self.array[1].input) = (height.get(), width.get());
-                self.array_pitch = [row_pitch.get(), pixel_pitch.get()];
-            }
-            Operation::ArrayWindow {
-                kernel_h,
-                kernel_w,
-                stride_h,
-                stride_w,
-                dilation_h,
-                dilation_w,
-                pad_top,
-                pad_left,
-                packed,
-                ..
-            } => {
-                let [v, h] = &mut self.array;
-                (v.kernel, v.stride, v.dilation, v.pad) =
-                    (kernel_h.get(), stride_h.get(), dilation_h.get(), pad_top.get());
-                (h.kernel, h.stride, h.dilation, h.pad) =
-                    (kernel_w.get(), stride_w.get(), dilation_w.get(), pad_left.get());
-                self.packed = packed.0;
-            }
-            Operation::ArrayOutput { height, width, channels, block_step, .. } => {
-                (self.array[0].output, self.array[1].output) = (height.get(), width.get());
-                (self.channels, self.block_step) = (channels.get(), block_step.get());
-            }
-            _ => {}
         }
     }
 
@@ -202,6 +149,9 @@ impl<'a> Traffic<'a> {
                     VectorOperand::Out => 2,
                 };
                 self.vector_pitch[operand] = [row_pitch.get(), pixel_pitch.get()];
+            }
+            Operation::VectorQuant { wide_a, wide_b, wide_out, .. } => {
+                self.wide = [wide_a, wide_b, wide_out].map(|wide| u64::from(wide.0));
             }
             Operation::VectorWindow {
                 kernel_h,
@@ -239,69 +189,61 @@ impl<'a> Traffic<'a> {
         rows.map(|(plane, row)| bursts(dram + plane * transfer.dram[1] + row * transfer.dram[0])).sum::<u64>() * burst
     }
 
-    /// M-5.
-    fn convolve(&self, [activation, weight, accumulator]: [u64; 3], blocks: u64, accumulate: bool, moved: &mut Moved) {
-        let [v, h] = &self.array;
-        let (rows, columns) = (u64::from(self.machine.array.rows), u64::from(self.machine.array.columns));
-        let folds = v.kernel
-            * if self.packed {
-                (h.kernel * self.channels).div_ceil(rows)
-            } else {
-                h.kernel * self.channels.div_ceil(rows)
-            };
-        let pixels = v.output * h.output;
-        let vector = self.machine.accumulator_vector_bytes();
-        let weights = blocks * folds * rows * columns;
-        moved.read[Memory::Activation as usize] = blocks * v.inside() * h.inside() * self.channels;
-        moved.read[Memory::Weight as usize] = weights;
-        moved.read[Memory::Accumulator as usize] =
-            blocks * pixels * (folds - u64::from(!accumulate && folds > 0)) * vector;
-        moved.written[Memory::Accumulator as usize] = blocks * pixels * folds * vector;
-        let extent = extent(v.input, h.input, self.array_pitch, self.channels);
-        for block in 0..blocks {
-            let first = activation + block * self.block_step;
-            moved.touched.push((Memory::Activation, first, first + extent));
-        }
-        moved.touched.push((Memory::Weight, weight, weight + weights));
-        moved.touched.push((Memory::Accumulator, accumulator * vector, (accumulator + blocks * pixels) * vector));
-    }
-
     /// M-6, M-7.
     fn vector_work(&self, operation: &Operation, moved: &mut Moved) {
         let Some(run) = vector_run(operation) else { return };
         let [height, width, channels, block_channels] = self.vector;
         let elements = height * width * channels;
+        let [of_a, of_b, of_out] = self.wide.map(|wide| 1 + wide);
         let act = Memory::Activation as usize;
         moved.vector_elements = elements;
-        moved.written[act] = elements;
+        moved.written[act] = of_out * elements;
         let mut touch = |memory, first: u64, bytes: u64| moved.touched.push((memory, first, first + bytes));
-        touch(Memory::Activation, run.out, extent(height, width, self.vector_pitch[2], channels));
+        touch(Memory::Activation, run.out, extent(height, width, self.vector_pitch[2], of_out * channels));
         if let Some(params) = run.params {
-            let entries = run.tensors.unwrap_or(channels);
-            touch(Memory::Activation, params, 8 * entries);
-            moved.read[act] += 8 * entries;
+            let bytes = record_bytes(operation) * run.tensors.unwrap_or(channels);
+            touch(Memory::Activation, params, bytes);
+            moved.read[act] += bytes;
         }
         if let Some(accumulator) = run.accumulator {
             let vector = self.machine.accumulator_vector_bytes();
-            let vectors = channels.div_ceil(block_channels.max(1)) * height * width;
+            let columns = u64::from(self.machine.array.columns).max(1);
+            let block = if is_transposed(operation) {
+                (height * width).div_ceil(columns) * block_channels
+            } else {
+                height * width
+            };
+            let vectors = channels.div_ceil(block_channels.max(1)) * block;
             touch(Memory::Accumulator, accumulator * vector, vectors * vector);
-            moved.read[Memory::Accumulator as usize] = 4 * elements;
+            moved.read[Memory::Accumulator as usize] = self.machine.array.accumulator_bytes() * elements;
         }
-        for (operand, address) in [run.a, run.b].into_iter().enumerate() {
+        for (operand, (address, bytes)) in [(run.a, of_a), (run.b, of_b)].into_iter().enumerate() {
             let Some(address) = address else { continue };
             let pitch = self.vector_pitch[operand];
             if run.pools {
                 let [mut v, mut h] = self.pool;
                 (v.output, h.output) = (height, width);
-                moved.read[act] += v.inside() * h.inside() * channels;
-                touch(Memory::Activation, address, extent(v.input, h.input, pitch, channels));
+                moved.read[act] += v.inside() * h.inside() * channels * bytes;
+                touch(Memory::Activation, address, extent(v.input, h.input, pitch, bytes * channels));
             } else {
                 let tensors = run.tensors.unwrap_or(1);
-                moved.read[act] += tensors * elements;
-                touch(Memory::Activation, address, extent(tensors * height, width, pitch, channels));
+                moved.read[act] += tensors * elements * bytes;
+                touch(Memory::Activation, address, extent(tensors * height, width, pitch, bytes * channels));
             }
         }
     }
+}
+
+/// ρ of M-7.
+fn record_bytes(operation: &Operation) -> u64 {
+    match operation {
+        Operation::VectorRequant { mode: RequantMode::Fixed | RequantMode::FixedDouble, .. } => 12,
+        _ => 8,
+    }
+}
+
+fn is_transposed(operation: &Operation) -> bool {
+    matches!(operation, Operation::VectorRequant { transposed: Flag(true), .. })
 }
 
 impl Transfer {
@@ -330,9 +272,14 @@ impl Transfer {
     }
 }
 
-/// M-9: bytes from an operand's first to its last.
-fn extent(height: u64, width: u64, [row, pixel]: [u64; 2], channels: u64) -> u64 {
-    height.saturating_sub(1) * row + width.saturating_sub(1) * pixel + channels
+/// The array of an instruction, by number.
+fn number(operation: &Operation) -> usize {
+    operation.unit().array().unwrap_or(0)
+}
+
+/// M-9: bytes from an operand's first to its last; `bytes` are those of a pixel.
+fn extent(height: u64, width: u64, [row, pixel]: [u64; 2], bytes: u64) -> u64 {
+    height.saturating_sub(1) * row + width.saturating_sub(1) * pixel + bytes
 }
 
 /// The addresses of a vector operation.
@@ -396,33 +343,6 @@ pub(super) fn union(mut ranges: Vec<(u64, u64)>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Against counting one by one.
-    #[test]
-    fn taps_inside_the_image_are_counted_exactly() {
-        let mut hits = 0;
-        for index in 0..3u64.pow(6) {
-            let digit = |place: u32| index / 3u64.pow(place) % 3;
-            let axis = Axis {
-                input: 1 + 2 * digit(0),
-                output: 1 + 2 * digit(1),
-                kernel: 1 + digit(2),
-                stride: 1 + digit(3),
-                dilation: 1 + digit(4),
-                pad: digit(5),
-            };
-            let mut expected = 0;
-            for output in 0..axis.output {
-                for tap in 0..axis.kernel {
-                    let place = (output * axis.stride + tap * axis.dilation) as i64 - axis.pad as i64;
-                    expected += u64::from((0..axis.input as i64).contains(&place));
-                }
-            }
-            hits += u64::from(expected < axis.output * axis.kernel && expected > 0);
-            assert_eq!(axis.inside(), expected, "{axis:?}");
-        }
-        assert!(hits > 200, "only {hits} cases with padding");
-    }
 
     #[test]
     fn unions_count_bytes_once() {

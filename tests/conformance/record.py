@@ -22,11 +22,13 @@ import rules
 from node_cases import FUSED, INEXACT, Case, Network, ask, fused_operators
 from run import HERE, make_models
 
-NETWORKS = ("squeezenet", "resnet50", "densenet121")
+# The last is here for its local response normalisation alone.
+NETWORKS = ("squeezenet", "resnet50", "densenet121", "inception_v1")
 MODES = ("u8s8_pc", "s8s8_pc")
 # Cases of an operator in one network and mode: evenly spread over the network.
 WANTED = {"Conv": 14, "Concat": 4, "Add": 5, "Mul": 5, "BatchNormalization": 4, "MaxPool": 3, "AveragePool": 3,
-          "GlobalAveragePool": 1, "Gemm": 1, "Softmax": 1}
+          "GlobalAveragePool": 1, "Gemm": 1, "Softmax": 1, "LRN": 2}
+ONLY = {"inception_v1": ("LRN",)}
 LIMIT = 400_000
 
 
@@ -147,12 +149,19 @@ def pixelwise(cut, _):
             cut.cut_constant(i, channels)
 
 
+def columns(cut, _):
+    """All channels of a few pixels."""
+    name, = cut.case.inputs
+    x = cut.values[name]
+    cut.values[name] = np.ascontiguousarray(x[:, :, at(x.shape[2] // 2, 3, x.shape[2]), at(x.shape[3] // 3, 3, x.shape[3])])
+
+
 def whole(_cut, _index):
     pass
 
 
 CUTS = {"Conv": conv, "Gemm": gemm, "GlobalAveragePool": planes, "AveragePool": windows, "MaxPool": windows, "Concat": concat,
-        "Add": pixelwise, "Mul": pixelwise, "BatchNormalization": pixelwise, "Softmax": whole}
+        "Add": pixelwise, "Mul": pixelwise, "BatchNormalization": pixelwise, "Softmax": whole, "LRN": columns}
 
 
 def dequantised(operand):
@@ -168,6 +177,8 @@ def expected(cut, attrs):
         return rules.average_pool(cut.operand(0), attrs, *target)
     if op == "BatchNormalization":
         return rules.batch_norm(cut.operand(0), *folded(cut, attrs), *target)
+    if op == "LRN":
+        return rules.lrn(cut.operand(0), attrs, *target)
     return rules.softmax(cut.operand(0), *target)
 
 
@@ -211,6 +222,7 @@ class Recorder:
                 raise SystemExit(f"{name}: rules and ONNX Runtime are {apart.max()} apart")
             differing = int(np.count_nonzero(apart))
         kept = {k: list(attrs[k]) for k in ("strides", "pads", "dilations", "kernel_shape") if k in attrs}
+        kept |= {k: attrs[k] for k in ("size", "alpha", "beta", "bias") if cut.case.op == "LRN"}
         for key in ("ceil_mode", "count_include_pad"):
             if attrs.get(key):
                 raise SystemExit(f"{name}: {key} is not recorded")
@@ -236,6 +248,8 @@ def chosen(op, cases, tensors):
     if op == "Concat":
         rescale = lambda cut: len({cut.operand(i)[1].item() for i in range(len(cut.case.dequantisers))}) > 1
         cases = [c for c in cases if rescale(cut_of(c, tensors))]
+    if op == "LRN":  # one that is followed by a pooling in float has a pooled output
+        cases = [c for c in cases if tensors[c.output].shape == tensors[c.inputs[0]].shape]
     picked = spread(cases, WANTED[op])
     if op in ("Add", "Mul"):
         picked += [c for c in cases if c not in picked and len(telling(cut_of(c, tensors)))][:3]
@@ -246,8 +260,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", required=True, metavar="DIR")
     args = parser.parse_args()
-    args.networks, args.modes = NETWORKS, MODES
-    make_models(args)
+    make_models(args.work, [(network, mode) for network in NETWORKS for mode in MODES])
     recorder, scratch = Recorder(), os.path.join(args.work, "optimised.onnx")
     for name in NETWORKS:
         for mode in MODES:
@@ -255,7 +268,7 @@ def main():
             tensors = dict([network.quantised_input(np.load(f"{args.work}/{name}__input.npy"))])
             for case in network.cases:
                 tensors[case.output] = ask(case, tensors)
-            for op in WANTED:
+            for op in ONLY.get(name, WANTED):
                 cases = [c for c in network.cases if c.op == op]
                 for index, case in enumerate(chosen(op, cases, tensors)):
                     cut = cut_of(case, tensors)

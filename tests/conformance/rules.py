@@ -76,3 +76,32 @@ def softmax(x, scale, zero):
     for term in e:
         total = F32(total + term)
     return saturate(e / total / scale, zero, zero.dtype).reshape(x[0].shape)
+
+
+def lnp(u):
+    """N-13's logarithm, for normal u."""
+    m, e = np.frexp(u)
+    low = m < F32(0.707106781)
+    x = np.where(low, (m + m) - F32(1), m - F32(1)).astype(F32)
+    e = (e - low).astype(F32)
+    z = x * x
+    p = np.full_like(x, F32(7.0376836292e-2))
+    for c in (-1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
+              -2.4999993993e-1, 3.3333331174e-1):
+        p = p * x + F32(c)
+    y = (p * x) * z
+    y = y + e * F32(-2.12194440e-4)
+    y = y - F32(0.5) * z
+    return (x + y) + e * F32(0.693359375)
+
+
+def lrn(x, attributes, scale, zero):
+    """N-13, x of shape [1, c, h, w]."""
+    q, size = centred(x), attributes["size"]
+    before, after = (size - 1) // 2, size // 2
+    channels = q.shape[1]
+    squares = np.stack([(q[:, max(c - before, 0):c + after + 1] ** 2).sum(1) for c in range(channels)], 1).astype(F32)
+    a = F32(attributes["alpha"]) / F32(size) * x[1] * x[1]
+    u = F32(attributes["bias"]) + squares * a
+    w = exp2p(F32(-attributes["beta"]) * lnp(u))
+    return saturate(q.astype(F32) * x[1] * w / scale, zero, zero.dtype)

@@ -28,6 +28,11 @@ from node_cases import FUSED, INEXACT, Network, ask, fused_operators
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXPECTED = os.path.join(HERE, "expected.json")
+MODES = ["u8s8_pc", "u8s8_pt", "s8s8_pc", "s8s8_pc_symact", "u8u8_pt", "u8s8_pc_qop"]
+# `--full`: networks by the modes in which they are compared.
+FULL = [(network, mode) for network in ("squeezenet", "shufflenet", "resnet50") for mode in MODES]
+FULL += [(network, mode) for network in ("bvlc_alexnet", "inception_v1", "inception_v2", "densenet121", "zfnet512")
+         for mode in ("u8s8_pc", "s8s8_pc")]
 # Share of the elements that may differ where expected.json's counts do not apply: other calibration, other kernels.
 BOUNDS = {"AveragePool": 0.15, "Add": 1e-4, "BatchNormalization": 1e-4, "Softmax": 0.01, "LRN": 1e-4}
 
@@ -54,20 +59,25 @@ def arguments():
     parser.add_argument("--work", required=True, metavar="DIR", help="models and results; models that are there are used")
     parser.add_argument("--networks", nargs="+", default=["squeezenet", "resnet50", "densenet121"])
     parser.add_argument("--modes", nargs="+", default=["u8s8_pc", "s8s8_pc"])
-    parser.add_argument("--machines", nargs="*", default=["edge-16x16", "gemmini-16x16", "tpu-v1"])
+    parser.add_argument("--machines", nargs="*", 
+                        default=["edge-16x16", "gemmini-16x16", "tpu-v1", "output-stationary-32x32", "input-stationary-32x32"])
+    parser.add_argument("--full", action="store_true", help="three networks in all six modes and five more in two; takes minutes")
     parser.add_argument("--systole", default=os.path.join(HERE, "../../target/release/systole"))
     parser.add_argument("--bounds", action="store_true",
                         help="on another processor: loose bounds, not expected.json's counts (so too for models with another hash)")
     parser.add_argument("--record", action="store_true", help="writes expected.json instead of comparing with it")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.pairs = FULL if args.full else [(network, mode) for network in args.networks for mode in args.modes]
+    return args
 
 
-def make_models(args):
-    for network in args.networks:
-        paths = [f"{args.work}/{network}__{mode}.onnx" for mode in args.modes] + [f"{args.work}/{network}__input.npy"]
+def make_models(work, pairs):
+    for network in dict.fromkeys(network for network, _ in pairs):
+        modes = [mode for other, mode in pairs if other == network]
+        paths = [f"{work}/{network}__{mode}.onnx" for mode in modes] + [f"{work}/{network}__input.npy"]
         if not all(map(os.path.exists, paths)):
             script = os.path.join(HERE, "make_light_models.py")
-            subprocess.run([sys.executable, script, args.work, network, "--mode", *args.modes], check=True)
+            subprocess.run([sys.executable, script, work, network, "--mode", *modes], check=True)
 
 
 def verify(args, model, image, machine):
@@ -147,7 +157,7 @@ def check_counts(key, tallies, counts):
 def main():
     args = arguments()
     os.makedirs(args.work, exist_ok=True)
-    make_models(args)
+    make_models(args.work, args.pairs)
     with open(EXPECTED, encoding="utf-8") as file:
         recorded = json.load(file)
     if (onnx.__version__, onnxruntime.__version__) != (recorded["onnx"], recorded["onnxruntime"]):
@@ -155,29 +165,28 @@ def main():
     problems, compared = [], 0
     line = "{:<12} {:<10} {:<20} {:>7} {:>10} {:>9} {:>4}"
     print(line.format("network", "mode", "op", "tensors", "elements", "differing", "max"))
-    for name in args.networks:
-        for mode in args.modes:
-            key, model, image = f"{name} {mode}", f"{args.work}/{name}__{mode}.onnx", f"{args.work}/{name}__input.npy"
-            for machine in args.machines:
-                wrong = verify(args, model, image, machine)
-                problems += [f"{key} on {machine}: {wrong}"] if wrong else []
-            network = Network(model)
-            tensors = golden(args, model, image)
-            # Golden starts from the quantised input and does not hand it back.
-            source, quantised = network.quantised_input(np.load(image))
-            tensors.setdefault(source, quantised)
-            tallies, wrong = compare(network, tensors, args.work)
-            if args.record:
-                recorded["differing"].update({f"{key} {op}": t.differing for op, t in tallies.items() if op in INEXACT})
-                recorded["models"][key] = digest(model)
-            known = not args.bounds and digest(model) == recorded["models"].get(key)
-            if not known:
-                print(f"note: {key} is not the recorded model, or --bounds: loose bounds instead of counts")
-            wrong += check_counts(key, tallies, recorded["differing"] if known else None)
-            problems += [f"{key}: {text}" for text in wrong]
-            for op, t in sorted(tallies.items()):
-                print(line.format(name, mode, op, t.tensors, t.elements, t.differing, t.largest), flush=True)
-                compared += t.elements
+    for name, mode in args.pairs:
+        key, model, image = f"{name} {mode}", f"{args.work}/{name}__{mode}.onnx", f"{args.work}/{name}__input.npy"
+        for machine in args.machines:
+            wrong = verify(args, model, image, machine)
+            problems += [f"{key} on {machine}: {wrong}"] if wrong else []
+        network = Network(model)
+        tensors = golden(args, model, image)
+        # Golden starts from the quantised input and does not hand it back.
+        source, quantised = network.quantised_input(np.load(image))
+        tensors.setdefault(source, quantised)
+        tallies, wrong = compare(network, tensors, args.work)
+        if args.record:
+            recorded["differing"].update({f"{key} {op}": t.differing for op, t in tallies.items() if op in INEXACT})
+            recorded["models"][key] = digest(model)
+        known = not args.bounds and digest(model) == recorded["models"].get(key)
+        if not known:
+            print(f"note: {key} is not the recorded model, or --bounds: loose bounds instead of counts")
+        wrong += check_counts(key, tallies, recorded["differing"] if known else None)
+        problems += [f"{key}: {text}" for text in wrong]
+        for op, t in sorted(tallies.items()):
+            print(line.format(name, mode, op, t.tensors, t.elements, t.differing, t.largest), flush=True)
+            compared += t.elements
     if args.record:
         recorded.update(onnx=onnx.__version__, onnxruntime=onnxruntime.__version__)
         with open(EXPECTED, "w", encoding="utf-8") as file:

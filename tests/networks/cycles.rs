@@ -16,7 +16,7 @@ use crate::chain::{EDGE, machine, presets, published};
 type Cycles = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// All reports' totals; made once for all tests.
-static TOTALS: LazyLock<BTreeMap<(&str, &str), Total>> = LazyLock::new(|| {
+pub(crate) static TOTALS: LazyLock<BTreeMap<(&str, &str), Total>> = LazyLock::new(|| {
     let presets = presets();
     let pairs: Vec<_> =
         zoo::names().into_iter().flat_map(|name| presets.iter().map(move |&preset| (name, preset))).collect();

@@ -4,6 +4,7 @@
 //! zoo's own, scaled down and taken through an ONNX file. Random layers on random machines are in `tests/random_layers`.
 
 mod chain;
+mod comparison;
 mod cycles;
 mod exact;
 mod structure;

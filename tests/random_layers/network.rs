@@ -1,7 +1,9 @@
 //! Random quantised networks of one to three layers, with every operator of the quantised form that runs.
 
+use systole_machine::spec::Machine;
 use systole_network::graph::{Form, Graph, Node};
 use systole_network::op::{Conv, Op, Pool};
+use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId, bytes_of_f32, bytes_of_i32};
 
 use crate::dice::Dice;
@@ -12,13 +14,36 @@ pub(crate) struct Network {
     pub(crate) dice: Dice,
     /// What the network holds, for the counts of the run.
     pub(crate) hits: Vec<&'static str>,
+    /// The machine takes 16-bit operands.
+    wide: bool,
 }
 
 impl Network {
+    /// A power of two below it where the machine only shifts.
+    fn scale(&mut self, low: f32, high: f32) -> f32 {
+        let scale = self.dice.real(low, high);
+        match self.graph.policy.requantisation {
+            Requantisation::Shift => scale.log2().floor().exp2(),
+            _ => scale,
+        }
+    }
+
+    /// Averages of integers keep scale and type.
+    fn averaged(&mut self, input: TensorId) -> (Option<Quant>, DType) {
+        if self.graph.policy.requantisation == Requantisation::Float32 {
+            return (None, self.dtype());
+        }
+        (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype)
+    }
+
     fn quant(&mut self, dtype: DType) -> Quant {
         let (low, high) = dtype.range().expect("an activation type");
-        let zero = if self.dice.chance(30) { low } else { low + self.dice.below((high - low) as usize + 1) as i32 };
-        Quant::per_tensor(self.dice.real(0.003, 0.1), zero)
+        let zero = match dtype {
+            DType::I16 => 0,
+            _ if self.dice.chance(30) => low,
+            _ => low + self.dice.below((high - low) as usize + 1) as i32,
+        };
+        Quant::per_tensor(self.scale(0.003, 0.1), zero)
     }
 
     pub(crate) fn activation(&mut self, name: &str, shape: [usize; 4], quant: Option<Quant>, dtype: DType) -> TensorId {
@@ -55,7 +80,8 @@ impl Network {
     }
 
     pub(crate) fn dtype(&mut self) -> DType {
-        self.dice.pick(&[DType::I8, DType::U8])
+        let wide = self.wide && self.dice.chance(50);
+        if wide { DType::I16 } else { self.dice.pick(&[DType::I8, DType::U8]) }
     }
 
     fn conv(&mut self, name: &str, input: TensorId) -> TensorId {
@@ -134,10 +160,10 @@ impl Network {
             _ => "weights i8 with a zero point",
         });
         let quant = if self.dice.chance(70) {
-            let scale = (0..channels).map(|_| self.dice.real(0.001, 0.02)).collect();
+            let scale = (0..channels).map(|_| self.scale(0.001, 0.02)).collect();
             Quant { scale, zero_point: vec![zero; channels], axis: Some(0) }
         } else {
-            Quant::per_tensor(self.dice.real(0.001, 0.02), zero)
+            Quant::per_tensor(self.scale(0.001, 0.02), zero)
         };
         self.constant(format!("{name}_weight"), shape, dtype, Some(quant), Data::Stored(bytes.into()))
     }
@@ -173,7 +199,7 @@ impl Network {
             Pool { kernel, stride, pads, ceil_mode: self.dice.chance(50), count_include_pad: self.dice.chance(50) };
         let average = self.dice.chance(50);
         let (quant, dtype) = if average {
-            (None, self.dtype())
+            self.averaged(input)
         } else {
             (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype)
         };
@@ -188,8 +214,8 @@ impl Network {
 
     fn global_pool(&mut self, name: &str, input: TensorId) -> TensorId {
         let [n, c, _, _] = self.graph.tensor(input).nchw().expect("rank 4");
-        let dtype = self.dtype();
-        let output = self.activation(&format!("{name}_out"), [n, c, 1, 1], None, dtype);
+        let (quant, dtype) = self.averaged(input);
+        let output = self.activation(&format!("{name}_out"), [n, c, 1, 1], quant, dtype);
         self.node(name, Op::GlobalAveragePool, vec![input], output);
         self.hits.push("global average pooling");
         output
@@ -219,7 +245,7 @@ impl Network {
                 let second = if self.dice.chance(50) {
                     self.hits.push("constant per channel");
                     let dtype = self.dtype();
-                    let (bytes, quant) = (self.dice.bytes(channels), self.quant(dtype));
+                    let (bytes, quant) = (self.dice.bytes(channels * dtype.bytes()), self.quant(dtype));
                     self.constant(format!("{name}_c"), vec![channels], dtype, Some(quant), Data::Stored(bytes.into()))
                 } else {
                     self.hits.push("two tensors");
@@ -264,10 +290,12 @@ impl Network {
 }
 
 /// One to three layers on a small image, sometimes with a classifier after them.
-pub(crate) fn network(mut dice: Dice) -> Network {
+pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let shape = [dice.pick(&[1, 1, 1, 2]), dice.between(1, 20), dice.between(1, 12), dice.between(1, 12)];
-    let graph = Graph::new("random", Form::Quantised);
-    let mut network = Network { graph, dice, hits: vec![] };
+    let mut graph = Graph::new("random", Form::Quantised);
+    graph.policy = systole::pipeline::policy(machine);
+    let wide = machine.array.operands.iter().any(|operand| operand.bits == 16);
+    let mut network = Network { graph, dice, hits: vec![], wide };
     let dtype = network.dtype();
     let input = network.activation("input", shape, None, dtype);
     network.graph.inputs.push(input);
@@ -280,7 +308,8 @@ pub(crate) fn network(mut dice: Dice) -> Network {
             7 => network.global_pool(&name, tensor),
             8 | 9 => network.element_wise(&name, tensor),
             10 => network.concat(&name, tensor),
-            11 => network.lrn(&name, tensor),
+            // Not in 16 bits, whose squares do not fit.
+            11 if network.graph.tensor(tensor).dtype != DType::I16 => network.lrn(&name, tensor),
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
             _ => network.softmax(&name, tensor),

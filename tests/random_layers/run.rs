@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use systole_compiler::compile::{Compiled, Constants, Header, compile};
-use systole_compiler::error::ErrorKind;
+use systole_compiler::error::{CompileError, ErrorKind};
 use systole_compiler::passes::{Boundary, Quantised};
 use systole_golden::{Keep, Options, Value};
+use systole_machine::isa::{DataflowChoice, Flag, Operation};
 use systole_machine::program::{ModelEntry, Program, TensorEntry};
-use systole_machine::spec::Machine;
+use systole_machine::spec::{Machine, Overflow, Requantisation};
 use systole_network::graph::Graph;
-use systole_network::tensor::{DType, Tensor, TensorId};
+use systole_network::tensor::{Tensor, TensorId};
 use systole_simulator::contract::{Job, Memories, Outcome, Timing};
 use systole_simulator::{fast, reference};
 
@@ -21,20 +22,30 @@ use crate::network::network;
 pub(crate) enum Verdict {
     /// It ran, and hit this.
     Ran(Vec<&'static str>),
-    /// The compiler said that the machine is too small.
-    TooSmall,
+    /// The compiler said that the machine is this.
+    Refused(&'static str),
 }
+
+/// What a refusal says, and what it means.
+pub(crate) const REFUSALS: [(&str, &str); 3] = [
+    ("smallest tile", "too small"),
+    ("rule N-20", "too narrow in its sums"),
+    ("float island", "without single precision"),
+];
 
 /// Runs the case of a seed; an error says what differs or failed.
 pub(crate) fn run_case(seed: u64) -> Result<Verdict, String> {
     let mut dice = Dice::new(seed);
     let machine = machine(&mut dice);
-    let mut network = network(dice);
+    let mut network = network(dice, &machine);
     let graph = &network.graph;
     systole_network::verify::verify(graph).map_err(|errors| format!("the test made a bad graph: {errors:?}"))?;
-    let Some(compiled) = compiled(graph, &machine)? else { return Ok(Verdict::TooSmall) };
+    let compiled = match compiled(graph, &machine)? {
+        Ok(compiled) => compiled,
+        Err(why) => return Ok(Verdict::Refused(why)),
+    };
     let input = graph.tensor(graph.inputs[0]);
-    let raw = network.dice.bytes(input.elements());
+    let raw = network.dice.bytes(input.elements() * input.dtype.bytes());
     let golden = golden(graph, &raw)?;
     let program = &compiled.program;
     let nhwc = nhwc(input, &raw);
@@ -47,12 +58,15 @@ pub(crate) fn run_case(seed: u64) -> Result<Verdict, String> {
     compare_golden(graph, program, &golden, &fast.1.dram)?;
     compare_reference(&job, &image, &fast)?;
     network.hits.extend(mapping_hits(program));
+    network.hits.extend(arithmetic_hits(&machine, program));
     network.hits.push(if machine.array.weight_registers == 1 { "one weight register" } else { "two weight registers" });
+    network.hits.extend(machine.unified.then_some("one scratchpad"));
+    network.hits.extend((machine.unified && machine.weight.banks == 1).then_some("one scratchpad of one bank"));
     Ok(Verdict::Ran(network.hits))
 }
 
-/// The program, or nothing where the machine is too small and the compiler says so.
-fn compiled(graph: &Graph, machine: &Machine) -> Result<Option<Compiled>, String> {
+/// The program, or why the machine cannot run it, where the compiler says so.
+fn compiled(graph: &Graph, machine: &Machine) -> Result<Result<Compiled, &'static str>, String> {
     let boundary = |id: &TensorId| Boundary { float_name: graph.tensor(*id).name.clone(), tensor: *id };
     let quantised = Quantised {
         inputs: graph.inputs.iter().map(boundary).collect(),
@@ -61,22 +75,22 @@ fn compiled(graph: &Graph, machine: &Machine) -> Result<Option<Compiled>, String
     };
     let header = Header { machine_yaml: String::new(), model: ModelEntry::default() };
     match compile(&quantised, machine, header, Constants::Real) {
-        Ok(compiled) => Ok(Some(compiled)),
-        Err(errors)
-            if errors.iter().all(|e| e.kind == ErrorKind::Unsupported && e.message.contains("smallest tile")) =>
-        {
-            Ok(None)
+        Ok(compiled) => Ok(Ok(compiled)),
+        Err(errors) if errors.iter().all(|e| refusal(e).is_some()) => {
+            Ok(Err(errors.first().and_then(refusal).unwrap_or("refused without a reason")))
         }
         Err(errors) => Err(format!("compile: {errors:?}")),
     }
 }
 
+fn refusal(error: &CompileError) -> Option<&'static str> {
+    let said = REFUSALS.iter().find(|(text, _)| error.message.contains(text));
+    said.filter(|_| error.kind == ErrorKind::Unsupported).map(|&(_, why)| why)
+}
+
 /// All activations by golden, for the input's bytes in logical order.
 fn golden(graph: &Graph, raw: &[u8]) -> Result<BTreeMap<TensorId, Value>, String> {
-    let value = match graph.tensor(graph.inputs[0]).dtype {
-        DType::I8 => Value::I8(raw.iter().map(|&b| b as i8).collect()),
-        _ => Value::U8(raw.to_vec()),
-    };
+    let value = Value::from_le_bytes(graph.tensor(graph.inputs[0]).dtype, raw);
     let values = BTreeMap::from([(graph.inputs[0], value)]);
     let options = Options { seed: 0, keep: Keep::All };
     let run = systole_golden::run(graph, &values, options).map_err(|error| format!("golden: {error}"))?;
@@ -86,11 +100,15 @@ fn golden(graph: &Graph, raw: &[u8]) -> Result<BTreeMap<TensorId, Value>, String
 /// The input's bytes as DRAM holds them (M-2).
 fn nhwc(input: &Tensor, raw: &[u8]) -> Vec<u8> {
     let [n, c, h, w] = input.nchw().expect("rank 4");
+    let e = input.dtype.bytes();
     let mut bytes = vec![0; raw.len()];
     for image in 0..n {
         for channel in 0..c {
             for pixel in 0..h * w {
-                bytes[(image * h * w + pixel) * c + channel] = raw[(image * c + channel) * h * w + pixel];
+                for byte in 0..e {
+                    bytes[((image * h * w + pixel) * c + channel) * e + byte] =
+                        raw[((image * c + channel) * h * w + pixel) * e + byte];
+                }
             }
         }
     }
@@ -104,7 +122,9 @@ fn read(dram: &[u8], entry: &TensorEntry) -> Vec<u8> {
     for image in 0..n {
         for channel in 0..c {
             for pixel in 0..h * w {
-                bytes.push(dram[(entry.address + (image * h * w + pixel) * entry.pixel_pitch + channel) as usize]);
+                let pixel = entry.address + (image * h * w + pixel) * entry.pixel_pitch;
+                let first = (pixel + channel * entry.element.bytes()) as usize;
+                bytes.extend(&dram[first..first + entry.element.bytes() as usize]);
             }
         }
     }
@@ -119,14 +139,6 @@ fn segments<'a>(program: &'a Program, input: &'a [u8]) -> Vec<(u64, &'a [u8])> {
     segments
 }
 
-fn bytes_of(value: &Value) -> Vec<u8> {
-    match value {
-        Value::U8(values) => values.clone(),
-        Value::I8(values) => values.iter().map(|&v| v as u8).collect(),
-        other => panic!("an activation of type {other:?}"),
-    }
-}
-
 fn compare_golden(
     graph: &Graph,
     program: &Program,
@@ -136,10 +148,10 @@ fn compare_golden(
     for entry in &program.tensors {
         let id = graph.tensors.iter().position(|t| t.name == entry.name).expect("a tensor of the graph");
         let Some(expected) = golden.get(&TensorId(id as u32)) else { continue };
-        let (expected, got) = (bytes_of(expected), read(dram, entry));
+        let (expected, got) = (expected.to_le_bytes(), read(dram, entry));
         if let Some(index) = (0..expected.len()).find(|&i| expected[i] != got[i]) {
             return Err(format!(
-                "tensor {} differs at {index}: golden {}, fast {}",
+                "tensor {} differs at byte {index}: golden {}, fast {}",
                 entry.name, expected[index], got[index]
             ));
         }
@@ -161,9 +173,57 @@ fn compare_reference(job: &Job<'_>, image: &[(u64, &[u8])], fast: &(Timing, Memo
     Ok(())
 }
 
+/// What the machine computes with, where the program used it.
+fn arithmetic_hits(machine: &Machine, program: &Program) -> Vec<&'static str> {
+    let array = &machine.array;
+    let mut hits = vec![match machine.vector.requantisation {
+        Requantisation::Float32 => "float32",
+        Requantisation::FixedPoint { double_rounding: true, .. } => "fixed point, two roundings",
+        Requantisation::FixedPoint { multiplier_bits: 32, .. } => "fixed point, one rounding",
+        Requantisation::FixedPoint { .. } => "fixed point, narrow multiplier",
+        Requantisation::Shift => "shift",
+    }];
+    if !machine.vector.float32 {
+        hits.push("no single precision");
+    }
+    for instruction in &program.instructions {
+        match instruction.operation {
+            Operation::ArrayRun { dataflow, .. } => {
+                hits.push(match dataflow {
+                    DataflowChoice::WeightStationary => "weight-stationary",
+                    DataflowChoice::OutputStationary => "output-stationary",
+                    DataflowChoice::InputStationary => "input-stationary",
+                });
+                hits.push(match array.accumulator_bits {
+                    ..32 => "sums under 32 bits",
+                    32 => "sums of 32 bits",
+                    _ => "sums over 32 bits",
+                });
+                hits.extend((array.overflow == Overflow::Saturate).then_some("saturating sums"));
+                hits.extend((array.dataflows.len() > 1).then_some("several dataflows"));
+                hits.extend((array.dot_product_width > 1).then_some("dot products"));
+            }
+            Operation::ArrayQuant { wide_activation: Flag(true), .. } => hits.push("16-bit input of the array"),
+            Operation::VectorQuant { wide_a: Flag(true), .. } => hits.push("16-bit operand of the vector unit"),
+            Operation::VectorQuant { wide_out: Flag(true), .. } => hits.push("16-bit result of the array"),
+            _ => {}
+        }
+    }
+    hits.sort_unstable();
+    hits.dedup();
+    hits
+}
+
 /// What the mappings of the layers say that they do.
 fn mapping_hits(program: &Program) -> Vec<&'static str> {
-    let words = [("packed", "packed taps"), ("streamed", "streamed weights"), ("sliced", "sliced input channels")];
+    let words = [
+        ("packed", "packed taps"),
+        ("streamed", "streamed weights"),
+        ("sliced", "sliced input channels"),
+        ("chunks over", "chunks over arrays"),
+        ("tiles over", "tiles over arrays"),
+        ("each with its", "copies for each array"),
+    ];
     let said = |layer: &str| words.iter().filter(|(word, _)| layer.contains(word)).map(|&(_, hit)| hit).collect();
     program.layers.iter().flat_map(|layer| -> Vec<&'static str> { said(&layer.mapping) }).collect()
 }

@@ -1,6 +1,6 @@
 //! The bytes that an instruction touches (M-9), from its fields and the registers before it.
 
-use systole_machine::isa::{DataflowChoice, Operation, Space, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Operation, RequantMode, Space, Unit, VectorOperand};
 use systole_machine::spec::Machine;
 
 use crate::schedule::Memory;
@@ -24,24 +24,36 @@ struct Dma {
     buffer: [u64; 2],
 }
 
-/// All registers of all units.
-#[derive(Debug)]
-pub(super) struct Registers {
-    array_rows: u64,
-    array_columns: u64,
-    dot_product_width: u64,
-    load: Dma,
-    store: Dma,
+/// Registers of an array.
+#[derive(Clone, Copy, Debug, Default)]
+struct Array {
     /// Input height, width, row pitch, pixel pitch.
     input: [u64; 4],
     /// Kernel height, width; packed.
     window: [u64; 3],
     /// Output height, width, channels, block step, outputs.
     output: [u64; 5],
+    /// Bytes of an element of the input, less one.
+    wide: u64,
+}
+
+/// All registers of all units.
+#[derive(Debug)]
+pub(super) struct Registers {
+    array_rows: u64,
+    array_columns: u64,
+    dot_product_width: u64,
+    /// Where weights are: in the one memory, or in their buffer.
+    weights: Memory,
+    load: Dma,
+    store: Dma,
+    arrays: [Array; Unit::ARRAYS.len()],
     /// Height, width, channels, block channels.
     shape: [u64; 4],
     /// Row and pixel pitch of a, b, out.
     pitch: [[u64; 2]; 3],
+    /// Bytes of an element of a, b, out.
+    element: [u64; 3],
     /// Pooling input height, width.
     pool_input: [u64; 2],
 }
@@ -52,19 +64,20 @@ impl Registers {
             array_rows: u64::from(machine.array.rows),
             array_columns: u64::from(machine.array.columns),
             dot_product_width: u64::from(machine.array.dot_product_width),
+            weights: if machine.unified { Memory::Activation } else { Memory::Weight },
             load: Dma::default(),
             store: Dma::default(),
-            input: [0; 4],
-            window: [0; 3],
-            output: [0; 5],
+            arrays: Default::default(),
             shape: [0; 4],
             pitch: [[0; 2]; 3],
+            element: [1; 3],
             pool_input: [0; 2],
         }
     }
 
     /// Sets registers, or gives the footprint of a run; reads before writes.
     pub(super) fn step(&mut self, operation: &Operation) -> Vec<Range> {
+        let array = &mut self.arrays[operation.unit().array().unwrap_or(0)];
         match *operation {
             Operation::LoadShape { row_bytes, rows, planes } => {
                 (self.load.row_bytes, self.load.rows, self.load.planes) = (row_bytes.get(), rows.get(), planes.get());
@@ -86,13 +99,17 @@ impl Registers {
                 self.store.buffer = [row_pitch.get(), plane_pitch.get()];
             }
             Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
-                self.input = [height.get(), width.get(), row_pitch.get(), pixel_pitch.get()];
+                array.input = [height.get(), width.get(), row_pitch.get(), pixel_pitch.get()];
             }
             Operation::ArrayWindow { kernel_h, kernel_w, packed, .. } => {
-                self.window = [kernel_h.get(), kernel_w.get(), u64::from(packed.0)];
+                array.window = [kernel_h.get(), kernel_w.get(), u64::from(packed.0)];
             }
             Operation::ArrayOutput { height, width, channels, block_step, outputs, .. } => {
-                self.output = [height.get(), width.get(), channels.get(), block_step.get(), outputs.get()];
+                array.output = [height.get(), width.get(), channels.get(), block_step.get(), outputs.get()];
+            }
+            Operation::ArrayQuant { wide_activation, .. } => array.wide = u64::from(wide_activation.0),
+            Operation::VectorQuant { wide_a, wide_b, wide_out, .. } => {
+                self.element = [wide_a, wide_b, wide_out].map(|wide| 1 + u64::from(wide.0));
             }
             Operation::VectorShape { height, width, channels, block_channels } => {
                 self.shape = [height.get(), width.get(), channels.get(), block_channels.get()];
@@ -109,7 +126,7 @@ impl Registers {
     fn run(&self, operation: &Operation) -> Vec<Range> {
         match *operation {
             Operation::LoadRun { dram, buffer, space } => {
-                let to = if space == Space::Weight { Memory::Weight } else { Memory::Activation };
+                let to = if space == Space::Weight { self.weights } else { Memory::Activation };
                 let mut ranges = rows(&self.load, Memory::Dram, dram.get(), self.load.dram, false);
                 ranges.extend(rows(&self.load, to, buffer.get(), self.load.buffer, true));
                 ranges
@@ -121,7 +138,8 @@ impl Registers {
             }
             Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, dataflow, .. } => {
                 let addresses = [activation.get(), weight.get(), accumulator.get()];
-                self.array(addresses, blocks.get(), accumulate.0, dataflow)
+                let array = &self.arrays[operation.unit().array().unwrap_or(0)];
+                self.array(array, addresses, blocks.get(), accumulate.0, dataflow)
             }
             _ => self.vector(operation),
         }
@@ -129,14 +147,15 @@ impl Registers {
 
     fn array(
         &self,
+        registers: &Array,
         [activation, weight, accumulator]: [u64; 3],
         blocks: u64,
         accumulate: bool,
         dataflow: DataflowChoice,
     ) -> Vec<Range> {
-        let [height, width, row_pitch, pixel_pitch] = self.input;
-        let [out_height, out_width, channels, step, outputs] = self.output;
-        let [kernel_h, kernel_w, packed] = self.window;
+        let [height, width, row_pitch, pixel_pitch] = registers.input;
+        let [out_height, out_width, channels, step, outputs] = registers.output;
+        let [kernel_h, kernel_w, packed] = registers.window;
         let pixels = out_height * out_width;
         let whole = self.array_rows * self.dot_product_width;
         // Elements of a chunk, its weights for each element, accumulator vectors of a block.
@@ -147,11 +166,11 @@ impl Registers {
         };
         let folds = kernel_h
             * if packed != 0 { (kernel_w * channels).div_ceil(chunk) } else { kernel_w * channels.div_ceil(chunk) };
-        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + channels;
+        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + (1 + registers.wide) * channels;
         let mut ranges: Vec<Range> = (0..if step == 0 { 1 } else { blocks })
             .map(|block| range(Memory::Activation, activation + block * step, bytes, false))
             .collect();
-        ranges.push(range(Memory::Weight, weight, blocks * folds * chunk * lanes, false));
+        ranges.push(range(self.weights, weight, blocks * folds * chunk * lanes, false));
         if accumulate {
             ranges.push(range(Memory::Accumulator, accumulator, blocks * vectors, false));
         }
@@ -163,7 +182,8 @@ impl Registers {
         let [height, width, channels, block] = self.shape;
         let tensor = |address: u64, which: VectorOperand, [h, w]: [u64; 2], write| {
             let [row, pixel] = self.pitch[which as usize];
-            range(Memory::Activation, address, (h - 1) * row + (w - 1) * pixel + channels, write)
+            let bytes = (h - 1) * row + (w - 1) * pixel + self.element[which as usize] * channels;
+            range(Memory::Activation, address, bytes, write)
         };
         let image = [height, width];
         let a = |address: u64| tensor(address, VectorOperand::A, image, false);
@@ -172,11 +192,13 @@ impl Registers {
         let params = |address: u64| range(Memory::Activation, address, 8 * channels, false);
         let pooled = |address: u64| tensor(address, VectorOperand::A, self.pool_input, false);
         match *operation {
-            Operation::VectorRequant { accumulator, params: table, out: to, transposed, .. } => {
+            Operation::VectorRequant { accumulator, params: table, out: to, mode, transposed } => {
                 let pixels = height * width;
                 let vectors = if transposed.0 { pixels.div_ceil(self.array_columns) * block } else { pixels };
                 let sums = channels.div_ceil(block) * vectors;
-                vec![range(Memory::Accumulator, accumulator.get(), sums, false), params(table.get()), out(to.get())]
+                let record = if matches!(mode, RequantMode::Fixed | RequantMode::FixedDouble) { 12 } else { 8 };
+                let records = range(Memory::Activation, table.get(), record * channels, false);
+                vec![range(Memory::Accumulator, accumulator.get(), sums, false), records, out(to.get())]
             }
             Operation::VectorAdd { a: x, b: y, out: to, .. } | Operation::VectorMul { a: x, b: y, out: to, .. } => {
                 vec![a(x.get()), b(y.get()), out(to.get())]

@@ -1,22 +1,22 @@
-//! Transpositions that only exchange channels, as copies between the bytes of a pixel.
+//! Transpositions that only exchange channels, as copies between the elements of a pixel.
 //!
 //! `[n, g, c / g, h, w]` transposed to `[n, c / g, g, h, w]` is the channel shuffle of grouped convolutions; any permutation of any number
 //! of axes that together make up the channels is the same thing. Not here: transpositions that move pixels.
 
 use crate::layers::Dims;
 
-/// Inside each pixel, for every offset `(from, to)`: `count` runs of `run` bytes, `from_step` apart, go to runs `to_step` apart.
+/// Inside each pixel, for every offset `(from, to)`: `count` runs of `run` elements, `from_step` apart, go to runs `to_step` apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shuffle {
-    /// Contiguous bytes.
+    /// Contiguous elements.
     pub run: usize,
     /// Runs of an offset.
     pub count: usize,
-    /// Bytes from run to run in the input's pixel.
+    /// Elements from run to run in the input's pixel.
     pub from_step: usize,
-    /// Bytes from run to run in the output's pixel.
+    /// Elements from run to run in the output's pixel.
     pub to_step: usize,
-    /// First byte in the input's and in the output's pixel.
+    /// First element in the input's and in the output's pixel.
     pub offsets: Vec<(usize, usize)>,
 }
 

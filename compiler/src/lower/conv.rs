@@ -1,12 +1,16 @@
 //! A mapped convolution → items: per output tile, chunk and part the loads, one array run, and after the last part requantisation and store.
 
-use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, RequantMode, Signed, Space, VectorOperand};
+use std::collections::{BTreeMap, BTreeSet};
+
+use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, Signed, Space, VectorOperand};
 use systole_machine::spec::{Dataflow, Machine};
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
+use crate::fixed::{mode, record_bytes};
 use crate::layers::Window;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut, too_large};
+use crate::mapping::conv::Side;
 use crate::mapping::conv::block_vectors;
 use crate::mapping::{Chunk, ConvMapping, Part, SpatialTile, spatial_tiles};
 use crate::memory::Place;
@@ -31,7 +35,7 @@ pub struct Conv<'a> {
     pub output: Place,
     /// First byte of the weight tiles in DRAM.
     pub weights: u64,
-    /// First byte of the requantisation parameters in DRAM, 8 bytes a channel.
+    /// First byte of the requantisation parameters in DRAM, a record a channel.
     pub params: u64,
     /// Input type and zero point.
     pub input_type: (DType, i32),
@@ -49,8 +53,49 @@ struct State {
     params: Turn,
     weight: Turn,
     accumulator: Turn,
-    /// Resident weights that have been loaded, by offset.
-    loaded: std::collections::BTreeSet<u64>,
+    /// The array that takes the next piece.
+    array: usize,
+    /// Resident weights that have been loaded, by copy and offset.
+    loaded: BTreeSet<(usize, u64)>,
+}
+
+impl State {
+    fn new(mapping: &ConvMapping) -> Self {
+        let place = &mapping.place;
+        let [input, output, params] = place.regions.each_ref().map(|slots| Turn::new(slots));
+        let (weight, accumulator) = (Turn::new(&place.weight), Turn::new(&place.sums));
+        State { input, output, params, weight, accumulator, array: 0, loaded: BTreeSet::new() }
+    }
+
+    fn take_array(&mut self, arrays: usize) -> usize {
+        let array = self.array;
+        self.array = (array + 1) % arrays;
+        array
+    }
+}
+
+/// A tile of an image, or of its copy on one array.
+#[derive(Clone, Copy)]
+struct TileRegions<'t> {
+    image: usize,
+    tile: &'t SpatialTile,
+    /// The input that serves all chunks, and whether it is loaded yet.
+    input: Option<(u64, bool)>,
+    /// The output that all chunks write into.
+    output: Option<u64>,
+}
+
+/// A chunk of a tile: what one array works on beside the others of a group.
+#[derive(Clone, Copy)]
+struct Lane<'t> {
+    regions: TileRegions<'t>,
+    chunk: &'t Chunk,
+    /// The tile's last.
+    last: bool,
+    array: usize,
+    accumulator: u64,
+    /// Where its parameters lie, and whether they are loaded yet.
+    params: (u64, bool),
 }
 
 impl Conv<'_> {
@@ -60,59 +105,118 @@ impl Conv<'_> {
     /// Sizes beyond an instruction field.
     pub fn items(&self) -> Result<Vec<Item>, CompileError> {
         let mapping = self.mapping;
-        let mut state = State {
-            input: Turn::new(mapping.regions[0]),
-            output: Turn::new(mapping.regions[1]),
-            params: Turn::new(mapping.regions[2]),
-            weight: Turn::new(mapping.weight_slots),
-            accumulator: Turn::new(mapping.accumulator_slots),
-            loaded: Default::default(),
-        };
+        let mut state = State::new(mapping);
         let [_, height, width, _] = self.input.dims;
         let [images, out_height, out_width, _] = self.output.dims;
         let tiles = spatial_tiles(self.window, [height, width], [out_height, out_width], mapping.tile);
+        let all: Vec<_> = (0..images).flat_map(|image| tiles.iter().map(move |tile| (image, tile))).collect();
         let mut items = vec![];
-        for image in 0..images {
-            for tile in &tiles {
-                self.tile_items(image, tile, &mut state, &mut items)?;
+        match mapping.spread.side {
+            Side::Chunks => {
+                for &(image, tile) in &all {
+                    self.side_by_side_chunks(image, tile, &mut state, &mut items)?;
+                }
+            }
+            Side::Tiles => {
+                for group in all.chunks(mapping.spread.arrays) {
+                    self.side_by_side_tiles(group, &mut state, &mut items)?;
+                }
             }
         }
         Ok(items)
     }
 
-    fn tile_items(
+    fn tile_regions<'t>(&self, image: usize, tile: &'t SpatialTile, state: &mut State) -> TileRegions<'t> {
+        let input = self.mapping.shared.then(|| (state.input.take(), false));
+        TileRegions { image, tile, input, output: self.mapping.whole_output.then(|| state.output.take()) }
+    }
+
+    /// A tile, with groups of chunks on as many arrays.
+    fn side_by_side_chunks(
         &self,
         image: usize,
         tile: &SpatialTile,
         state: &mut State,
         items: &mut Vec<Item>,
     ) -> Result<(), CompileError> {
-        let mapping = self.mapping;
-        let shared_input = if mapping.shared { Some(state.input.take()) } else { None };
-        let whole_output = if mapping.whole_output { Some(state.output.take()) } else { None };
-        for (chunk_index, chunk) in mapping.chunks.iter().enumerate() {
-            let accumulator = state.accumulator.take();
+        let (chunks, arrays, copies) =
+            (&self.mapping.chunks, self.mapping.spread.arrays, self.mapping.spread.copies && self.mapping.shared);
+        let mut regions = self.tile_regions(image, tile, state);
+        // The copies' places, by array.
+        let mut inputs: BTreeMap<usize, u64> = BTreeMap::new();
+        for (group, side_by_side) in chunks.chunks(arrays).enumerate() {
+            let mut lanes = vec![];
+            for (lane, chunk) in side_by_side.iter().enumerate() {
+                let array = state.take_array(arrays);
+                if copies {
+                    let mine = inputs.get(&array).map(|&region| (region, true));
+                    // The first copy's place was taken with the tile.
+                    let first = regions.input.filter(|_| inputs.is_empty());
+                    regions.input = mine.or(first).or_else(|| Some((state.input.take(), false)));
+                    inputs.extend(regions.input.map(|(region, _)| (array, region)));
+                }
+                let last = group * arrays + lane + 1 == chunks.len();
+                let (accumulator, params) = (state.accumulator.take(), (state.params.take(), false));
+                lanes.push(Lane { regions, chunk, last, array, accumulator, params });
+                if !copies {
+                    regions.input = regions.input.map(|(region, _)| (region, true));
+                }
+            }
+            self.group_items(&lanes, state, items)?;
+        }
+        Ok(())
+    }
+
+    /// Tiles on as many arrays, chunk by chunk.
+    fn side_by_side_tiles(
+        &self,
+        tiles: &[(usize, &SpatialTile)],
+        state: &mut State,
+        items: &mut Vec<Item>,
+    ) -> Result<(), CompileError> {
+        let (chunks, arrays) = (&self.mapping.chunks, self.mapping.spread.arrays);
+        let mut places: Vec<(TileRegions<'_>, usize)> = tiles
+            .iter()
+            .map(|&(image, tile)| (self.tile_regions(image, tile, state), state.take_array(arrays)))
+            .collect();
+        for (index, chunk) in chunks.iter().enumerate() {
             let params = state.params.take();
-            for (part_index, part) in chunk.parts.iter().enumerate() {
-                let last = part_index + 1 == chunk.parts.len();
+            let lanes: Vec<Lane<'_>> = places
+                .iter()
+                .enumerate()
+                .map(|(lane, &(regions, array))| Lane {
+                    regions,
+                    chunk,
+                    last: index + 1 == chunks.len(),
+                    array,
+                    accumulator: state.accumulator.take(),
+                    params: (params, lane > 0),
+                })
+                .collect();
+            self.group_items(&lanes, state, items)?;
+            for (regions, _) in &mut places {
+                regions.input = regions.input.map(|(region, _)| (region, true));
+            }
+        }
+        Ok(())
+    }
+
+    /// The items of chunks that run side by side: part by part, so that none waits for all parts of another.
+    fn group_items(&self, lanes: &[Lane<'_>], state: &mut State, items: &mut Vec<Item>) -> Result<(), CompileError> {
+        let parts = lanes.iter().map(|lane| lane.chunk.parts.len()).max().unwrap_or(0);
+        for index in 0..parts {
+            // What the lanes of one chunk have in common.
+            let mut weights = None;
+            for lane in lanes {
+                let Some(part) = lane.chunk.parts.get(index) else { continue };
                 let mut item = Item::default();
                 // Kernel rows that see nothing but padding below the tile add nothing; the first part's never do.
-                if part.rows_under(self.window, tile).0 < tile.in_size[0] {
-                    let work = PartWork { chunk, part, accumulate: part_index > 0, accumulator };
-                    let load_shared = chunk_index == 0 && part_index == 0;
-                    self.part(image, tile, &work, shared_input, load_shared, state, &mut item)?;
+                if part.rows_under(self.window, lane.regions.tile).0 < lane.regions.tile.in_size[0] {
+                    let work = PartWork { lane, part, first: index == 0 };
+                    self.part(&work, &mut weights, state, &mut item)?;
                 }
-                if last {
-                    let first = self.params + 8 * chunk.outputs.0 as u64;
-                    let bytes = 8 * chunk.outputs.1 as u64;
-                    item.loads.push(load_bytes(self.layer, self.name, first, params, Space::Activation, bytes)?);
-                    self.finish(image, tile, chunk, accumulator, params, whole_output, state, &mut item)?;
-                    if let Some(buffer) = whole_output.filter(|_| chunk_index + 1 == mapping.chunks.len()) {
-                        let channels = (0, self.output.dims[3]);
-                        let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
-                        let pitch = channels.1 as u64;
-                        item.stores.push(store_cut(self.layer, self.name, &self.output, &cut, buffer, pitch)?);
-                    }
+                if index + 1 == lane.chunk.parts.len() {
+                    self.finish(lane, state, &mut item)?;
                 }
                 items.push(item);
             }
@@ -120,30 +224,34 @@ impl Conv<'_> {
         Ok(())
     }
 
-    /// Loads and array run of one part. `shared_input` is the region of an input tile that serves all parts.
-    #[allow(clippy::too_many_arguments, reason = "the state of one part, used once")]
+    /// Loads and array run of one part. `weights`: where those of this part lie for all lanes, once loaded.
     fn part(
         &self,
-        image: usize,
-        tile: &SpatialTile,
         work: &PartWork<'_>,
-        shared_input: Option<u64>,
-        load_shared: bool,
+        weights: &mut Option<u64>,
         state: &mut State,
         item: &mut Item,
     ) -> Result<(), CompileError> {
-        let channels = work.part.channels;
-        let weight = self.load_weights(work.part, state, item)?;
-        let (buffer, pitch, offset) = match shared_input {
-            Some(buffer) => (buffer, self.input.dims[3], channels.0),
-            None => (state.input.take(), channels.1, 0),
+        let (regions, channels) = (work.lane.regions, work.part.channels);
+        let spread = self.mapping.spread;
+        let common = weights.filter(|_| spread.side == Side::Tiles && !spread.copies);
+        let weight = match common {
+            Some(weight) => weight,
+            None => self.load_weights(work, state, item)?,
         };
-        if load_shared || shared_input.is_none() {
-            let channels = if shared_input.is_some() { (0, self.input.dims[3]) } else { channels };
-            let cut = Cut { image, first: tile.input, size: tile.in_size, channels };
+        *weights = Some(weight);
+        let element = self.input.element_bytes as usize;
+        let (buffer, pitch, offset) = match regions.input {
+            Some((buffer, _)) => (buffer, self.input.dims[3] * element, channels.0 * element),
+            None => (state.input.take(), channels.1 * element, 0),
+        };
+        if regions.input.is_none_or(|(_, loaded)| !loaded && work.first) {
+            let channels = if regions.input.is_some() { (0, self.input.dims[3]) } else { channels };
+            let tile = regions.tile;
+            let cut = Cut { image: regions.image, first: tile.input, size: tile.in_size, channels };
             item.loads.push(load_cut(self.layer, self.name, &self.input, &cut, buffer)?);
         }
-        item.work.push(self.array_step(tile, work, InputRegion { buffer, pitch, offset }, weight)?);
+        item.work.push(self.array_step(work, InputRegion { buffer, pitch, offset }, weight)?);
         Ok(())
     }
 
@@ -158,30 +266,27 @@ impl Conv<'_> {
         chunk.blocks as u64 * block_vectors(self.machine, self.mapping.dataflow, chunk.block_channels, pixels)
     }
 
-    fn load_weights(&self, part: &Part, state: &mut State, item: &mut Item) -> Result<u64, CompileError> {
-        let buffer = if self.mapping.resident { part.weight_offset } else { state.weight.take() };
-        if !self.mapping.resident || state.loaded.insert(part.weight_offset) {
+    fn load_weights(&self, work: &PartWork<'_>, state: &mut State, item: &mut Item) -> Result<u64, CompileError> {
+        let (part, place) = (work.part, &self.mapping.place);
+        let copy = work.lane.array % self.mapping.spread.weight_copies();
+        let buffer = if place.resident { place.weight[copy] + part.weight_offset } else { state.weight.take() };
+        if !place.resident || state.loaded.insert((copy, part.weight_offset)) {
             let dram = self.weights + part.weight_offset;
             item.loads.push(load_bytes(self.layer, self.name, dram, buffer, Space::Weight, part.weight_bytes)?);
         }
         Ok(buffer)
     }
 
-    fn array_step(
-        &self,
-        tile: &SpatialTile,
-        run: &PartWork<'_>,
-        input: InputRegion,
-        weight: u64,
-    ) -> Result<Step, CompileError> {
+    fn array_step(&self, run: &PartWork<'_>, input: InputRegion, weight: u64) -> Result<Step, CompileError> {
         let (name, window) = (self.name, self.window);
-        let run_channels = if run.chunk.block_step > 0 { run.chunk.run_channels } else { run.part.channels.1 };
+        let Lane { regions: TileRegions { tile, .. }, chunk, accumulator, array, .. } = *run.lane;
+        let run_channels = if chunk.block_step > 0 { chunk.run_channels } else { run.part.channels.1 };
         let row_pitch = (tile.in_size[1] * input.pitch) as u64;
         let (skipped, pad_top) = run.part.rows_under(window, tile);
         let height = tile.in_size[0] - skipped;
         let signed = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
-        let array = field(0, name)?;
-        let outputs = if self.transposed() { run.chunk.block_channels } else { 0 };
+        let array = field(array as u64, name)?;
+        let outputs = if self.transposed() { chunk.block_channels } else { 0 };
         let setup = vec![
             Operation::ArrayInput {
                 height: field(height as u64, name)?,
@@ -206,16 +311,16 @@ impl Conv<'_> {
                 height: field(tile.out_size[0] as u64, name)?,
                 width: field(tile.out_size[1] as u64, name)?,
                 channels: field(run_channels as u64, name)?,
-                block_step: field(run.chunk.block_step as u64, name)?,
+                block_step: field(chunk.block_step as u64 * self.input.element_bytes, name)?,
                 outputs: field(outputs as u64, name)?,
                 array,
             },
             Operation::ArrayQuant {
                 zero_activation: signed(self.input_type.1)?,
                 zero_weight: signed(self.weight_type.1)?,
-                signed_activation: Flag(self.input_type.0 == DType::I8),
+                signed_activation: Flag(self.input_type.0 != DType::U8),
                 signed_weight: Flag(self.weight_type.0 == DType::I8),
-                wide_activation: Flag(false),
+                wide_activation: Flag(self.input_type.0 == DType::I16),
                 array,
             },
         ];
@@ -223,9 +328,9 @@ impl Conv<'_> {
         let operation = Operation::ArrayRun {
             activation: field(activation, name)?,
             weight: field(weight, name)?,
-            accumulator: field(run.accumulator, name)?,
-            blocks: field(run.chunk.blocks as u64, name)?,
-            accumulate: Flag(run.accumulate),
+            accumulator: field(accumulator, name)?,
+            blocks: field(chunk.blocks as u64, name)?,
+            accumulate: Flag(!run.first),
             dataflow: match self.mapping.dataflow {
                 Dataflow::WeightStationary => DataflowChoice::WeightStationary,
                 Dataflow::OutputStationary => DataflowChoice::OutputStationary,
@@ -235,32 +340,30 @@ impl Conv<'_> {
         };
         let input_bytes = (tile.in_size[0] * tile.in_size[1] * input.pitch) as u64;
         let read = |memory, first, bytes| Access { memory, first, end: first + bytes, write: false };
-        let sums = self.vectors(run.chunk, tile);
+        let sums = self.vectors(chunk, tile);
         let accesses = vec![
             read(Memory::Activation, input.buffer, input_bytes),
             read(Memory::Weight, weight, run.part.weight_bytes),
-            Access { memory: Memory::Accumulator, first: run.accumulator, end: run.accumulator + sums, write: true },
+            Access { memory: Memory::Accumulator, first: accumulator, end: accumulator + sums, write: true },
         ];
         Ok(Step::new(self.layer, setup, operation, accesses))
     }
 
-    /// Requantisation of a chunk and, unless the whole output is stored at the end, its store.
-    #[allow(clippy::too_many_arguments, reason = "the state of one chunk, used once")]
-    fn finish(
-        &self,
-        image: usize,
-        tile: &SpatialTile,
-        chunk: &Chunk,
-        accumulator: u64,
-        params: u64,
-        whole_output: Option<u64>,
-        state: &mut State,
-        item: &mut Item,
-    ) -> Result<(), CompileError> {
+    /// Parameters and requantisation of a chunk, and the store of what is complete.
+    fn finish(&self, lane: &Lane<'_>, state: &mut State, item: &mut Item) -> Result<(), CompileError> {
         let name = self.name;
-        let (region, pitch, offset) = match whole_output {
-            Some(region) => (region, self.output.dims[3], chunk.outputs.0),
-            None => (state.output.take(), chunk.outputs.1, 0),
+        let Lane {
+            regions: TileRegions { image, tile, output, .. }, chunk, accumulator, params: (params, loaded), ..
+        } = *lane;
+        if !loaded {
+            let record = record_bytes(self.machine);
+            let (first, bytes) = (self.params + record * chunk.outputs.0 as u64, record * chunk.outputs.1 as u64);
+            item.loads.push(load_bytes(self.layer, name, first, params, Space::Activation, bytes)?);
+        }
+        let element = self.output.element_bytes as usize;
+        let (region, pitch, offset) = match output {
+            Some(region) => (region, self.output.dims[3] * element, chunk.outputs.0 * element),
+            None => (state.output.take(), chunk.outputs.1 * element, 0),
         };
         let out = region + offset as u64;
         let row_pitch = (tile.out_size[1] * pitch) as u64;
@@ -273,33 +376,38 @@ impl Conv<'_> {
             accumulator: field(accumulator, name)?,
             params: field(params, name)?,
             out: field(out, name)?,
-            mode: RequantMode::Float32,
+            mode: mode(self.machine),
             transposed: Flag(self.transposed()),
         };
         let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
         let sums = self.vectors(chunk, tile);
         let read = |memory, first, count| Access { memory, first, end: first + count, write: false };
-        let bytes = (pixels - 1) * pitch as u64 + chunk.outputs.1 as u64;
+        let bytes = (pixels - 1) * pitch as u64 + (chunk.outputs.1 * element) as u64;
         let accesses = vec![
             read(Memory::Accumulator, accumulator, sums),
-            read(Memory::Activation, params, 8 * chunk.outputs.1 as u64),
+            read(Memory::Activation, params, record_bytes(self.machine) * chunk.outputs.1 as u64),
             Access { memory: Memory::Activation, first: out, end: out + bytes, write: true },
         ];
         item.work.push(Step::new(self.layer, setup, operation, accesses));
-        if whole_output.is_none() {
-            let cut = Cut { image, first: tile.out, size: tile.out_size, channels: chunk.outputs };
-            item.stores.push(store_cut(self.layer, name, &self.output, &cut, out, pitch as u64)?);
+        let stored = match output {
+            None => Some((chunk.outputs, out)),
+            Some(region) => lane.last.then_some(((0, self.output.dims[3]), region)),
+        };
+        if let Some((channels, buffer)) = stored {
+            let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
+            item.stores.push(store_cut(self.layer, name, &self.output, &cut, buffer, pitch as u64)?);
         }
         Ok(())
     }
 }
 
 /// What one array run adds up.
+#[derive(Clone, Copy)]
 struct PartWork<'a> {
-    chunk: &'a Chunk,
+    lane: &'a Lane<'a>,
     part: &'a Part,
-    accumulate: bool,
-    accumulator: u64,
+    /// It is the chunk's first: sums start at 0.
+    first: bool,
 }
 
 /// Where a part's input lies: region, bytes from pixel to pixel, first channel's offset.
@@ -331,7 +439,8 @@ pub(crate) fn pitches(name: &str, operand: VectorOperand, row: u64, pixel: u64) 
 /// `types`: element type and zero point of a, b, out.
 pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> Result<Operation, CompileError> {
     let value = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
-    let signed = |index: usize| Flag(types[index].0 == DType::I8);
+    let signed = |index: usize| Flag(types[index].0 != DType::U8);
+    let wide = |index: usize| Flag(types[index].0 == DType::I16);
     Ok(Operation::VectorQuant {
         zero_a: value(types[0].1)?,
         zero_b: value(types[1].1)?,
@@ -341,9 +450,9 @@ pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> 
         signed_a: signed(0),
         signed_b: signed(1),
         signed_out: signed(2),
-        wide_a: Flag(false),
-        wide_b: Flag(false),
-        wide_out: Flag(false),
+        wide_a: wide(0),
+        wide_b: wide(1),
+        wide_out: wide(2),
     })
 }
 

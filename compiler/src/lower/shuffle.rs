@@ -1,4 +1,4 @@
-//! A shuffle of channels (`layers::shuffle`) → runs of `ve.maxpool` with a window of one pixel, which copies: bytes pass unchanged.
+//! A shuffle of channels (`layers::shuffle`) → runs of `ve.maxpool` with a window of one pixel, which copies: values pass unchanged.
 //!
 //! Pixels of the tile are rows, the runs of a pixel its columns, so that one instruction moves one offset of all pixels.
 
@@ -15,7 +15,7 @@ pub(crate) struct Tile<'a> {
     pub(crate) layer: u32,
     pub(crate) name: &'a str,
     pub(crate) pixels: usize,
-    /// Bytes of a pixel.
+    /// Elements of a pixel.
     pub(crate) channels: usize,
     pub(crate) input: u64,
     pub(crate) output: u64,
@@ -27,11 +27,13 @@ pub(crate) struct Tile<'a> {
 pub(crate) fn steps(tile: &Tile<'_>, shuffle: &Shuffle) -> Result<Vec<Step>, CompileError> {
     let name = tile.name;
     let (pixels, count) = (tile.pixels as u64, shuffle.count as u64);
-    let pixel = tile.channels as u64;
+    let element = tile.quants[0].0.bytes() as u64;
+    let pixel = tile.channels as u64 * element;
+    let [from_step, to_step] = [shuffle.from_step, shuffle.to_step].map(|step| step as u64 * element);
     let setup = vec![
         shape(name, [tile.pixels, shuffle.count], shuffle.run, 0)?,
-        pitches(name, VectorOperand::A, pixel, shuffle.from_step as u64)?,
-        pitches(name, VectorOperand::Out, pixel, shuffle.to_step as u64)?,
+        pitches(name, VectorOperand::A, pixel, from_step)?,
+        pitches(name, VectorOperand::Out, pixel, to_step)?,
         quant(name, tile.quants, tile.range)?,
         Operation::VectorWindow {
             kernel_h: field(1, name)?,
@@ -46,11 +48,11 @@ pub(crate) fn steps(tile: &Tile<'_>, shuffle: &Shuffle) -> Result<Vec<Step>, Com
             in_width: field(count, name)?,
         },
     ];
-    let extent = |step: usize| (pixels - 1) * pixel + (count - 1) * step as u64 + shuffle.run as u64;
+    let extent = |step: u64| (pixels - 1) * pixel + (count - 1) * step + shuffle.run as u64 * element;
     let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
     let one = |&(from, to): &(usize, usize)| {
-        let (a, out) = (tile.input + from as u64, tile.output + to as u64);
-        let accesses = vec![access(a, extent(shuffle.from_step), false), access(out, extent(shuffle.to_step), true)];
+        let (a, out) = (tile.input + from as u64 * element, tile.output + to as u64 * element);
+        let accesses = vec![access(a, extent(from_step), false), access(out, extent(to_step), true)];
         let run = Operation::VectorMaxPool { a: field(a, name)?, out: field(out, name)? };
         Ok(Step::new(tile.layer, setup.clone(), run, accesses))
     };

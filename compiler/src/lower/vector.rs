@@ -1,10 +1,12 @@
 //! A mapped layer of the vector unit → items: per tile the loads, one vector run, one store.
 
-use systole_machine::isa::{Flag, Operation, Real, RequantMode, Space, VectorOperand};
+use systole_machine::isa::{Flag, Operation, Real, Space, VectorOperand};
+use systole_machine::spec::{Machine, Requantisation};
 use systole_network::op::Lrn;
 use systole_network::tensor::DType;
 
 use crate::error::CompileError;
+use crate::fixed::{self, mode};
 use crate::layers::Window;
 use crate::layers::shuffle::Shuffle;
 use crate::lower::conv::{pitches, quant, scales, shape};
@@ -60,6 +62,8 @@ pub struct VectorLayer<'a> {
     pub layer: u32,
     /// Its name.
     pub name: &'a str,
+    /// The machine.
+    pub machine: &'a Machine,
     /// Which instruction.
     pub function: Function<'a>,
     /// The window; one tap for element-wise layers.
@@ -91,7 +95,7 @@ impl VectorLayer<'_> {
     /// Sizes beyond an instruction field.
     pub fn items(&self) -> Result<Vec<Item>, CompileError> {
         let mapping = self.mapping;
-        let mut state = State { turns: mapping.regions.map(Turn::new) };
+        let mut state = State { turns: mapping.regions.each_ref().map(|slots| Turn::new(slots)) };
         let [_, height, width, _] = self.input.dims;
         let [images, out_height, out_width, channels] = self.output.dims;
         let tiles = spatial_tiles(self.window, [height, width], [out_height, out_width], mapping.tile);
@@ -120,7 +124,7 @@ impl VectorLayer<'_> {
         let cut = Cut { image, first: tile.input, size: tile.in_size, channels };
         item.loads.push(load_cut(layer, name, &self.input, &cut, a)?);
         for (place, at) in self.more().iter().zip(1..) {
-            let tile_bytes = (cut.size[0] * cut.size[1] * channels.1) as u64;
+            let tile_bytes = (cut.size[0] * cut.size[1] * channels.1) as u64 * self.input.element_bytes;
             item.loads.push(load_cut(layer, name, place, &cut, a + at * tile_bytes)?);
         }
         if let Some(second) = &self.second {
@@ -138,7 +142,14 @@ impl VectorLayer<'_> {
             _ => item.work.push(self.step(tile, channels.1, [a, b, params, out])?),
         }
         let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
-        item.stores.push(store_cut(layer, name, &self.output, &cut, out, channels.1 as u64)?);
+        item.stores.push(store_cut(
+            layer,
+            name,
+            &self.output,
+            &cut,
+            out,
+            channels.1 as u64 * self.output.element_bytes,
+        )?);
         Ok(item)
     }
 
@@ -163,17 +174,21 @@ impl VectorLayer<'_> {
     fn step(&self, tile: &SpatialTile, channels: usize, at: [u64; 4]) -> Result<Step, CompileError> {
         let name = self.name;
         let [a, b, params, out] = at;
-        let in_row = (tile.in_size[1] * channels) as u64;
-        let out_row = (tile.out_size[1] * channels) as u64;
+        // Bytes of a pixel.
+        let pixel = |place: &Place| channels as u64 * place.element_bytes;
+        let (in_pixel, out_pixel) = (pixel(&self.input), pixel(&self.output));
+        let in_row = tile.in_size[1] as u64 * in_pixel;
+        let out_row = tile.out_size[1] as u64 * out_pixel;
         let mut setup = vec![
             shape(name, tile.out_size, channels, 0)?,
-            pitches(name, VectorOperand::A, in_row, channels as u64)?,
-            pitches(name, VectorOperand::Out, out_row, channels as u64)?,
+            pitches(name, VectorOperand::A, in_row, in_pixel)?,
+            pitches(name, VectorOperand::Out, out_row, out_pixel)?,
             quant(name, self.quants.map(|q| (q.dtype, q.zero_point)), self.clamp)?,
-            scales(self.quants[0].scale, self.quants[1].scale, self.quants[2].scale),
         ];
-        if self.second.is_some() {
-            setup.push(pitches(name, VectorOperand::B, in_row, channels as u64)?);
+        setup.extend(self.scaling()?);
+        if let Some(second) = &self.second {
+            let pixel = pixel(second);
+            setup.push(pitches(name, VectorOperand::B, tile.in_size[1] as u64 * pixel, pixel)?);
         }
         if matches!(self.function, Function::MaxPool | Function::AveragePool { .. }) {
             setup.push(self.window_setup(tile)?);
@@ -187,12 +202,13 @@ impl VectorLayer<'_> {
             });
         }
         let tensors = 1 + self.more().len();
-        let in_bytes = (tensors * tile.in_size[0] * tile.in_size[1] * channels) as u64;
-        let out_bytes = (tile.out_size[0] * tile.out_size[1] * channels) as u64;
+        let pixels = (tile.in_size[0] * tile.in_size[1]) as u64;
+        let in_bytes = tensors as u64 * pixels * in_pixel;
+        let out_bytes = (tile.out_size[0] * tile.out_size[1]) as u64 * out_pixel;
         let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
         let mut accesses = vec![access(a, in_bytes, false), access(out, out_bytes, true)];
-        if self.second.is_some() {
-            accesses.push(access(b, in_bytes, false));
+        if let Some(second) = &self.second {
+            accesses.push(access(b, pixels * pixel(second), false));
         }
         if self.params.is_some() {
             let entries = if tensors > 1 { tensors } else { channels };
@@ -201,12 +217,30 @@ impl VectorLayer<'_> {
         Ok(Step::new(self.layer, setup, self.operation([a, b, params, out])?, accesses))
     }
 
+    /// The registers of scales: real ones, or multipliers and shifts where the operation's mode has integers.
+    fn scaling(&self) -> Result<Vec<Operation>, CompileError> {
+        let [a, b, out] = &self.quants;
+        let wide = [a, b, out].iter().any(|quant| quant.dtype == DType::I16);
+        let requantisation = self.machine.vector.requantisation;
+        let factors = match self.function {
+            Function::Add => fixed::add(requantisation, [a.scale, b.scale, out.scale], wide),
+            Function::Mul => fixed::multiply(requantisation, [a.scale, b.scale, out.scale]),
+            Function::Rescale => fixed::rescale(requantisation, [a.scale, out.scale]),
+            Function::AveragePool { .. } if requantisation != Requantisation::Float32 => vec![],
+            _ => return Ok(vec![scales(a.scale, b.scale, out.scale)]),
+        };
+        if requantisation == Requantisation::Float32 {
+            return Ok(vec![scales(a.scale, b.scale, out.scale)]);
+        }
+        factors.into_iter().map(|(operand, factor)| factor.register(operand, self.name)).collect()
+    }
+
     fn operation(&self, at: [u64; 4]) -> Result<Operation, CompileError> {
         let name = self.name;
         let (a, out) = (field(at[0], name)?, field(at[3], name)?);
         let (b, params) = (field(at[1], name)?, field(at[2], name)?);
         let channel = self.params.is_some();
-        let mode = RequantMode::Float32;
+        let mode = mode(self.machine);
         Ok(match self.function {
             Function::Add if channel => Operation::VectorAddChannel { a, params, out, mode },
             Function::Add => Operation::VectorAdd { a, b, out, mode },

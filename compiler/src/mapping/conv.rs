@@ -12,7 +12,12 @@ use crate::mapping::SpatialTile;
 
 mod chunks;
 mod cost;
+mod place;
 mod search;
+mod spread;
+
+pub use place::Placement;
+pub use spread::{Side, Spread};
 
 /// Input channels of a chunk that are on chip at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,18 +74,14 @@ pub struct ConvMapping {
     pub packed: bool,
     /// The output region holds all channels of a tile and is stored once.
     pub whole_output: bool,
-    /// All weights stay in the buffer.
-    pub resident: bool,
+    /// The arrays that share the work.
+    pub spread: Spread,
     /// Bytes of all weight tiles.
     pub weight_bytes: u64,
-    /// Activation buffer addresses: input, output, parameters; two each, equal when there is only room for one.
-    pub regions: [[u64; 2]; 3],
-    /// Bytes of those regions.
+    /// Bytes of an input, output and parameter region.
     pub region_bytes: [u64; 3],
-    /// Weight buffer addresses of the two halves (unless resident).
-    pub weight_slots: [u64; 2],
-    /// First accumulator vectors of the two halves.
-    pub accumulator_slots: [u64; 2],
+    /// Where everything lies on chip.
+    pub place: Placement,
     /// The search's estimate.
     pub cycles: u64,
 }
@@ -115,6 +116,8 @@ pub struct Problem<'a> {
     pub input: Dims,
     /// Output.
     pub output: Dims,
+    /// Bytes of an element of the input and of the output.
+    pub element_bytes: [usize; 2],
 }
 
 impl Problem<'_> {

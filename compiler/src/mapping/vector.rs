@@ -33,6 +33,8 @@ pub struct Problem<'a> {
     pub output: Dims,
     /// A second activation of the input's shape is read.
     pub second: bool,
+    /// Bytes of an element of the first operand, the second, and the output.
+    pub element_bytes: [u64; 3],
     /// Eight bytes a channel are read.
     pub params: bool,
     /// Tensors of the input's shape that are summed; with more than one, eight bytes of parameters each are read.
@@ -47,15 +49,16 @@ impl Problem<'_> {
     fn place(&self, tile: [usize; 2], channels: usize) -> Option<VectorMapping> {
         let extent = input_extent(self.window, [self.input[1], self.input[2]], tile);
         let input = (extent[0] * extent[1] * channels) as u64;
+        let [of_a, of_b, of_output] = self.element_bytes;
         let region_bytes = [
-            self.tensors as u64 * input,
-            if self.second { input } else { 0 },
+            self.tensors as u64 * input * of_a,
+            if self.second { input * of_b } else { 0 },
             match () {
                 () if self.tensors > 1 => 8 * self.tensors as u64,
                 () if self.params => 8 * channels as u64,
                 () => 0,
             },
-            (tile[0] * tile[1] * channels) as u64,
+            (tile[0] * tile[1] * channels) as u64 * of_output,
         ];
         let buffer = &self.machine.activation;
         let twice: Vec<u64> = region_bytes.iter().flat_map(|&bytes| [bytes, bytes]).collect();
@@ -77,20 +80,23 @@ impl Problem<'_> {
             * self.output[2].div_ceil(mapping.tile[1])
             * self.output[3].div_ceil(mapping.channels)) as u64;
         let whole = mapping.channels == self.output[3];
-        let dma = |bytes: u64, channels: usize| {
+        let dma = |bytes: u64, pixel: u64| {
             if bytes == 0 {
                 0
             } else if whole {
                 bursts(machine, 1, bytes)
             } else {
-                bursts(machine, bytes / channels as u64, channels as u64)
+                bursts(machine, bytes / pixel, pixel)
             }
         };
         let [a, b, p, out] = mapping.region_bytes;
-        let load = bus_cycles(machine, dma(a, mapping.channels) + dma(b, mapping.channels) + p.div_ceil(64));
-        let store = bus_cycles(machine, dma(out, mapping.channels));
-        let lanes = u64::from(machine.vector.lanes.min(machine.activation.port_bytes).max(1));
-        let work = (out * self.work).div_ceil(lanes) + u64::from(machine.vector.latency_cycles);
+        let [of_a, of_b, of_output] = self.element_bytes;
+        let channels = mapping.channels as u64;
+        let load = bus_cycles(machine, dma(a, channels * of_a) + dma(b, channels * of_b) + p.div_ceil(64));
+        let store = bus_cycles(machine, dma(out, channels * of_output));
+        let widest = of_a.max(of_b).max(of_output) as u32;
+        let lanes = u64::from(machine.vector.lanes.min(machine.activation.port_bytes / widest).max(1));
+        let work = (out / of_output * self.work).div_ceil(lanes) + u64::from(machine.vector.latency_cycles);
         let bus = load + store + ITEM_CYCLES;
         let work = work + ITEM_CYCLES;
         if mapping.regions[0][0] == mapping.regions[0][1] {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rayon::prelude::*;
 use systole_network::graph::{Graph, NodeId};
-use systole_network::tensor::{Data, Quant, TensorId, bytes_of_f32, bytes_of_i32};
+use systole_network::policy::Requantisation;
+use systole_network::tensor::{DType, Data, Quant, TensorId, bytes_of_f32, bytes_of_i32};
 
+use super::powers_of_two::{at_least, power};
 use super::{arithmetic, constants};
 
 /// One constant (or pair) to make. `source` is of the imported graph, `out`, `x`, `w`, `a`, `b` of the quantised one.
@@ -23,11 +25,13 @@ pub(super) enum Job {
 
 /// Does all jobs. What the source does not know stays unknown.
 pub(super) fn fill(source: &Graph, graph: &mut Graph, jobs: &[Job], seed: u64) {
+    let shifts = graph.policy.requantisation == Requantisation::Shift;
+    let round = if shifts { power } else { std::convert::identity };
     let weights: Vec<(TensorId, Quant, Bytes)> = jobs
         .par_iter()
         .filter_map(|job| match job {
             Job::Weights { source: from, out } => {
-                weights(source, *from, seed).map(|(quant, bytes)| (*out, quant, bytes))
+                weights(source, *from, seed, round).map(|(quant, bytes)| (*out, quant, bytes))
             }
             _ => None,
         })
@@ -94,7 +98,7 @@ fn set(graph: &mut Graph, id: TensorId, quant: Option<Quant>, bytes: Bytes) {
     tensor.quant = quant.or(tensor.quant.take());
 }
 
-fn weights(source: &Graph, id: TensorId, seed: u64) -> Option<(Quant, Bytes)> {
+fn weights(source: &Graph, id: TensorId, seed: u64, round: fn(f32) -> f32) -> Option<(Quant, Bytes)> {
     let tensor = source.tensor(id);
     let values = constants::floats(tensor, seed)?;
     let channels = *tensor.shape.first()?;
@@ -103,7 +107,7 @@ fn weights(source: &Graph, id: TensorId, seed: u64) -> Option<(Quant, Bytes)> {
     let scale: Vec<f32> = quantised
         .par_chunks_mut(row)
         .zip(values.par_chunks(row))
-        .map(|(out, weights)| arithmetic::quantise_weights(weights, out))
+        .map(|(out, weights)| arithmetic::quantise_weights(weights, out, round))
         .collect();
     Some((Quant { zero_point: vec![0; scale.len()], scale, axis: Some(0) }, Bytes::from(quantised)))
 }
@@ -132,8 +136,15 @@ fn operand(graph: &mut Graph, out: TensorId, values: &[f32]) {
     let dtype = graph.tensor(out).dtype;
     let Some(range) = dtype.range() else { return };
     let (min, max) = values.iter().fold((0.0f64, 0.0f64), |(min, max), &v| (min.min(v.into()), max.max(v.into())));
-    let quant = arithmetic::activation_quant(min, max, dtype);
+    let mut quant = arithmetic::activation_quant(min, max, dtype);
+    if graph.policy.requantisation == Requantisation::Shift {
+        quant = at_least(&quant);
+    }
     let (scale, zero_point) = (quant.scale_of(0), quant.zero_point_of(0));
-    let bytes: Bytes = values.iter().map(|&v| arithmetic::quantise(v, scale, zero_point, range) as u8).collect();
+    let integers = values.iter().map(|&v| arithmetic::quantise(v, scale, zero_point, range));
+    let bytes: Bytes = match dtype {
+        DType::I16 => integers.flat_map(|q| (q as i16).to_le_bytes()).collect(),
+        _ => integers.map(|q| q as u8).collect(),
+    };
     set(graph, out, Some(quant), bytes);
 }

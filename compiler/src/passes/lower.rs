@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use systole_network::graph::{Form, Graph, Node, NodeId};
 use systole_network::op::Op;
+use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
 
 use super::fill::{Job, bias_quant};
@@ -57,12 +58,14 @@ pub(super) struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn new(source: &'a Graph) -> Self {
+    pub(super) fn new(source: &'a Graph, policy: NumericPolicy) -> Self {
+        let mut graph = Graph::new(source.name.clone(), Form::Quantised);
+        graph.policy = policy;
         Lowering {
             source,
             producers: source.producers(),
             consumers: source.consumers(),
-            graph: Graph::new(source.name.clone(), Form::Quantised),
+            graph,
             jobs: vec![],
             inputs: vec![],
             outputs: vec![],
@@ -148,7 +151,27 @@ impl<'a> Lowering<'a> {
             }
         };
         let shape = source.tensor(node.outputs[0]).shape.clone();
+        if matches!(op, Op::AveragePool(_) | Op::GlobalAveragePool)
+            && let Some(average) = self.average_before(inputs[0], &target)
+        {
+            let averaged = self.node(&node.name, op, inputs, shape, average, node.origins.clone());
+            return Ok(self.rescale(averaged, &format!("{}:rescale", node.name), target));
+        }
         Ok(self.node(&node.name, op, inputs, shape, target, node.origins.clone()))
+    }
+
+    /// Integers average at the scale of their input (N-5 of N-17): what a change of scale, which is a step of its own, reads.
+    fn average_before(&self, x: TensorId, target: &Target) -> Option<Target> {
+        let (quant, dtype) = (self.quant(x), self.graph.tensor(x).dtype);
+        let integer = self.graph.policy.requantisation != Requantisation::Float32;
+        let name = format!("{}:average", target.name);
+        (integer && (&quant, dtype) != (&target.quant, target.dtype)).then_some(Target {
+            name,
+            dtype,
+            quant,
+            clamp: None,
+            origins: vec![],
+        })
     }
 
     fn linear(&mut self, id: NodeId) -> Result<Vec<TensorId>> {

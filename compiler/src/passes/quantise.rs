@@ -9,7 +9,7 @@ use super::{Context, PassError, Quantised, Values, drop_unused, fill, is_float, 
 pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Vec<PassError>> {
     let source = std::mem::replace(&mut state.graph, systole_network::graph::Graph::new("", Form::Quantised));
     let float = is_float(&source);
-    let mut lowering = Lowering::new(&source);
+    let mut lowering = Lowering::new(&source, *context.policy);
     if float {
         quantise_float::plan(&mut lowering, context)?;
     } else {

@@ -6,14 +6,21 @@ use std::collections::BTreeMap;
 
 use systole_network::graph::NodeId;
 use systole_network::op::Op;
-use systole_network::tensor::{Quant, TensorId};
+use systole_network::policy::Requantisation;
+use systole_network::tensor::{DType, Quant, TensorId};
 
 use super::lower::{Lowering, Target};
+use super::powers_of_two::at_least;
 use super::quantise_qdq::{clamps, narrowed, reported};
 use super::{Boundary, Context, PassError, Values, arithmetic};
 
-/// Range of softmax outputs that gives scale 1/256 and zero point 0.
-const SOFTMAX_RANGE: (f64, f64) = (0.0, 255.0 / 256.0);
+/// Range of softmax outputs that gives scale 1/256 and zero point 0, in 16 bits 1/32768.
+fn softmax_range(dtype: DType) -> (f64, f64) {
+    match dtype {
+        DType::I16 => (0.0, 32_767.0 / 32_768.0),
+        _ => (0.0, 255.0 / 256.0),
+    }
+}
 
 pub(super) fn plan(lowering: &mut Lowering<'_>, context: &Context<'_>) -> Result<(), Vec<PassError>> {
     let source = lowering.source;
@@ -24,7 +31,7 @@ pub(super) fn plan(lowering: &mut Lowering<'_>, context: &Context<'_>) -> Result
         return Err(vec![PassError {
             place: "the numeric policy".into(),
             message,
-            remedy: Some("use i8 or u8".into()),
+            remedy: Some("use i8, u8 or i16".into()),
         }]);
     };
     let quants = scales(lowering, &order, context)?;
@@ -41,7 +48,7 @@ pub(super) fn plan(lowering: &mut Lowering<'_>, context: &Context<'_>) -> Result
             continue;
         }
         let chain = fused_chain(lowering, id);
-        let output = chain.last().map_or(node.outputs[0], |&last| source.node(last).outputs[0]);
+        let output = output_of(lowering, id);
         let quant = quant_of(output);
         let own = is_activation(&node.op).then_some(id);
         let activations = own.iter().chain(&chain).map(|&id| &source.node(id).op);
@@ -89,6 +96,12 @@ fn fused_chain(lowering: &Lowering<'_>, id: NodeId) -> Vec<NodeId> {
     chain
 }
 
+/// What `id` makes, with the activations that fuse into it.
+fn output_of(lowering: &Lowering<'_>, id: NodeId) -> TensorId {
+    let last = fused_chain(lowering, id).last().copied().unwrap_or(id);
+    lowering.source.node(last).outputs[0]
+}
+
 /// The quantisation of each activation that has one: that of its group.
 fn scales(
     lowering: &Lowering<'_>,
@@ -112,11 +125,16 @@ fn scales(
         if node.op.only_moves() || matches!(node.op, Op::Concat | Op::MaxPool(_)) {
             node.inputs.iter().for_each(|&input| groups.join(input, node.outputs[0]));
         }
+        // An average of integers is at the scale of what it averages (N-5), whose range holds it.
+        let averages = matches!(node.op, Op::AveragePool(_) | Op::GlobalAveragePool);
+        if averages && context.policy.requantisation != Requantisation::Float32 {
+            groups.share(node.inputs[0], output_of(lowering, id));
+        }
     }
     let mut ranges: BTreeMap<TensorId, (f64, f64)> = BTreeMap::new();
     let mut errors = vec![];
     for &id in activations.iter().filter(|id| !groups.scaled_by_reader.contains_key(id)) {
-        match range_of(lowering, id, calibration) {
+        match range_of(lowering, id, calibration, context.policy.activation) {
             Ok((min, max)) => {
                 let range = ranges.entry(groups.root(id)).or_insert((min, max));
                 *range = (range.0.min(min), range.1.max(max));
@@ -127,8 +145,11 @@ fn scales(
     if !errors.is_empty() {
         return Err(errors);
     }
+    let policy = context.policy;
     let quant = |id: TensorId| {
-        ranges.get(&groups.root(id)).map(|r| arithmetic::activation_quant(r.0, r.1, context.policy.activation))
+        let (min, max) = *ranges.get(&groups.root(id))?;
+        let quant = arithmetic::activation_quant(min, max, policy.activation);
+        Some(if policy.requantisation == Requantisation::Shift { at_least(&quant) } else { quant })
     };
     Ok(activations.iter().filter_map(|&id| Some((id, quant(id)?))).collect())
 }
@@ -138,6 +159,7 @@ fn range_of(
     lowering: &Lowering<'_>,
     id: TensorId,
     calibration: &BTreeMap<String, (f64, f64)>,
+    dtype: DType,
 ) -> Result<(f64, f64), PassError> {
     let source = lowering.source;
     let mut made = id;
@@ -149,7 +171,7 @@ fn range_of(
         }
     };
     if softmax {
-        return Ok(SOFTMAX_RANGE);
+        return Ok(softmax_range(dtype));
     }
     let name = &source.tensor(id).name;
     match calibration.get(name) {
@@ -179,6 +201,11 @@ impl Groups {
     /// `input` takes the scale of `output`.
     fn join(&mut self, input: TensorId, output: TensorId) {
         self.scaled_by_reader.insert(input, ());
+        self.share(input, output);
+    }
+
+    /// Both have one scale, for the ranges of both.
+    fn share(&mut self, input: TensorId, output: TensorId) {
         let (from, to) = (self.root(input), self.root(output));
         if from != to {
             self.parent.insert(from, to);

@@ -1,6 +1,9 @@
 //! Element-wise sum: rule N-6.
 
+use systole_network::tensor::DType;
+
 use super::operand::Operand;
+use super::scaling::{Scaling, headroom, is_integer};
 use super::target::Target;
 use crate::broadcast::Broadcast;
 use crate::call::Call;
@@ -10,10 +13,33 @@ use crate::error::GoldenError;
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
     let broadcast = Broadcast::of(call)?;
     let (a, b, target) = (Operand::of(call, 0)?, Operand::of(call, 1)?, Target::of(call)?);
+    if is_integer(call) {
+        return integer(call, &a, &b, &broadcast);
+    }
     let sum = |(i, qa): (usize, i32)| {
         let qb = b.q[broadcast.index(i)] - b.zero;
         let v = qa as f32 * a.scale + qb as f32 * b.scale;
         target.quantise(v / target.scale)
+    };
+    Ok(a.centred().enumerate().map(sum).collect())
+}
+
+/// The integer form: both operands are brought to a common scale, with room below it.
+fn integer(call: &Call<'_>, a: &Operand, b: &Operand, broadcast: &Broadcast) -> Result<Vec<i32>, GoldenError> {
+    let target = Target::of(call)?;
+    let wide = [a.dtype, b.dtype, call.output()?.dtype].contains(&DType::I16);
+    let headroom = headroom(call, wide);
+    let (sa, sb, sy) = (a.scale, b.scale, target.scale);
+    let twice = 2.0 * f64::from(sa.max(sb));
+    let common = sa.min(sb);
+    let of_a = Scaling::new(call, &[sa], common, f64::from(sa) / twice)?;
+    let of_b = Scaling::new(call, &[sb], common, f64::from(sb) / twice)?;
+    let step = f64::from(1u32 << headroom);
+    let of_sum = Scaling::new(call, &[common], sy, twice / (step * f64::from(sy)))?;
+    let sum = |(i, qa): (usize, i32)| {
+        let qb = b.q[broadcast.index(i)] - b.zero;
+        let raised = |q: i32| i128::from(q) << headroom;
+        target.place(of_sum.apply(of_a.apply(raised(qa)) + of_b.apply(raised(qb))))
     };
     Ok(a.centred().enumerate().map(sum).collect())
 }

@@ -3,23 +3,51 @@
 use systole_network::op::Pool;
 
 use super::operand::Operand;
+use super::rescale::Rescaling;
+use super::scaling::is_integer;
 use super::target::Target;
 use crate::call::Call;
 use crate::error::GoldenError;
 
-/// `sat(rhe(f32(sum − n_in·zx) · f32(sx / f32(sy · f32(n)))) + zy)`.
-fn average(x: &Operand, target: Target, sum: i64, n_in: usize, n: usize) -> i32 {
-    let centred = sum - n_in as i64 * i64::from(x.zero);
-    target.quantise(centred as f32 * (x.scale / (target.scale * n as f32)))
+/// How a sum becomes an average.
+struct Average {
+    x: Operand,
+    target: Target,
+    /// From the input's scale to the output's, in the integer form.
+    rescaling: Option<Rescaling>,
+}
+
+impl Average {
+    fn of(call: &Call<'_>) -> Result<Self, GoldenError> {
+        let (x, target) = (Operand::of(call, 0)?, Target::of(call)?);
+        let rescaling = match is_integer(call) {
+            true => Some(Rescaling::new(call, &x, target)?),
+            false => None,
+        };
+        Ok(Average { x, target, rescaling })
+    }
+
+    /// `sat(rhe(f32(sum − n_in·zx) · f32(sx / f32(sy · f32(n)))) + zy)`; in integers the quotient rounded half away from zero, rescaled.
+    fn quantise(&self, sum: i64, n_in: usize, n: usize) -> i32 {
+        let (zero, count) = (i64::from(self.x.zero), n as i64);
+        let Some(rescaling) = &self.rescaling else {
+            let centred = sum - n_in as i64 * zero;
+            return self.target.quantise(centred as f32 * (self.x.scale / (self.target.scale * n as f32)));
+        };
+        let padded = sum + (n - n_in) as i64 * zero;
+        let magnitude = (padded.abs() + count / 2) / count;
+        // An average lies between its smallest and its largest element, so that it has the input's type.
+        rescaling.apply((padded.signum() * magnitude) as i32)
+    }
 }
 
 /// x `[n, c, h, w]`.
 pub(crate) fn windows(call: &Call<'_>, pool: &Pool) -> Result<Vec<i32>, GoldenError> {
     let (planes, window) = call.pool_shape(pool)?;
-    let (x, target) = (Operand::of(call, 0)?, Target::of(call)?);
+    let average = Average::of(call)?;
     let (h, w) = (window.rows.input, window.cols.input);
     let mut output = Vec::with_capacity(planes * window.pixels());
-    for plane in x.q.chunks_exact(h * w) {
+    for plane in average.x.q.chunks_exact(h * w) {
         for oy in 0..window.rows.output {
             for ox in 0..window.cols.output {
                 let (ys, xs) = (window.rows.inside(oy), window.cols.inside(ox));
@@ -32,7 +60,7 @@ pub(crate) fn windows(call: &Call<'_>, pool: &Pool) -> Result<Vec<i32>, GoldenEr
                     return Err(call.malformed("a window that lies wholly in padding"));
                 }
                 let sum = ys.flat_map(|y| &plane[y * w..][xs.clone()]).map(|&q| i64::from(q)).sum();
-                output.push(average(&x, target, sum, n_in, n));
+                output.push(average.quantise(sum, n_in, n));
             }
         }
     }
@@ -43,7 +71,7 @@ pub(crate) fn windows(call: &Call<'_>, pool: &Pool) -> Result<Vec<i32>, GoldenEr
 pub(crate) fn global(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
     let [n, c, h, w] = call.nchw(0)?;
     call.expect_output([n, c, 1, 1])?;
-    let (x, target) = (Operand::of(call, 0)?, Target::of(call)?);
+    let average = Average::of(call)?;
     let sum = |plane: &[i32]| plane.iter().map(|&q| i64::from(q)).sum();
-    Ok(x.q.chunks_exact(h * w).map(|plane| average(&x, target, sum(plane), h * w, h * w)).collect())
+    Ok(average.x.q.chunks_exact(h * w).map(|plane| average.quantise(sum(plane), h * w, h * w)).collect())
 }

@@ -31,7 +31,7 @@ impl Operand {
         self.q.iter().map(|&q| q - self.zero)
     }
 
-    /// `q − zero` of every element in 16 bit: 8-bit values and zero points differ by 255 at most.
+    /// `q − zero` of every element in 16 bit: 8-bit values and zero points differ by 255 at most, wide ones have the zero point 0.
     pub(crate) fn centred_i16(&self) -> Vec<i16> {
         self.centred().map(|v| v as i16).collect()
     }
@@ -51,6 +51,9 @@ impl Weights {
         let tensor = call.input(i)?;
         let channels = tensor.shape.first().copied().unwrap_or(0);
         let quant = tensor.quant.as_ref().ok_or_else(|| call.malformed("weights without a scale"))?;
+        if tensor.dtype == DType::I16 {
+            return Err(call.malformed("weights of 16 bits"));
+        }
         let fits = |count: usize| count == 1 || (count == channels && quant.axis == Some(0));
         if !fits(quant.scale.len()) || !fits(quant.zero_point.len()) {
             return Err(call.malformed("weights have neither one scale nor one per output channel"));
@@ -94,16 +97,19 @@ pub(crate) fn per_tensor(call: &Call<'_>, i: usize) -> Result<(f32, i32), Golden
 /// Refuses a zero point outside the range of its type.
 fn check_zero(call: &Call<'_>, tensor: &Tensor, zero: i32) -> Result<(), GoldenError> {
     match tensor.dtype.range() {
-        Some((low, high)) if (low..=high).contains(&zero) => Ok(()),
+        // Wide activations are symmetric (rule N-21).
+        Some(_) if tensor.dtype == DType::I16 && zero == 0 => Ok(()),
+        Some((low, high)) if tensor.dtype != DType::I16 && (low..=high).contains(&zero) => Ok(()),
         _ => Err(call.malformed(format!("zero point {zero} of `{}` does not fit its type", tensor.name))),
     }
 }
 
-/// The 8-bit integers of input `i`, widened.
+/// The integers of input `i`, widened.
 fn widen(call: &Call<'_>, i: usize) -> Result<Vec<i32>, GoldenError> {
     match call.value(i)? {
         Value::I8(q) => Ok(q.iter().map(|&q| i32::from(q)).collect()),
         Value::U8(q) => Ok(q.iter().map(|&q| i32::from(q)).collect()),
-        other => Err(call.malformed(format!("input {i} is {}, not i8 or u8", other.dtype().name()))),
+        Value::I16(q) => Ok(q.iter().map(|&q| i32::from(q)).collect()),
+        other => Err(call.malformed(format!("input {i} is {}, not i8, u8 or i16", other.dtype().name()))),
     }
 }

@@ -1,6 +1,7 @@
 //! Changes of scale, zero point and type: rule N-9. Also views, which must not need one.
 
 use super::operand::Operand;
+use super::scaling::{Scaling, is_integer};
 use super::target::Target;
 use crate::call::Call;
 use crate::error::GoldenError;
@@ -12,19 +13,29 @@ pub(crate) struct Rescaling {
     zero: i32,
     target: Target,
     identity: bool,
+    /// In place of single precision.
+    integer: Option<Scaling>,
 }
 
 impl Rescaling {
     /// From input `x` to `target`; the identity when nothing differs and there is no clamp.
     pub(crate) fn new(call: &Call<'_>, x: &Operand, target: Target) -> Result<Rescaling, GoldenError> {
         let same = x.scale == target.scale && x.zero == target.zero && x.dtype == call.output()?.dtype;
-        Ok(Rescaling { scale: x.scale, zero: x.zero, target, identity: same && call.node.clamp.is_none() })
+        let factor = f64::from(x.scale) / f64::from(target.scale);
+        let integer = match is_integer(call) {
+            true => Some(Scaling::new(call, &[x.scale], target.scale, factor)?),
+            false => None,
+        };
+        Ok(Rescaling { scale: x.scale, zero: x.zero, target, identity: same && call.node.clamp.is_none(), integer })
     }
 
-    /// `sat(rhe(f32(f32(q − zx) · sx) / sy) + zy)`.
+    /// `sat(rhe(f32(f32(q − zx) · sx) / sy) + zy)`, or `sat(Z(q − zx) + zy)`.
     pub(crate) fn apply(&self, q: i32) -> i32 {
         if self.identity {
             return q;
+        }
+        if let Some(scaling) = self.integer {
+            return self.target.place(scaling.apply((q - self.zero).into()));
         }
         let v = (q - self.zero) as f32 * self.scale;
         self.target.quantise(v / self.target.scale)

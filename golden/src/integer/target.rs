@@ -21,7 +21,7 @@ impl Target {
     pub(crate) fn of(call: &Call<'_>) -> Result<Target, GoldenError> {
         let output = call.output()?;
         let Some((least, most)) = output.dtype.range() else {
-            return Err(call.malformed(format!("output of type {}, not i8 or u8", output.dtype.name())));
+            return Err(call.malformed(format!("output of type {}, not i8, u8 or i16", output.dtype.name())));
         };
         let (low, high) = call.node.clamp.unwrap_or((least, most));
         if low < least || high > most || low > high {
@@ -41,6 +41,11 @@ impl Target {
         let rounded = if v.is_nan() { 0 } else { v.round_ties_even().clamp(-LIMIT, LIMIT) as i64 };
         let shifted = rounded + i64::from(self.zero);
         shifted.clamp(i64::from(self.low), i64::from(self.high)) as i32
+    }
+
+    /// `sat(z + zero)` of a scaled integer.
+    pub(crate) fn place(self, z: i128) -> i32 {
+        (z + i128::from(self.zero)).clamp(self.low.into(), self.high.into()) as i32
     }
 }
 

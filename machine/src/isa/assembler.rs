@@ -23,7 +23,8 @@ mod words {
     use crate::program::{ElementType, Layout, Role};
 
     /// Element types.
-    pub(super) const ELEMENTS: &[(&str, ElementType)] = &[("i8", ElementType::I8), ("u8", ElementType::U8)];
+    pub(super) const ELEMENTS: &[(&str, ElementType)] =
+        &[("i8", ElementType::I8), ("u8", ElementType::U8), ("i16", ElementType::I16)];
     /// Roles.
     pub(super) const ROLES: &[(&str, Role)] =
         &[("input", Role::Input), ("output", Role::Output), ("intermediate", Role::Intermediate)];
@@ -45,4 +46,12 @@ pub fn assemble(text: &str) -> Result<Program, Vec<AsmError>> {
 /// Writes assembly. `assemble` of the result gives the same program, provided that it has no flaws.
 pub fn disassemble(program: &Program) -> String {
     print::program(program)
+}
+
+/// Writes one instruction, without an end of line.
+pub fn disassemble_instruction(instruction: &crate::isa::Instruction) -> String {
+    let mut line = String::new();
+    print::instruction(&mut line, instruction);
+    line.truncate(line.trim_end().len());
+    line
 }

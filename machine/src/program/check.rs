@@ -58,8 +58,8 @@ pub enum Misplaced {
     /// `shape` and `dims` have different numbers of elements, or one that passes 64 bits.
     #[error("has different numbers of elements in `shape` and `dims`")]
     Elements,
-    /// `pixel_pitch` is under the channel count, so that pixels overlap.
-    #[error("has a pixel pitch under its channel count")]
+    /// `pixel_pitch` is under the bytes of a pixel, so that pixels overlap.
+    #[error("has a pixel pitch under the bytes of its channels")]
     Pitch,
 }
 
@@ -117,13 +117,14 @@ fn check_tensor(tensor: &TensorEntry, dram_bytes: u64) -> Result<(), Misplaced> 
         return Ok(());
     }
     let pixels = product(&[n, h, w]).ok_or(Misplaced::Elements)?;
-    if pixels > 1 && tensor.pixel_pitch < c {
+    let pixel_bytes = c.checked_mul(tensor.element.bytes()).ok_or(Misplaced::Elements)?;
+    if pixels > 1 && tensor.pixel_pitch < pixel_bytes {
         return Err(Misplaced::Pitch);
     }
-    // M-2: the last pixel begins (pixels - 1) pitches in, and c bytes of it belong to the tensor.
+    // M-2: the last pixel begins (pixels - 1) pitches in, and e·c bytes of it belong to the tensor.
     let end = (pixels - 1)
         .checked_mul(tensor.pixel_pitch)
-        .and_then(|start| start.checked_add(c))
+        .and_then(|start| start.checked_add(pixel_bytes))
         .and_then(|length| length.checked_add(tensor.address));
     match end {
         Some(end) if end <= dram_bytes => Ok(()),

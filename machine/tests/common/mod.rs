@@ -82,7 +82,7 @@ fn random_tensor(next: &mut impl FnMut() -> u64) -> TensorEntry {
         name: random_text(next),
         shape: vec![dims[0], dims[1] * dims[2] * dims[3]],
         dims,
-        element: [ElementType::I8, ElementType::U8][(next() % 2) as usize],
+        element: [ElementType::I8, ElementType::U8, ElementType::I16][(next() % 3) as usize],
         role: [Role::Input, Role::Output, Role::Intermediate][(next() % 3) as usize],
         layout: Layout::Nhwc,
         address: next() % 500,

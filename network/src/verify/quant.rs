@@ -27,7 +27,7 @@ pub(super) fn check(checker: &mut Checker) {
 }
 
 fn is_integer(dtype: DType) -> bool {
-    matches!(dtype, DType::I8 | DType::U8 | DType::I32)
+    matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::I32)
 }
 
 fn missing(checker: &mut Checker, id: TensorId) {
@@ -53,16 +53,16 @@ fn well_formed(checker: &mut Checker, id: TensorId, tensor: &Tensor, quant: &Qua
         fault(format!("its scale is {scale} (channel {c})"), "a scale must be finite and above 0");
     }
     let range = match tensor.dtype {
-        DType::I32 => Some((0, 0)),
+        DType::I16 | DType::I32 => Some((0, 0)),
         dtype => dtype.range(),
     };
     let Some((low, high)) = range else {
-        fault(format!("it is quantised, but of type {}", tensor.dtype.name()), "only i8, u8 and i32 tensors are");
+        fault(format!("it is quantised, but of type {}", tensor.dtype.name()), "only i8, u8, i16 and i32 tensors are");
         return;
     };
     if let Some(zero) = quant.zero_point.iter().find(|zero| !(low..=high).contains(*zero)) {
         let what = format!("its zero point {zero} is outside {low}..={high}, the range of {}", tensor.dtype.name());
-        fault(what, "a zero point must be a value of the type (of an i32 bias: 0)");
+        fault(what, "a zero point must be a value of the type (of i16 and of an i32 bias: 0)");
     }
 }
 

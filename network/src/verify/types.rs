@@ -88,6 +88,8 @@ fn attributes(checker: &mut Checker, operands: &Operands) {
 
 const FLOAT: &[DType] = &[DType::F32];
 const ACTIVATION: &[DType] = &[DType::I8, DType::U8];
+const WEIGHT: &[DType] = &[DType::I8, DType::U8];
+const QUANTISED: &[DType] = &[DType::I8, DType::U8, DType::I16];
 const BIAS: &[DType] = &[DType::I32];
 const DEQUANTISABLE: &[DType] = &[DType::I8, DType::U8, DType::I32];
 
@@ -137,12 +139,13 @@ fn quantised_types(checker: &mut Checker, operands: &Operands) {
     for input in 0..operands.inputs.len() {
         let allowed = match (op, input) {
             (Op::Conv(_) | Op::FullyConnected, 2) => BIAS,
+            (Op::Conv(_) | Op::FullyConnected, 1) => WEIGHT,
             (Op::BatchNorm { .. }, 1..) => FLOAT,
-            _ => ACTIVATION,
+            _ => QUANTISED,
         };
         expect(checker, operands, Some(input), allowed);
     }
-    expect(checker, operands, None, ACTIVATION);
+    expect(checker, operands, None, QUANTISED);
 }
 
 fn same_type(checker: &mut Checker, operands: &Operands) {

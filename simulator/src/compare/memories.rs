@@ -2,20 +2,7 @@
 
 use std::fmt;
 
-use crate::contract::{Accumulators, Memories};
-
-/// A memory, as reports name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
-    /// DRAM, by byte.
-    Dram,
-    /// Activation buffer, by byte.
-    Activation,
-    /// Weight buffer, by byte.
-    Weight,
-    /// Accumulators, by word.
-    Accumulator,
-}
+use crate::contract::{Accumulators, Memories, Memory};
 
 /// The first place where a memory differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use systole_machine::isa::{UNITS, Unit, UnitMask};
 
 use super::dma::Channel;
 use super::mutant::{Mutant, on};
+use super::retires::Log;
 use crate::contract::{STALLS, Stall, UnitCycles};
 
 #[derive(Clone, Copy, Default)]
@@ -29,22 +30,26 @@ struct Counted {
 pub(super) struct Account {
     units: [Counted; UNITS],
     total: u64,
+    /// When it was, where somebody wants to know.
+    pub(super) log: Option<Log>,
 }
 
 /// Spreads the cycles `from..to` over the tokens that are lacked (T-10): for each unit waited for, when its token is given. What is left
-/// over waits for a port.
-fn spread(waits: &mut [u64; STALLS], from: u64, given: [Option<u64>; UNITS], to: u64) {
+/// over waits for a port. Calls `wait(cause, from, to)` in order of time.
+fn spread(from: u64, given: [Option<u64>; UNITS], to: u64, mut wait: impl FnMut(usize, u64, u64)) {
     let mut cursor = from;
     for k in 0..UNITS {
         let unit = if on(Mutant::StallOrder) { UNITS - 1 - k } else { k };
         let time = given[unit];
         let until = time.unwrap_or(0).min(to);
         if until > cursor {
-            waits[unit] += until - cursor;
+            wait(unit, cursor, until);
             cursor = until;
         }
     }
-    waits[Stall::Port as usize] += to.saturating_sub(cursor);
+    if to > cursor {
+        wait(Stall::Port as usize, cursor, to);
+    }
 }
 
 impl Account {
@@ -58,29 +63,37 @@ impl Account {
     /// An instruction starts at `now` that could have done so from `ready` on, as far as fetch is concerned. Only where no earlier
     /// instruction is under way without a known end.
     pub(super) fn waited(&mut self, unit: Unit, ready: u64, given: [Option<u64>; UNITS], now: u64) {
-        let unit = &mut self.units[unit as usize];
-        spread(&mut unit.waits, ready.max(unit.end), given, now);
+        self.spread(unit, ready, given, now);
     }
 
     /// The end of an instruction is known; in order of the unit. Returns the end after retirement in order.
     pub(super) fn ended(&mut self, unit: Unit, start: u64, own_end: u64) -> u64 {
-        let unit = &mut self.units[unit as usize];
+        let counted = &mut self.units[unit as usize];
         if on(Mutant::RetireOutOfOrder) {
-            unit.end = unit.end.min(own_end);
+            counted.end = counted.end.min(own_end);
         }
-        let end = own_end.max(unit.end);
-        unit.under_way += end - start.max(unit.end);
-        unit.end = end;
+        let end = own_end.max(counted.end);
+        let from = start.max(counted.end);
+        counted.under_way += end - from;
+        counted.end = end;
+        if let Some(log) = &mut self.log {
+            log.of(unit).under_way.push((from, end));
+        }
         self.total = self.total.max(end);
         end
     }
 
     /// A burst begins to move over a port.
     pub(super) fn moved(&mut self, unit: Unit, channel: &mut Channel, now: u64, cycles: u64) {
-        let unit = &mut self.units[unit as usize];
-        unit.moving += cycles;
-        if let Some(since) = channel.refused_since.take() {
-            unit.refused += now - since - channel.refused_busy;
+        let counted = &mut self.units[unit as usize];
+        counted.moving += cycles;
+        let since = channel.refused_since.take();
+        if let Some(since) = since {
+            counted.refused += now - since - channel.refused_busy;
+        }
+        if let Some(log) = &mut self.log {
+            log.of(unit).refused.extend(since.map(|since| (since, now)));
+            log.of(unit).moving.push((now, now + cycles));
         }
         channel.refused_busy = 0;
     }
@@ -90,6 +103,9 @@ impl Account {
         if channel.move_end <= now {
             self.units[unit as usize].moving += 1;
             channel.refused_busy += u64::from(channel.refused_since.is_some());
+            if let Some(log) = &mut self.log {
+                log.of(unit).configured(now, channel.refused_since.is_some());
+            }
         }
     }
 
@@ -98,9 +114,17 @@ impl Account {
         let given: [Option<u64>; UNITS] = std::array::from_fn(|from| {
             (wait.0 & (1 << from) != 0).then(|| tokens[from].front().copied().unwrap_or(u64::MAX))
         });
-        let total = self.total;
-        let unit = &mut self.units[unit as usize];
-        spread(&mut unit.waits, ready.max(unit.end), given, total);
+        self.spread(unit, ready, given, self.total);
+    }
+
+    fn spread(&mut self, unit: Unit, ready: u64, given: [Option<u64>; UNITS], to: u64) {
+        let (counted, log) = (&mut self.units[unit as usize], &mut self.log);
+        spread(ready.max(counted.end), given, to, |cause, from, to| {
+            counted.waits[cause] += to - from;
+            if let Some(log) = log {
+                log.of(unit).waits[cause].push((from, to));
+            }
+        });
     }
 
     /// T-11.

@@ -3,9 +3,10 @@
 //! Traps that need two instructions are `hazard`.
 
 use systole_machine::isa::Unit;
-use systole_machine::spec::{Dataflow, Machine};
+use systole_machine::spec::{Dataflow, Machine, Requantisation};
 
 use super::footprint::{Memory, footprint};
+use super::scaled::Mode;
 use super::work::{Convolution, Pitch, Step, Transfer, VectorKind, VectorWork, Work};
 use crate::contract::Trap;
 
@@ -41,15 +42,22 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
     outside.then_some(Trap::OutOfBounds)
 }
 
-/// Whether the machine has what the operation needs, and this engine too: operands of two bytes and integer scalings are not run yet.
+/// Whether the machine has what the operation needs.
 fn supported(work: &Work, machine: &Machine) -> bool {
     match work {
         Work::Array(run) => {
-            machine.array.supports(run.dataflow) && !run.wide && machine.array.interval_cycles(8).is_some()
+            let bits = 8 * run.bytes() as u32;
+            machine.array.supports(run.dataflow) && machine.array.interval_cycles(bits).is_some()
         }
         Work::Vector(work) => {
-            let wide = (work.kind.has_a() && work.wide[0]) || (work.kind.has_b() && work.wide[1]) || work.wide[2];
-            !wide && !work.integer_mode && (machine.vector.float32 || work.kind == VectorKind::MaxPool)
+            let own = match machine.vector.requantisation {
+                Requantisation::Float32 => Mode::Float,
+                Requantisation::FixedPoint { double_rounding: false, .. } => Mode::Fixed,
+                Requantisation::FixedPoint { double_rounding: true, .. } => Mode::FixedDouble,
+                Requantisation::Shift => Mode::Shift,
+            };
+            let float = machine.vector.float32 || work.kind == VectorKind::MaxPool;
+            if work.mode == Mode::Float { float } else { work.mode == own }
         }
         _ => true,
     }
@@ -68,8 +76,8 @@ fn dram_shape(t: &Transfer) -> bool {
     rows_fit(t, t.dram_row, t.dram_plane)
 }
 
-fn tensor_fits(height: u64, width: u64, channels: u64, pitch: Pitch) -> bool {
-    (width == 1 || pitch.pixel >= channels) && (height == 1 || pitch.row >= (width - 1) * pitch.pixel + channels)
+fn tensor_fits(height: u64, width: u64, bytes: u64, pitch: Pitch) -> bool {
+    (width == 1 || pitch.pixel >= bytes) && (height == 1 || pitch.row >= (width - 1) * pitch.pixel + bytes)
 }
 
 fn array_shape(r: &Convolution) -> bool {
@@ -79,8 +87,8 @@ fn array_shape(r: &Convolution) -> bool {
     outputs
         && !sizes.contains(&0)
         && !window.contains(&0)
-        && (!r.packed || (r.dilation_w == 1 && r.channels == r.pixel_pitch))
-        && tensor_fits(r.height, r.width, r.channels, Pitch { row: r.row_pitch, pixel: r.pixel_pitch })
+        && (!r.packed || (r.dilation_w == 1 && r.channels * r.bytes() == r.pixel_pitch))
+        && tensor_fits(r.height, r.width, r.channels * r.bytes(), Pitch { row: r.row_pitch, pixel: r.pixel_pitch })
 }
 
 fn vector_shape(w: &VectorWork, columns: u64) -> bool {
@@ -95,14 +103,24 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     if w.kind == VectorKind::Requant && (w.block_channels == 0 || too_wide) {
         return false;
     }
+    let scaled: &[usize] = match w.kind {
+        VectorKind::Add | VectorKind::AddChannel => &[0, 1, 2],
+        VectorKind::Mul | VectorKind::MulChannel | VectorKind::Rescale => &[2],
+        _ => &[],
+    };
+    if !scaled.iter().all(|&operand| w.mode.takes(w.fixed[operand].shift)) {
+        return false;
+    }
+    let fits = |operand: usize, height: u64, width: u64| {
+        tensor_fits(height, width, w.channels * w.bytes(operand), w.pitch[operand])
+    };
     let a = match w.kind {
         VectorKind::Requant => true,
-        kind if kind.pools() => tensor_fits(w.in_height, w.in_width, w.channels, w.pitch[0]),
-        _ => tensor_fits(w.rows_a(), w.width, w.channels, w.pitch[0]),
+        kind if kind.pools() => fits(0, w.in_height, w.in_width),
+        _ => fits(0, w.rows_a(), w.width),
     };
     if (w.kind == VectorKind::Lrn && w.norm_size == 0) || (w.kind == VectorKind::Sum && w.operands == 0) {
         return false;
     }
-    a && (!w.kind.has_b() || tensor_fits(w.height, w.width, w.channels, w.pitch[1]))
-        && tensor_fits(w.height, w.width, w.channels, w.pitch[2])
+    a && (!w.kind.has_b() || fits(1, w.height, w.width)) && fits(2, w.height, w.width)
 }

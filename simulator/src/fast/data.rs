@@ -9,6 +9,7 @@ use systole_machine::spec::Array;
 
 use super::elementwise;
 use super::gemm::Gemm;
+use super::general;
 use super::plain::{self, Adder};
 use super::pool;
 use super::simd::{Level, with_level};
@@ -33,25 +34,43 @@ pub(super) fn memories(job: &Job, image: &[(u64, &[u8])]) -> Result<Memories, En
     Ok(Memories {
         dram,
         activation: vec![0; machine.activation.capacity_bytes as usize],
-        weight: vec![0; machine.weight.capacity_bytes as usize],
+        weight: if machine.unified { Vec::new() } else { vec![0; machine.weight.capacity_bytes as usize] },
         accumulator: Accumulators::zeroed(machine),
     })
 }
 
 /// Executes what `spans` say has started.
 pub(super) fn execute(job: &Job, steps: &[Step], spans: &[Option<Span>], memories: &mut Memories) {
+    execute_and(job, steps, spans, memories, |_, _| {});
+}
+
+/// As [`execute`]; `done(index, memories)` after each instruction, before any that starts after it.
+pub(super) fn execute_and(
+    job: &Job,
+    steps: &[Step],
+    spans: &[Option<Span>],
+    memories: &mut Memories,
+    mut done: impl FnMut(usize, &Memories) + Send,
+) {
     let started = |(index, span): (usize, &Option<Span>)| span.map(|span| (span.start, steps[index].unit, index));
     let mut order: Vec<(u64, Unit, usize)> = spans.iter().enumerate().filter_map(started).collect();
     // An instruction starts at or after the end of all that come before it in another unit, and after the start of those of its own.
     order.sort_unstable();
     let mut executor = Executor::new(job, Level::detect());
     // Inside the pool, so that dividing work costs no switch of threads.
-    rayon::scope(|_| order.iter().for_each(|&(_, _, index)| executor.step(&steps[index].work, memories)));
+    rayon::scope(|_| {
+        for &(_, _, index) in &order {
+            executor.step(&steps[index].work, memories);
+            done(index, memories);
+        }
+    });
 }
 
 struct Executor<'a> {
     level: Level,
     array: &'a Array,
+    /// Whether weights lie in the activation buffer.
+    unified: bool,
     gemm: Gemm,
     /// Results of a vector operation before they are written (M-6).
     out: Vec<u8>,
@@ -59,7 +78,13 @@ struct Executor<'a> {
 
 impl<'a> Executor<'a> {
     fn new(job: &Job<'a>, level: Level) -> Self {
-        Executor { level, array: &job.machine.array, gemm: Gemm::new(level), out: Vec::new() }
+        Executor {
+            level,
+            array: &job.machine.array,
+            unified: job.machine.unified,
+            gemm: Gemm::new(level),
+            out: Vec::new(),
+        }
     }
 
     fn step(&mut self, work: &Work, memories: &mut Memories) {
@@ -67,7 +92,7 @@ impl<'a> Executor<'a> {
         match work {
             Work::Configure => {}
             Work::Load(transfer) => {
-                let buffer = if transfer.weight { weight } else { activation };
+                let buffer = if transfer.weight && !self.unified { weight } else { activation };
                 copy(transfer, |at, from, bytes| {
                     buffer[at..at + bytes].copy_from_slice(&dram[from..from + bytes]);
                 });
@@ -75,19 +100,22 @@ impl<'a> Executor<'a> {
             Work::Store(transfer) => copy(transfer, |from, at, bytes| {
                 dram[at..at + bytes].copy_from_slice(&activation[from..from + bytes]);
             }),
-            Work::Array(run) => match accumulator {
-                Accumulators::Narrow(words) if Adder::new(self.array).wraps_narrow() => {
-                    self.gemm.run(run, self.array, activation, weight, words);
+            Work::Array(run) => {
+                let weight: &[u8] = if self.unified { activation } else { weight };
+                match accumulator {
+                    Accumulators::Narrow(words) if Adder::new(self.array).wraps_narrow() => {
+                        self.gemm.run(run, self.array, activation, weight, words);
+                    }
+                    words => plain::run(run, self.array, activation, weight, words),
                 }
-                words => plain::run(run, self.array, activation, weight, words),
-            },
+            }
             Work::Vector(work) => self.vector(work, activation, accumulator),
         }
     }
 
     fn vector(&mut self, work: &VectorWork, activation: &mut [u8], accumulator: &Accumulators) {
         let work = &flat(work);
-        let row = (work.width * work.channels) as usize;
+        let row = (work.width * work.channels * work.bytes(2)) as usize;
         let size = row * work.height as usize;
         self.out.resize(size.max(self.out.len()), 0);
         let out = &mut self.out[..size];
@@ -95,7 +123,11 @@ impl<'a> Executor<'a> {
         let sums = elementwise::Sums::new(work, self.array, accumulator);
         let level = self.level;
         let memory: &[u8] = activation;
+        let general = general::needed(work);
         let compute = |(y, out): (usize, &mut [u8])| {
+            if general {
+                return general::Row::new(work, &params, &sums, memory).compute(y, out);
+            }
             with_level(
                 level,
                 #[inline(always)]
@@ -138,7 +170,9 @@ fn flat(work: &VectorWork) -> VectorWork {
         VectorKind::Rescale => &[0, 2],
         _ => return flat,
     };
-    if work.width == 1 || operands.iter().all(|&operand| work.pitch[operand].pixel == work.channels) {
+    if work.width == 1
+        || operands.iter().all(|&operand| work.pitch[operand].pixel == work.channels * work.bytes(operand))
+    {
         (flat.width, flat.channels) = (1, work.width * work.channels);
     }
     flat
@@ -147,15 +181,15 @@ fn flat(work: &VectorWork) -> VectorWork {
 /// Stores the results.
 fn write(work: &VectorWork, out: &[u8], activation: &mut [u8]) {
     let Pitch { row, pixel } = work.pitch[2];
-    let channels = work.channels as usize;
-    let dense = pixel == work.channels || work.width == 1;
-    for (y, line) in out.chunks_exact(channels * work.width as usize).enumerate() {
+    let bytes = (work.channels * work.bytes(2)) as usize;
+    let dense = pixel == bytes as u64 || work.width == 1;
+    for (y, line) in out.chunks_exact(bytes * work.width as usize).enumerate() {
         let at = (work.out + y as u64 * row) as usize;
         if dense {
             activation[at..at + line.len()].copy_from_slice(line);
         } else {
-            for (x, element) in line.chunks_exact(channels).enumerate() {
-                activation[at + x * pixel as usize..][..channels].copy_from_slice(element);
+            for (x, element) in line.chunks_exact(bytes).enumerate() {
+                activation[at + x * pixel as usize..][..bytes].copy_from_slice(element);
             }
         }
     }

@@ -21,18 +21,35 @@ pub(super) struct ArrayState {
     pub(super) end: u64,
 }
 
+impl ArrayStart<'_> {
+    /// E.
+    fn stream_end(&self) -> u64 {
+        if on(Mutant::StreamEndIgnored) { 0 } else { self.previous.stream_end }
+    }
+}
+
 /// When an `ar.run` that starts at a given cycle releases its unit, and what it leaves.
 pub(super) struct ArrayTimes {
     pub(super) release: u64,
     pub(super) state: ArrayState,
 }
 
+/// When and on what a run starts.
+pub(super) struct ArrayStart<'a> {
+    /// s.
+    pub(super) cycle: u64,
+    /// Whether some bank holds both of its operands.
+    pub(super) one_bank: bool,
+    /// What the run before left.
+    pub(super) previous: &'a ArrayState,
+}
+
 /// T-5.
-pub(super) fn array(run: &Convolution, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+pub(super) fn array(run: &Convolution, machine: &Machine, start: &ArrayStart) -> ArrayTimes {
     let folds = Folds::new(run, &machine.array);
     match run.dataflow {
-        Dataflow::OutputStationary => sums_stay(run, &folds, machine, start, previous),
-        _ => operands_stay(run, &folds, machine, start, previous),
+        Dataflow::OutputStationary => sums_stay(run, &folds, machine, start),
+        _ => operands_stay(run, &folds, machine, start),
     }
 }
 
@@ -40,9 +57,15 @@ fn port(bytes: u32) -> u64 {
     u64::from(bytes.max(1))
 }
 
-/// τ: cycles of a PE for 8-bit operands.
-fn interval(machine: &Machine) -> u64 {
-    machine.array.interval_cycles(8).unwrap_or(1)
+/// τ: cycles of a PE at the run's operand width.
+fn interval(run: &Convolution, machine: &Machine) -> u64 {
+    let bits = if on(Mutant::WideAtByteRate) { 8 } else { 8 * run.bytes() as u32 };
+    machine.array.interval_cycles(bits).unwrap_or(1)
+}
+
+/// e: bytes of an operand on the port.
+fn moved(run: &Convolution) -> u64 {
+    if on(Mutant::WideTimedAsByte) { 1 } else { run.bytes() }
 }
 
 /// Cycles to write a vector of accumulators.
@@ -67,21 +90,23 @@ fn stationary(run: &Convolution, folds: &Folds, machine: &Machine) -> Stationary
     let (rows, columns) = (u64::from(array.rows), u64::from(array.columns));
     let (activation, weight) = (port(machine.activation.port_bytes), port(machine.weight.port_bytes));
     let chunk = if on(Mutant::ChunkUnlimited) { run.run_length() } else { run.run_length().min(folds.chunk) };
+    let operands = (chunk * moved(run)).div_ceil(activation);
     let (row, read, vectors, count) = if run.dataflow == Dataflow::InputStationary {
-        let row = (columns * chunk.div_ceil(activation)).div_ceil(rows);
+        let row = (columns * operands).div_ceil(rows);
         (row, chunk.div_ceil(weight), folds.outputs, run.blocks * folds.groups * folds.chunks)
     } else {
         let bytes = columns * u64::from(array.dot_product_width);
         let row = if on(Mutant::TileRowFloor) { (bytes / weight).max(1) } else { bytes.div_ceil(weight) };
-        (row, chunk.div_ceil(activation), folds.pixels, run.blocks * folds.chunks)
+        (row, operands, folds.pixels, run.blocks * folds.chunks)
     };
     let row = row.max(u64::from(array.pe_latency_cycles));
-    let vector = read.max(if on(Mutant::WritePortIgnored) { 1 } else { write_cycles(machine) }).max(interval(machine));
+    let vector =
+        read.max(if on(Mutant::WritePortIgnored) { 1 } else { write_cycles(machine) }).max(interval(run, machine));
     Stationary { tile: rows * row - u64::from(on(Mutant::TileShorter)), vector, vectors, folds: count }
 }
 
 /// Weight- and input-stationary.
-fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &ArrayStart) -> ArrayTimes {
     let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
     let Stationary { tile, vector, vectors, folds } = stationary(run, folds, machine);
     let latency = u64::from(machine.array.pe_latency_cycles);
@@ -90,13 +115,20 @@ fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64
     let drain = (vectors - 1) * vector + down + columns - 1 + u64::from(on(Mutant::DrainLonger))
         - u64::from(on(Mutant::DrainShorter));
     let (last, release) = if machine.array.weight_registers >= 2 {
-        let first = (start + tile).max(if on(Mutant::StreamEndIgnored) { 0 } else { previous.stream_end });
-        let cadence = if on(Mutant::CadenceWithoutTile) { stream } else { stream.max(tile) };
+        let stream_end = start.stream_end();
+        // A bank that serves the stream loads no tile at the same time.
+        let after = start.one_bank && !on(Mutant::OneBankLoadsEarly);
+        let first = if after { start.cycle.max(stream_end) + tile } else { (start.cycle + tile).max(stream_end) };
+        let cadence = match start.one_bank {
+            true => stream + tile,
+            false if on(Mutant::CadenceWithoutTile) => stream,
+            false => stream.max(tile),
+        };
         let last = first + (folds - 1) * cadence;
         (last, if on(Mutant::ReleaseAtStreamEnd) { last + stream } else { last })
     } else {
         let tiles = if on(Mutant::OneRegisterPrefetches) { 1 } else { folds };
-        let last = start + tiles * tile + (folds - 1) * drain;
+        let last = start.cycle + tiles * tile + (folds - 1) * drain;
         (last, last + drain)
     };
     let state = ArrayState {
@@ -110,23 +142,25 @@ fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64
 
 /// A of T-5: port cycles for the runs of as many neighbouring pixels as the array has rows.
 fn accesses(run: &Convolution, rows: u64, port: u64) -> u64 {
-    let alone = rows * run.run_length().div_ceil(port);
-    if run.pixel_pitch != run.channels || on(Mutant::FeedersApart) {
+    let alone = rows * (run.run_length() * moved(run)).div_ceil(port);
+    if run.pixel_pitch != run.channels * run.bytes() || on(Mutant::FeedersApart) {
         return alone;
     }
     let taps = if run.packed { run.kernel_w } else { 1 };
-    alone.min((run.channels * ((rows - 1) * run.stride_w + taps)).div_ceil(port))
+    let pixel = run.channels * moved(run);
+    alone.min((pixel * ((rows - 1) * run.stride_w + taps)).div_ceil(port))
 }
 
 /// Output-stationary.
-fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, previous: &ArrayState) -> ArrayTimes {
+fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &ArrayStart) -> ArrayTimes {
     let array = &machine.array;
     let (rows, columns) = (u64::from(array.rows), u64::from(array.columns));
     let width = u64::from(array.dot_product_width);
     let length = run.run_length();
     let feed = accesses(run, rows, port(machine.activation.port_bytes)).div_ceil(length.div_ceil(width));
     let weights = (columns * width).div_ceil(port(machine.weight.port_bytes));
-    let step = feed.max(weights).max(interval(machine));
+    let fed = if start.one_bank { feed + weights } else { feed.max(weights) };
+    let step = fed.max(interval(run, machine));
     let write = write_cycles(machine);
     let (stream, to_last) = (folds.chunks * step, (folds.chunks - 1) * step);
     let drained = rows - 1 - u64::from(on(Mutant::SumsDrainShorter) && rows > 1);
@@ -134,13 +168,13 @@ fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, pr
     let count = run.blocks * folds.groups;
     let (last, release) = if array.weight_registers >= 2 {
         // Only sums drain: the last step of a run of another dataflow keeps nothing apart.
+        let previous = start.previous;
         let drains = previous.dataflow == Some(Dataflow::OutputStationary) && !on(Mutant::DrainsOverlap);
         let apart = if drains { (previous.last_step + rows * write).saturating_sub(to_last) } else { 0 };
-        let stream_end = if on(Mutant::StreamEndIgnored) { 0 } else { previous.stream_end };
-        let last = start.max(stream_end).max(apart) + (count - 1) * stream.max(rows * write);
-        (last, last.max(start + 1))
+        let last = start.cycle.max(start.stream_end()).max(apart) + (count - 1) * stream.max(rows * write);
+        (last, last.max(start.cycle + 1))
     } else {
-        let last = start + (count - 1) * fold;
+        let last = start.cycle + (count - 1) * fold;
         (last, last + fold)
     };
     let state = ArrayState {
@@ -156,15 +190,17 @@ fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: u64, pr
 pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
     let port = port(machine.activation.port_bytes);
     let pixels = work.height * work.width;
-    let params = |channels: u64| params(channels, port);
+    let params = |channels: u64| params(work, channels, port);
     let latency = if on(Mutant::LatencyDropped) { 0 } else { u64::from(machine.vector.latency_cycles) };
-    let lanes = u64::from(machine.vector.lanes).min(if on(Mutant::LanesBeyondPort) { u64::MAX } else { port }).max(1);
+    let widest = if on(Mutant::WideLanesAsByte) { 1 } else { work.widest() };
+    let port_lanes = if on(Mutant::LanesBeyondPort) { u64::MAX } else { port / widest };
+    let lanes = u64::from(machine.vector.lanes).min(port_lanes).max(1);
     let elements = pixels * work.channels;
     let cycles = match work.kind {
         VectorKind::Requant => {
             let words = u64::from(machine.accumulator.port_bytes) / machine.array.accumulator_bytes();
             let words = if on(Mutant::RequantBeyondPort) { u64::MAX } else { words };
-            let rate = u64::from(machine.vector.requantise_per_cycle).min(words).min(port).max(1);
+            let rate = u64::from(machine.vector.requantise_per_cycle).min(words).min(port / work.bytes(2)).max(1);
             if work.transposed {
                 return transposed(work, machine, rate) + latency;
             }
@@ -192,8 +228,9 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
 }
 
 /// P(n): cycles to fetch the parameters of n channels.
-fn params(channels: u64, port: u64) -> u64 {
-    if on(Mutant::ParametersFree) { 0 } else { (8 * channels).div_ceil(port) }
+fn params(work: &VectorWork, channels: u64, port: u64) -> u64 {
+    let record = if on(Mutant::RecordsOfEight) { 8 } else { work.record() };
+    if on(Mutant::ParametersFree) { 0 } else { (record * channels).div_ceil(port) }
 }
 
 /// `ve.requant` with `transposed`, without the latency; `rate` elements a cycle go into the transposer.
@@ -203,8 +240,9 @@ fn transposed(work: &VectorWork, machine: &Machine, rate: u64) -> u64 {
     let parts = |total: u64, size: u64| [(total / size, size), (u64::from(!total.is_multiple_of(size)), total % size)];
     let lanes = u64::from(machine.vector.lanes).max(1);
     let turn = |channels: u64, pixels: u64| {
-        let empty = if on(Mutant::TransposerEmptiesFree) { 0 } else { pixels * channels.div_ceil(port) };
-        params(channels, port) + channels * pixels.div_ceil(rate) + empty
+        let empty =
+            if on(Mutant::TransposerEmptiesFree) { 0 } else { pixels * (work.bytes(2) * channels).div_ceil(port) };
+        params(work, channels, port) + channels * pixels.div_ceil(rate) + empty
     };
     let mut cycles = 0;
     for (blocks, channels) in parts(work.channels, work.block_channels) {

@@ -1,4 +1,5 @@
-//! Vector operations without a window (M-6, M-7): requantisation, sums, products, affine maps, rescaling, softmax (N-0, N-1, N-6 to N-10).
+//! Vector operations without a window on bytes, in single precision (M-6, M-7): requantisation, sums, products, affine maps, rescaling (N-0, N-1, N-6 to N-9).
+//! Other modes and widths are `general`.
 //!
 //! One row of the output at a time, as plain loops that a compiler turns into vector code. Each `f32` operation rounds once, in the order
 //! of the rule; nothing is contracted.
@@ -6,7 +7,6 @@
 use systole_machine::spec::Array;
 
 use super::mutant::{Mutant, on};
-use super::normalise;
 use super::plain::Adder;
 use super::work::{VectorKind, VectorWork};
 use crate::contract::Accumulators;
@@ -50,6 +50,12 @@ impl Writer {
 
     #[inline(always)]
     pub(super) fn write(self, v: f32) -> u8 {
+        self.value(v) as u8
+    }
+
+    /// The same before it is stored.
+    #[inline(always)]
+    pub(super) fn value(self, v: f32) -> i32 {
         // Zero point and clamp have 16 bits: beyond ±2^18 they decide alone, and adding 1.5·2^23 rounds to an integer, ties to even.
         const LIMIT: f32 = 262_144.0;
         const SHIFT: f32 = 12_582_912.0;
@@ -61,7 +67,19 @@ impl Writer {
             rounded = (v + 0.5).floor() as i32;
         }
         let high = if on(Mutant::NoUpperClamp) { i32::MAX } else { self.high };
-        (rounded + self.zero).max(self.low).min(high) as u8
+        (rounded + self.zero).max(self.low).min(high)
+    }
+
+    /// `sat(z + zy)` of an integer.
+    #[inline(always)]
+    pub(super) fn integer(self, z: i128) -> i32 {
+        (z + i128::from(self.zero)).clamp(self.low.into(), self.high.into()) as i32
+    }
+
+    /// The same of an integer below 2^62.
+    #[inline(always)]
+    pub(super) fn narrow(self, z: i64) -> i32 {
+        (z + i64::from(self.zero)).clamp(self.low.into(), self.high.into()) as i32
     }
 
     /// Clamps an integer.
@@ -71,11 +89,13 @@ impl Writer {
     }
 }
 
-/// The two parameters of each channel (of each tensor for sums of many), as words.
+/// The parameters of each channel (of each tensor for sums of many), as words.
 #[derive(Default)]
 pub(super) struct Params {
     pub(super) first: Vec<u32>,
     pub(super) second: Vec<u32>,
+    /// Of records of 12 bytes.
+    pub(super) third: Vec<u32>,
 }
 
 impl Params {
@@ -84,12 +104,11 @@ impl Params {
         if !work.kind.has_params() {
             return Params::default();
         }
-        let bytes = &activation[work.params as usize..][..8 * work.entries() as usize];
+        let record = work.record() as usize;
+        let bytes = &activation[work.params as usize..][..record * work.entries() as usize];
         let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
-        Params {
-            first: bytes.chunks_exact(8).map(|pair| word(&pair[..4])).collect(),
-            second: bytes.chunks_exact(8).map(|pair| word(&pair[4..])).collect(),
-        }
+        let words = |at: usize| bytes.chunks_exact(record).map(|record| word(&record[at..at + 4])).collect();
+        Params { first: words(0), second: words(4), third: if record > 8 { words(8) } else { Vec::new() } }
     }
 }
 
@@ -119,17 +138,27 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// The word of a pixel's channel.
+    /// The sums of a pixel with their biases, channel by channel.
     #[inline(always)]
-    fn word(&self, pixel: usize, channel: usize) -> i64 {
-        let (block, n) = (channel / self.block_channels, channel % self.block_channels);
-        let (vector, lane) = if self.transposed {
+    pub(super) fn biased<'b>(&'b self, pixel: usize, biases: &'b [u32]) -> impl Iterator<Item = i64> + 'b {
+        let adder = if on(Mutant::BiasSaturates) { self.adder.saturating() } else { self.adder };
+        biases.chunks(self.block_channels).enumerate().flat_map(move |(block, biases)| {
+            let (first, step) = self.block(pixel, block);
+            let words = (first..).step_by(step);
+            words.zip(biases).map(move |(at, bias)| adder.add(self.accumulator.get(at), i64::from(*bias as i32)))
+        })
+    }
+
+    /// Where the word of a block's first channel is, and how far the next channel's is from it.
+    #[inline(always)]
+    fn block(&self, pixel: usize, block: usize) -> (usize, usize) {
+        if self.transposed {
             let groups = self.pixels.div_ceil(self.columns);
-            ((block * groups + pixel / self.columns) * self.block_channels + n, pixel % self.columns)
+            let vector = (block * groups + pixel / self.columns) * self.block_channels;
+            ((self.first + vector) * self.columns + pixel % self.columns, self.columns)
         } else {
-            (block * self.pixels + pixel, n)
-        };
-        self.accumulator.get((self.first + vector) * self.columns + lane)
+            ((self.first + block * self.pixels + pixel) * self.columns, 1)
+        }
     }
 }
 
@@ -145,9 +174,8 @@ pub(super) fn requant(work: &VectorWork, params: &Params, sums: &Sums, y: usize,
     let writer = Writer::new(work);
     for (x, out) in out.chunks_exact_mut(work.channels as usize).enumerate() {
         let pixel = y * work.width as usize + x;
-        let all = out.iter_mut().zip(params.first.iter().zip(&params.second));
-        for (channel, (out, (bias, scale))) in all.enumerate() {
-            let acc = sums.adder.add(sums.word(pixel, channel), i64::from(*bias as i32));
+        let all = out.iter_mut().zip(sums.biased(pixel, &params.first).zip(&params.second));
+        for (out, (acc, scale)) in all {
             *out = writer.write(acc as f32 * f32::from_bits(*scale));
         }
     }
@@ -176,7 +204,7 @@ fn requant_i32(work: &VectorWork, params: &Params, (sums, words): (&Sums, &[i32]
     }
 }
 
-/// Row `y` of any other operation without a window.
+/// Row `y` of any other operation on bytes without a window.
 #[inline(always)]
 pub(super) fn row(work: &VectorWork, params: &Params, activation: &[u8], y: usize, out: &mut [u8]) {
     let channels = work.channels as usize;
@@ -189,19 +217,13 @@ pub(super) fn row(work: &VectorWork, params: &Params, activation: &[u8], y: usiz
         match work.kind {
             VectorKind::Add | VectorKind::Mul => tensors(work, a, pixel(work.b, 1, x), out),
             VectorKind::AddChannel | VectorKind::MulChannel | VectorKind::Affine => channel(work, a, params, out),
-            VectorKind::Softmax => softmax(work, a, out),
-            VectorKind::Lrn => normalise::lrn(work, a, out),
-            VectorKind::Sum => {
-                let tensor = |operand: u64| pixel(work.a + operand * work.height * work.pitch[0].row, 0, x);
-                normalise::sum(work, params, tensor, out);
-            }
             _ => rescale(work, a, out),
         }
     }
 }
 
 /// N-6 and N-7 as functions of the operands without their zero points.
-struct Pair {
+pub(super) struct Pair {
     writer: Writer,
     scale_a: f32,
     scale_b: f32,
@@ -211,7 +233,7 @@ struct Pair {
 
 impl Pair {
     #[inline(always)]
-    fn new(work: &VectorWork) -> Self {
+    pub(super) fn new(work: &VectorWork) -> Self {
         Pair {
             writer: Writer::new(work),
             scale_a: work.scale_a,
@@ -222,21 +244,21 @@ impl Pair {
     }
 
     #[inline(always)]
-    fn add(&self, a: i32, b: i32) -> u8 {
+    pub(super) fn add(&self, a: i32, b: i32) -> i32 {
         let v = a as f32 * self.scale_a + b as f32 * self.scale_b;
         if on(Mutant::AddByReciprocal) {
-            return self.writer.write(v * (1.0 / self.scale_out));
+            return self.writer.value(v * (1.0 / self.scale_out));
         }
-        self.writer.write(v / self.scale_out)
+        self.writer.value(v / self.scale_out)
     }
 
     #[inline(always)]
-    fn mul(&self, a: i32, b: i32) -> u8 {
+    pub(super) fn mul(&self, a: i32, b: i32) -> i32 {
         let v = a.wrapping_mul(b) as f32 * self.product;
         if on(Mutant::MulZeroAfter) {
-            return self.writer.write(v);
+            return self.writer.value(v);
         }
-        Writer { zero: 0, ..self.writer }.write(v + self.writer.zero as f32)
+        Writer { zero: 0, ..self.writer }.value(v + self.writer.zero as f32)
     }
 }
 
@@ -246,9 +268,9 @@ fn tensors(work: &VectorWork, a: &[u8], b: &[u8], out: &mut [u8]) {
     let (read_a, read_b) = (Reader::new(work.signed_a, work.zero_a), Reader::new(work.signed_b, work.zero_b));
     let all = out.iter_mut().zip(a).zip(b);
     if work.kind == VectorKind::Add {
-        all.for_each(|((out, a), b)| *out = pair.add(read_a.read(*a), read_b.read(*b)));
+        all.for_each(|((out, a), b)| *out = pair.add(read_a.read(*a), read_b.read(*b)) as u8);
     } else {
-        all.for_each(|((out, a), b)| *out = pair.mul(read_a.read(*a), read_b.read(*b)));
+        all.for_each(|((out, a), b)| *out = pair.mul(read_a.read(*a), read_b.read(*b)) as u8);
     }
 }
 
@@ -260,10 +282,10 @@ fn channel(work: &VectorWork, a: &[u8], params: &Params, out: &mut [u8]) {
     let all = out.iter_mut().zip(a).zip(params.first.iter().zip(&params.second));
     match work.kind {
         VectorKind::AddChannel => {
-            all.for_each(|((out, a), (b, _))| *out = pair.add(read_a.read(*a), constant(*b)));
+            all.for_each(|((out, a), (b, _))| *out = pair.add(read_a.read(*a), constant(*b)) as u8);
         }
         VectorKind::MulChannel => {
-            all.for_each(|((out, a), (b, _))| *out = pair.mul(read_a.read(*a), constant(*b)));
+            all.for_each(|((out, a), (b, _))| *out = pair.mul(read_a.read(*a), constant(*b)) as u8);
         }
         _ => all.for_each(|((out, a), (scale, shift))| {
             let v = read_a.read(*a) as f32 * work.scale_a;
@@ -283,23 +305,6 @@ fn rescale(work: &VectorWork, a: &[u8], out: &mut [u8]) {
             continue;
         }
         *out = writer.write(read.read(*a) as f32 * work.scale_a / work.scale_out);
-    }
-}
-
-/// N-10.
-#[inline(always)]
-fn softmax(work: &VectorWork, a: &[u8], out: &mut [u8]) {
-    let (writer, read) = (Writer::new(work), Reader::new(work.signed_a, 0));
-    let largest = a.iter().map(|&byte| read.read(byte)).max().unwrap_or(0);
-    // The same few values many times: one exponential for each distance.
-    let table: Vec<f32> = (0..256).map(|distance| exp2p(-(distance as f32 * work.scale_a))).collect();
-    let exponential = |byte: &u8| table[(largest - read.read(*byte)) as usize & 0xff];
-    let mut sum = a.iter().fold(0.0, |sum: f32, byte| sum + exponential(byte));
-    if on(Mutant::SoftmaxSumBackwards) {
-        sum = a.iter().rev().fold(0.0, |sum: f32, byte| sum + exponential(byte));
-    }
-    for (out, byte) in out.iter_mut().zip(a) {
-        *out = writer.write(exponential(byte) / sum / work.scale_out);
     }
 }
 

@@ -5,7 +5,8 @@
 use systole_machine::spec::Machine;
 
 use super::folds::Folds;
-use super::work::{Convolution, Pitch, Transfer, VectorWork, Work};
+use super::mutant::{Mutant, on};
+use super::work::{Convolution, Transfer, VectorWork, Work};
 
 /// A memory of the machine. Units of address: bytes, but vectors for the accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,14 @@ pub(super) enum Memory {
     Weight = 1,
     Accumulator = 2,
     Dram = 3,
+}
+
+impl Memory {
+    /// Whether addresses in both can mean the same thing: with a unified scratchpad weights and activations are bytes of one memory (M-1).
+    pub(super) fn aliases(self, other: Memory, machine: &Machine) -> bool {
+        let bytes = |memory| matches!(memory, Memory::Activation | Memory::Weight);
+        self == other || (machine.unified && !on(Mutant::SpacesApart) && bytes(self) && bytes(other))
+    }
 }
 
 /// `planes` × `rows` ranges of `length` addresses.
@@ -133,10 +142,32 @@ impl Footprint {
         self.accesses.iter().flatten()
     }
 
+    /// The ranges that are written, sorted, and joined where they touch.
+    pub(super) fn written(&self, machine: &Machine) -> Vec<(Memory, u64, u64)> {
+        let mut all: Vec<(Memory, u64, u64)> = Vec::new();
+        for access in self.iter().filter(|access| access.write) {
+            // With a unified scratchpad weights are bytes of the activation buffer (M-1).
+            let memory =
+                if access.memory.aliases(Memory::Activation, machine) { Memory::Activation } else { access.memory };
+            all.extend(access.ranges.iter().map(|(first, end)| (memory, first, end)));
+        }
+        all.sort_unstable_by_key(|&(memory, first, end)| (memory as u8, first, end));
+        all.dedup_by(|next, kept| {
+            let joins = next.0 == kept.0 && next.1 <= kept.2;
+            if joins {
+                kept.2 = kept.2.max(next.2);
+            }
+            joins
+        });
+        all
+    }
+
     /// Whether some byte is in both, written by one.
-    pub(super) fn conflicts(&self, other: &Footprint) -> bool {
-        self.iter()
-            .any(|a| other.iter().any(|b| a.memory == b.memory && (a.write || b.write) && a.ranges.overlaps(&b.ranges)))
+    pub(super) fn conflicts(&self, other: &Footprint, machine: &Machine) -> bool {
+        let meet = |a: &Access, b: &Access| {
+            a.memory.aliases(b.memory, machine) && (a.write || b.write) && a.ranges.overlaps(&b.ranges)
+        };
+        self.iter().any(|a| other.iter().any(|b| meet(a, b)))
     }
 }
 
@@ -170,7 +201,7 @@ fn buffer_rows(t: &Transfer) -> Ranges {
 
 fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
     let folds = Folds::new(run, &machine.array);
-    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.channels;
+    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.channels * run.bytes();
     let input = Ranges::new(run.activation, tile, (run.blocks, run.block_step), (1, 0));
     all.push(Memory::Activation, false, input);
     all.push(Memory::Weight, false, Ranges::one(run.weight, folds.weight_bytes()));
@@ -178,8 +209,9 @@ fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
 }
 
 fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
-    let tensor = |base: u64, height: u64, width: u64, pitch: Pitch| {
-        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + work.channels)
+    let tensor = |operand: usize, base: u64, height: u64, width: u64| {
+        let pitch = work.pitch[operand];
+        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + work.channels * work.bytes(operand))
     };
     let (height, width) = (work.height, work.width);
     if work.kind == super::work::VectorKind::Requant {
@@ -191,15 +223,15 @@ fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
         let vectors = work.channels.div_ceil(work.block_channels).saturating_mul(block);
         all.push(Memory::Accumulator, false, Ranges::one(work.accumulator, vectors));
     } else if work.kind.pools() {
-        all.push(Memory::Activation, false, tensor(work.a, work.in_height, work.in_width, work.pitch[0]));
+        all.push(Memory::Activation, false, tensor(0, work.a, work.in_height, work.in_width));
     } else {
-        all.push(Memory::Activation, false, tensor(work.a, work.rows_a(), width, work.pitch[0]));
+        all.push(Memory::Activation, false, tensor(0, work.a, work.rows_a(), width));
     }
     if work.kind.has_b() {
-        all.push(Memory::Activation, false, tensor(work.b, height, width, work.pitch[1]));
+        all.push(Memory::Activation, false, tensor(1, work.b, height, width));
     }
     if work.kind.has_params() {
-        all.push(Memory::Activation, false, Ranges::one(work.params, 8 * work.entries()));
+        all.push(Memory::Activation, false, Ranges::one(work.params, work.record() * work.entries()));
     }
-    all.push(Memory::Activation, true, tensor(work.out, height, width, work.pitch[2]));
+    all.push(Memory::Activation, true, tensor(2, work.out, height, width));
 }

@@ -1,4 +1,4 @@
-//! `ar.run` (M-5) as a matrix product: output pixels × reduction times reduction × columns, in 16-bit operands, 32-bit sums modulo 2^32.
+//! `ar.run` (M-5) as a matrix product: output pixels × reduction times reduction × columns, in 16-bit operands (bytes or wide ones), 32-bit sums modulo 2^32.
 //!
 //! The reduction has the window's elements only, without the rows that feed 0 beyond a short chunk: those weights do not matter. For
 //! accumulators that wrap and have up to 32 bits; others are `plain`.
@@ -118,8 +118,13 @@ impl Gemm {
             level: self.level,
         };
         let weights = Weights { chunk: folds.chunk as usize, bytes: weight };
-        for activations in passes(run.signed_activation, run.zero_activation) {
-            for decode in passes(run.signed_weight, run.zero_weight) {
+        let activations = if run.wide {
+            wide_passes(run.zero_activation)
+        } else {
+            passes(run.signed_activation, run.zero_activation)
+        };
+        for activations in activations.into_iter().flatten() {
+            for decode in passes(run.signed_weight, run.zero_weight).into_iter().flatten() {
                 plan.pack_weights(&weights, decode, &mut self.panels);
                 plan.multiply(activation, activations, &self.panels, add, sums);
                 add = true;
@@ -161,12 +166,18 @@ fn transpose(folds: &Folds, columns: usize, add: bool, product: &[i32], words: &
 
 /// Operands as one term, or as two where the zero point takes them out of 16 bits; a product of sums is a sum of products. `minus` may
 /// wrap, the operands do not.
-fn passes(signed: bool, zero: i32) -> impl Iterator<Item = Decode> {
+fn passes(signed: bool, zero: i32) -> [Option<Decode>; 3] {
     let (flip, offset, low, high) = if signed { (0x80, 128, -32640, 32640) } else { (0, 0, -32512, 32767) };
     let inside = zero.clamp(low, high);
     let whole = Decode { keep: 0xff, flip, minus: (inside + offset) as i16 };
     let rest = Decode { keep: 0, flip: 0, minus: (zero - inside) as i16 };
-    [Some(whole), (rest.minus != 0 && !on(Mutant::LargeZeroPointCut)).then_some(rest)].into_iter().flatten()
+    [Some(whole), (rest.minus != 0 && !on(Mutant::LargeZeroPointCut)).then_some(rest), None]
+}
+
+/// Elements of two bytes fill 16 bits: their zero point is a term of its own, or two, since −(−2^15) is one too large.
+fn wide_passes(zero: i32) -> [Option<Decode>; 3] {
+    let minus = |part: i32| (part != 0).then_some(Decode { keep: 0, flip: 0, minus: part as i16 });
+    [Some(Decode { keep: 0xff, flip: 0, minus: 0 }), minus(zero / 2), minus(zero - zero / 2)]
 }
 
 impl Plan<'_> {
@@ -293,7 +304,7 @@ impl Plan<'_> {
     fn pack_rows(&self, activation: &[u8], decode: Decode, pixels: &Range<usize>, rows: &mut [i16]) {
         let run = self.run;
         // Neighbouring taps are neighbouring bytes.
-        let joined = run.dilation_w == 1 && run.channels == run.pixel_pitch;
+        let joined = run.dilation_w == 1 && run.channels * run.bytes() == run.pixel_pitch;
         for (pixel, row) in pixels.clone().zip(rows.chunks_exact_mut(self.stride)) {
             row[self.depth..].fill(0);
             let (y, x) = (pixel as u64 / run.width_out, pixel as u64 % run.width_out);
@@ -357,7 +368,13 @@ fn inside(position: u64, pad: u64, size: u64) -> Option<u64> {
 }
 
 #[inline(always)]
-fn decode_all(bytes: &[u8], decode: Decode, out: &mut [i16]) {
+fn decode_all(wide: bool, bytes: &[u8], decode: Decode, out: &mut [i16]) {
+    if wide {
+        for (out, pair) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            *out = i16::from_le_bytes(pair.map(|byte| byte & decode.keep)).wrapping_sub(decode.minus);
+        }
+        return;
+    }
     for (out, byte) in out.iter_mut().zip(bytes) {
         *out = decode.apply(*byte);
     }
@@ -374,7 +391,8 @@ fn joined_taps(run: &Convolution, x: u64, input: &[u8], decode: Decode, out: &mu
     out[to..].fill(0);
     if from < to {
         let start = ((left + first - run.pad_left) * run.pixel_pitch) as usize;
-        decode_all(&input[start..start + to - from], decode, &mut out[from..to]);
+        let bytes = (to - from) * run.bytes() as usize;
+        decode_all(run.wide, &input[start..start + bytes], decode, &mut out[from..to]);
     }
 }
 
@@ -384,7 +402,8 @@ fn single_taps(run: &Convolution, x: u64, input: &[u8], decode: Decode, out: &mu
         match inside(x * run.stride_w + kx as u64 * run.dilation_w, run.pad_left, run.width) {
             Some(ix) => {
                 let start = (ix * run.pixel_pitch) as usize;
-                decode_all(&input[start..start + run.channels as usize], decode, out);
+                let bytes = (run.channels * run.bytes()) as usize;
+                decode_all(run.wide, &input[start..start + bytes], decode, out);
             }
             None => out.fill(0),
         }

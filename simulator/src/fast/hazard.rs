@@ -147,9 +147,9 @@ fn hulls(step: &Step, machine: &Machine) -> Hulls {
 }
 
 /// The pairs of lanes of two units that can conflict.
-fn pairs(a: usize, b: usize) -> Vec<(usize, usize)> {
+fn pairs(a: usize, b: usize, machine: &Machine) -> Vec<(usize, usize)> {
     let conflict = |x: Option<(Memory, bool)>, y: Option<(Memory, bool)>| match (x, y) {
-        (Some(x), Some(y)) => x.0 == y.0 && (x.1 || y.1),
+        (Some(x), Some(y)) => x.0.aliases(y.0, machine) && (x.1 || y.1),
         _ => false,
     };
     (0..9).map(|k| (k / 3, k % 3)).filter(|&(x, y)| conflict(LANES[a][x], LANES[b][y])).collect()
@@ -208,7 +208,8 @@ impl Runs {
 /// The earliest instruction with a race.
 fn race(steps: &[Step], untimed: &Untimed, machine: &Machine) -> Option<usize> {
     let runs: [Runs; UNITS] = std::array::from_fn(|unit| Runs::new(&untimed.started[unit], steps, machine));
-    let lanes: [[Vec<(usize, usize)>; UNITS]; UNITS] = std::array::from_fn(|a| std::array::from_fn(|b| pairs(a, b)));
+    let lanes: [[Vec<(usize, usize)>; UNITS]; UNITS] =
+        std::array::from_fn(|a| std::array::from_fn(|b| pairs(a, b, machine)));
     let clock = |index: u32| &untimed.clocks[index as usize];
     (0..steps.len()).find(|&j| {
         let (step, own) = (&steps[j], clock(j as u32));
@@ -225,7 +226,7 @@ fn race(steps: &[Step], untimed: &Untimed, machine: &Machine) -> Option<usize> {
             let low = all.index.partition_point(|&i| clock(i).seen[other] <= own.seen[other]);
             let high = all.index.partition_point(|&i| (i as usize) < j && clock(i).seen[unit] < own.seen[unit]);
             let near = |there: &Hulls| pairs.iter().any(|&(x, y)| here[x].0 < there[y].1 && there[y].0 < here[x].1);
-            let exact = |i: u32| whole.conflicts(&footprint(&steps[i as usize].work, machine));
+            let exact = |i: u32| whole.conflicts(&footprint(&steps[i as usize].work, machine), machine);
             all.any(low, high, &near, &exact)
         })
     })

@@ -1,15 +1,14 @@
 //! Vector operations over several channels or several tensors: local response normalisation (N-13), sums of many (N-14).
 //!
-//! One pixel at a time; nothing is contracted.
+//! One pixel at a time, operands without their zero points; nothing is contracted.
 
-use super::elementwise::{Params, Reader, Writer, exp2p};
+use super::elementwise::{Params, Writer, exp2p};
 use super::mutant::{Mutant, on};
 use super::work::VectorWork;
 
 /// N-13 for one pixel. The sum of squares slides from channel to channel: modulo 2^32 that is exact.
-#[inline(always)]
-pub(super) fn lrn(work: &VectorWork, a: &[u8], out: &mut [u8]) {
-    let (writer, read) = (Writer::new(work), Reader::new(work.signed_a, work.zero_a));
+pub(super) fn lrn(work: &VectorWork, a: &[i32], out: &mut [i32]) {
+    let writer = Writer::new(work);
     let size = work.norm_size as usize;
     let (mut below, mut above) = ((size - 1) / 2, size - 1 - (size - 1) / 2);
     if on(Mutant::LrnWindowLow) {
@@ -17,11 +16,8 @@ pub(super) fn lrn(work: &VectorWork, a: &[u8], out: &mut [u8]) {
     }
     let share = if on(Mutant::LrnAlphaWhole) { work.norm_alpha } else { work.norm_alpha / size as f32 };
     let alpha = share * work.scale_a * work.scale_a;
-    let square = |byte: u8| {
-        let value = read.read(byte);
-        value.wrapping_mul(value)
-    };
-    let mut squares = a.iter().take(above).fold(0i32, |sum, &byte| sum.wrapping_add(square(byte)));
+    let square = |value: i32| value.wrapping_mul(value);
+    let mut squares = a.iter().take(above).fold(0i32, |sum, &value| sum.wrapping_add(square(value)));
     for (channel, out) in out.iter_mut().enumerate() {
         if let Some(&enters) = a.get(channel + above) {
             squares = squares.wrapping_add(square(enters));
@@ -30,8 +26,8 @@ pub(super) fn lrn(work: &VectorWork, a: &[u8], out: &mut [u8]) {
             squares = squares.wrapping_sub(square(a[leaves]));
         }
         let power = exp2p(-work.norm_beta * lnp(work.norm_bias + squares as f32 * alpha));
-        let value = read.read(a[channel]) as f32 * work.scale_a;
-        *out = writer.write(value * power / work.scale_out);
+        let value = a[channel] as f32 * work.scale_a;
+        *out = writer.value(value * power / work.scale_out);
     }
 }
 
@@ -63,17 +59,9 @@ fn lnp(u: f32) -> f32 {
     x + low + e * 0.693_359_375
 }
 
-/// N-14 for one pixel; `tensor` gives that pixel of each operand.
+/// The real value of an element of one of N-14's tensors.
 #[inline(always)]
-pub(super) fn sum<'a>(work: &VectorWork, params: &Params, tensor: impl Fn(u64) -> &'a [u8], out: &mut [u8]) {
-    let (writer, read) = (Writer::new(work), Reader::new(work.signed_a, 0));
-    let term = |operand: u64, channel: usize| {
-        let zero = params.second[if on(Mutant::SumFirstTwice) { 0 } else { operand as usize }] as i32;
-        let value = read.read(tensor(operand)[channel]).wrapping_sub(zero);
-        value as f32 * f32::from_bits(params.first[operand as usize])
-    };
-    for (channel, out) in out.iter_mut().enumerate() {
-        let v = (1..work.operands).fold(term(0, channel), |v, operand| v + term(operand, channel));
-        *out = writer.write(v / work.scale_out);
-    }
+pub(super) fn term(params: &Params, operand: usize, value: i32) -> f32 {
+    let zero = params.second[if on(Mutant::SumFirstTwice) { 0 } else { operand }] as i32;
+    value.wrapping_sub(zero) as f32 * f32::from_bits(params.first[operand])
 }

@@ -22,6 +22,11 @@ impl Adder {
         Adder { bits: array.accumulator_bits, saturates: array.overflow == Overflow::Saturate }
     }
 
+    /// The same bits, clamped (a mutant's).
+    pub(super) fn saturating(self) -> Self {
+        Adder { saturates: true, ..self }
+    }
+
     /// Sums that wrap modulo 2^32 or less: their order plays no part, and 32-bit arithmetic is exact.
     pub(super) fn wraps_narrow(self) -> bool {
         !self.saturates && self.bits <= 32
@@ -106,7 +111,11 @@ fn element(run: &Convolution, input: &[u8], (y, x): (u64, u64), k: u64) -> i64 {
         (x * run.stride_w + kx * run.dilation_w).checked_sub(run.pad_left).filter(|column| *column < run.width);
     match (row, column) {
         (Some(row), Some(column)) => {
-            let at = row * run.row_pitch + column * run.pixel_pitch + ch;
+            let at = row * run.row_pitch + column * run.pixel_pitch + ch * run.bytes();
+            if run.wide {
+                let pair = [input[at as usize], input[at as usize + 1]];
+                return i64::from(i16::from_le_bytes(pair)) - i64::from(run.zero_activation);
+            }
             operand(input[at as usize], run.signed_activation, run.zero_activation)
         }
         _ => 0,

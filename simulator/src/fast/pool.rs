@@ -1,4 +1,4 @@
-//! Pooling (M-7): maxima and averages over windows (N-4, N-5), one row of the output at a time.
+//! Pooling of bytes in single precision (M-7): maxima and averages over windows (N-4, N-5), one row of the output at a time. The rest is `general`.
 //!
 //! Windows are clipped first, so that the cost is that of the elements inside.
 
@@ -18,15 +18,17 @@ fn clip(at: u64, stride: u64, kernel: u64, pads: (u64, u64), size: u64) -> (Rang
     (inside(first)..inside(end), padded)
 }
 
-struct Window {
+/// A window of one output element.
+pub(super) struct Window {
     rows: Range<u64>,
     columns: Range<u64>,
-    padded: u64,
+    /// Elements inside the padded input.
+    pub(super) padded: u64,
 }
 
 impl Window {
     #[inline(always)]
-    fn new(work: &VectorWork, y: usize, x: usize) -> Self {
+    pub(super) fn new(work: &VectorWork, y: usize, x: usize) -> Self {
         let pads = ((work.pad_top, work.pad_bottom), (work.pad_left, work.pad_right));
         let (rows, high) = clip(y as u64, work.stride_h, work.kernel_h, pads.0, work.in_height);
         let (columns, wide) = clip(x as u64, work.stride_w, work.kernel_w, pads.1, work.in_width);
@@ -35,18 +37,18 @@ impl Window {
 
     /// Elements inside the input.
     #[inline(always)]
-    fn elements(&self) -> u64 {
+    pub(super) fn elements(&self) -> u64 {
         (self.rows.end - self.rows.start) * (self.columns.end - self.columns.start)
     }
 
     /// The pixels inside the input.
     #[inline(always)]
-    fn pixels<'a>(&self, work: &VectorWork, activation: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let (base, pitch, channels) = (work.a, work.pitch[0], work.channels as usize);
+    pub(super) fn pixels<'a>(&self, work: &VectorWork, activation: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let (base, pitch, bytes) = (work.a, work.pitch[0], (work.channels * work.bytes(0)) as usize);
         let columns = self.columns.clone();
         self.rows.clone().flat_map(move |y| {
             let row = base + y * pitch.row;
-            columns.clone().map(move |x| &activation[(row + x * pitch.pixel) as usize..][..channels])
+            columns.clone().map(move |x| &activation[(row + x * pitch.pixel) as usize..][..bytes])
         })
     }
 }

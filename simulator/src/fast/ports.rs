@@ -5,7 +5,7 @@
 use systole_machine::isa::{UNITS, Unit};
 use systole_machine::spec::{Buffer, Machine};
 
-use super::footprint::{Footprint, Memory};
+use super::footprint::{Access, Footprint, Memory};
 use super::mutant::{Mutant, on};
 
 struct Bank {
@@ -14,6 +14,7 @@ struct Bank {
     held_until: [u64; UNITS],
 }
 
+#[derive(Clone, Copy)]
 struct Banks {
     /// Addresses in a bank.
     size: u64,
@@ -35,12 +36,10 @@ impl Ports {
             banks.extend((0..buffer.banks).map(|_| Bank { ports: buffer.ports, held_until: [0; UNITS] }));
             Banks { size: size.max(1), first, count: u64::from(buffer.banks) }
         };
-        let memories = [
-            memory(&machine.activation, machine.activation.bank_bytes()),
-            memory(&machine.weight, machine.weight.bank_bytes()),
-            memory(&machine.accumulator, machine.accumulator_vectors_per_bank()),
-        ];
-        Ports { memories, banks }
+        let activation = memory(&machine.activation, machine.activation.bank_bytes());
+        let weight = if machine.unified { activation } else { memory(&machine.weight, machine.weight.bank_bytes()) };
+        let accumulator = memory(&machine.accumulator, machine.accumulator_vectors_per_bank());
+        Ports { memories: [activation, weight, accumulator], banks }
     }
 
     /// Addresses in a bank of a memory.
@@ -77,6 +76,18 @@ impl Ports {
         banks.sort_unstable();
         banks.dedup();
         banks
+    }
+
+    /// Whether some bank holds both activations and weights of an array's instruction (T-5); only a unified scratchpad has such banks.
+    pub(super) fn one_bank(&self, footprint: &Footprint) -> bool {
+        let reads = |memory: Memory| footprint.iter().filter(move |access| access.memory == memory && !access.write);
+        let banks = |access: &Access| {
+            let ranges = access.ranges.iter();
+            ranges.map(|(first, end)| self.banks_of(access.memory, first, end)).collect::<Vec<_>>()
+        };
+        let weights: Vec<(u32, u32)> = reads(Memory::Weight).flat_map(banks).collect();
+        let mut activations = reads(Memory::Activation).flat_map(banks);
+        activations.any(|a| weights.iter().any(|w| a.0 < w.1 && w.0 < a.1))
     }
 
     /// 0 where `unit` may take a port of the bank at `now`, otherwise the first cycle at which another unit gives one back.

@@ -4,6 +4,7 @@ mod dataflows;
 mod events;
 mod kernel;
 mod order;
+mod scaled;
 mod time;
 mod traps;
 mod values;

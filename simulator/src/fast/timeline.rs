@@ -10,7 +10,7 @@ use systole_machine::spec::Machine;
 
 use super::account::Account;
 use super::dma::{Bus, LoadChannel, StoreChannel};
-use super::duration::{self, ArrayState};
+use super::duration::{self, ArrayStart, ArrayState};
 use super::footprint::footprint;
 use super::mutant::{Mutant, on};
 use super::ports::Ports;
@@ -48,23 +48,29 @@ pub(super) struct Timeline<'a> {
     pub(super) account: Account,
     pub(super) fetched: usize,
     next_fetch: u64,
-    /// What the array's runs leave to the next (T-5).
-    array: ArrayState,
+    /// What each array's runs leave to its next (T-5).
+    arrays: [ArrayState; Unit::ARRAYS.len()],
 }
 
-/// Parts of the machine in the order in which they act within a cycle (T-4, T-7).
-const FETCH: usize = 4;
-pub(super) const ORDER: [usize; 5] =
-    [FETCH, Unit::Array as usize, Unit::Vector as usize, Unit::Load as usize, Unit::Store as usize];
+/// Numbers of parts: units, and fetch.
+const FETCH: usize = UNITS;
+const PARTS: usize = UNITS + 1;
 
-/// [`ORDER`], but for mutants.
-fn order() -> [usize; 5] {
-    let mut order = ORDER;
+/// The parts that the machine has, in the order in which they act within a cycle (T-4, T-7).
+pub(super) fn order(machine: &Machine) -> Vec<usize> {
+    let mut arrays = Unit::ARRAYS[..machine.array.count as usize].to_vec();
+    if on(Mutant::ArraysBackwards) {
+        arrays.reverse();
+    }
+    let mut order = vec![FETCH];
+    order.extend(arrays.into_iter().map(|unit| unit as usize));
+    order.extend([Unit::Vector as usize, Unit::Load as usize, Unit::Store as usize]);
+    let vector = order.len() - 3;
     if on(Mutant::VectorBeforeArray) {
-        order.swap(1, 2);
+        order.swap(vector - 1, vector);
     }
     if on(Mutant::StoreBeforeLoad) {
-        order.swap(3, 4);
+        order.swap(vector + 1, vector + 2);
     }
     order
 }
@@ -84,13 +90,14 @@ impl<'a> Timeline<'a> {
             account: Account::default(),
             fetched: 0,
             next_fetch: 0,
-            array: ArrayState::default(),
+            arrays: Default::default(),
         }
     }
 
     /// Runs until nothing can happen any more.
     pub(super) fn run(&mut self) {
-        let mut wakes = [NEVER; 5];
+        let mut wakes = [NEVER; PARTS];
+        let order = order(self.machine);
         wakes[FETCH] = if self.steps.is_empty() { NEVER } else { 0 };
         loop {
             let now = wakes.iter().copied().min().unwrap_or(NEVER);
@@ -98,26 +105,26 @@ impl<'a> Timeline<'a> {
                 return;
             }
             let (mut acted, mut others) = (false, false);
-            let order = order();
-            let due = order.map(|part| wakes[part] <= now);
-            for (part, _) in order.iter().zip(due).filter(|(_, due)| *due) {
-                acted |= self.act(*part, now);
+            let due = wakes.map(|wake| wake <= now);
+            for &part in order.iter().filter(|&&part| due[part]) {
+                acted |= self.act(part, now);
             }
-            for (&part, due) in order.iter().zip(due) {
-                if acted || due {
+            for &part in &order {
+                if acted || due[part] {
                     wakes[part] = self.wake(part, now);
                 }
-                others |= due && part != Unit::Load as usize;
+                others |= due[part] && part != Unit::Load as usize;
             }
             if !acted && !others {
-                self.load_alone(&mut wakes);
+                self.load_alone(&order, &mut wakes);
             }
         }
     }
 
     /// Lets the load unit act as long as no other part has anything to do, the most frequent case by far.
-    fn load_alone(&mut self, wakes: &mut [u64; 5]) {
-        let horizon = (0..5).filter(|&part| part != Unit::Load as usize).map(|part| wakes[part]).min().unwrap_or(0);
+    fn load_alone(&mut self, order: &[usize], wakes: &mut [u64; PARTS]) {
+        let others = wakes.iter().enumerate().filter(|(part, _)| *part != Unit::Load as usize);
+        let horizon = others.map(|(_, &wake)| wake).min().unwrap_or(0);
         loop {
             let now = wakes[Unit::Load as usize];
             if now >= horizon {
@@ -127,7 +134,7 @@ impl<'a> Timeline<'a> {
             wakes[Unit::Load as usize] = self.load_wake(now);
             if acted {
                 // Tokens or room in a queue: all wakes may have changed.
-                (0..5).for_each(|part| wakes[part] = self.wake(part, now));
+                order.iter().for_each(|&part| wakes[part] = self.wake(part, now));
                 return;
             }
         }
@@ -137,20 +144,22 @@ impl<'a> Timeline<'a> {
     pub(super) fn act(&mut self, part: usize, now: u64) -> bool {
         match part {
             FETCH => self.fetch(now),
-            0 => self.load_step(now),
-            1 => self.compute_step(Unit::Array, now),
-            2 => self.compute_step(Unit::Vector, now),
-            _ => self.store_step(now),
+            _ => match Unit::ALL[part] {
+                Unit::Load => self.load_step(now),
+                Unit::Store => self.store_step(now),
+                unit => self.compute_step(unit, now),
+            },
         }
     }
 
     fn wake(&self, part: usize, now: u64) -> u64 {
         match part {
             FETCH => self.fetch_wake(now),
-            0 => self.load_wake(now),
-            1 => self.compute_wake(Unit::Array),
-            2 => self.compute_wake(Unit::Vector),
-            _ => self.store_wake(now),
+            _ => match Unit::ALL[part] {
+                Unit::Load => self.load_wake(now),
+                Unit::Store => self.store_wake(now),
+                unit => self.compute_wake(unit),
+            },
         }
     }
 
@@ -195,10 +204,12 @@ impl<'a> Timeline<'a> {
         let mut ready = state.release.max(fetch + u64::from(!on(Mutant::StartAtFetch)));
         let step = &self.steps[index];
         if let Work::Array(run) = &step.work
-            && self.array.dataflow.is_some_and(|dataflow| dataflow != run.dataflow)
             && !on(Mutant::DataflowSwitchFree)
         {
-            ready = ready.max(self.array.end);
+            let before = &self.arrays[unit.array().unwrap_or(0)];
+            if before.dataflow.is_some_and(|dataflow| dataflow != run.dataflow) {
+                ready = ready.max(before.end);
+            }
         }
         let wait = step.wait.0;
         for (from, tokens) in self.tokens.iter().enumerate().filter(|(from, _)| wait & (1 << from) != 0) {
@@ -253,6 +264,7 @@ impl<'a> Timeline<'a> {
             Some(banks) => banks,
             None => self.ports.banks_of_footprint(&footprint(work, self.machine)),
         };
+        let number = if on(Mutant::StreamsShared) { 0 } else { unit.array().unwrap_or(0) };
         let blocked = self.ports.blocked_until(banks.iter().copied(), unit, now);
         if blocked > now {
             (state.head_banks, state.retry) = (Some(banks), blocked);
@@ -261,8 +273,12 @@ impl<'a> Timeline<'a> {
         self.start(unit, now);
         let (release, own_end) = match work {
             Work::Array(run) => {
-                let times = duration::array(run, self.machine, now, &self.array);
-                self.array = times.state;
+                let one_bank = self.machine.unified
+                    && self.ports.one_bank(&footprint(work, self.machine))
+                    && !on(Mutant::OneBankServesBoth);
+                let start = ArrayStart { cycle: now, one_bank, previous: &self.arrays[number] };
+                let times = duration::array(run, self.machine, &start);
+                self.arrays[number] = times.state;
                 (times.release, times.state.end)
             }
             Work::Vector(work) => {
@@ -275,7 +291,7 @@ impl<'a> Timeline<'a> {
         self.finish(index, own_end);
         let end = self.spans[index].map_or(own_end, |span| span.end);
         if matches!(work, Work::Array(_)) {
-            self.array.end = end;
+            self.arrays[number].end = end;
         }
         self.ports.hold(banks.iter().copied(), unit, end);
         true

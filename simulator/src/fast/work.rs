@@ -2,8 +2,12 @@
 //!
 //! Models registers only; whether they make sense is `check`, what they touch `footprint`.
 
-use systole_machine::isa::{DataflowChoice, Instruction, Operation, RequantMode, Space, Unit, UnitMask, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, UnitMask, VectorOperand};
 use systole_machine::spec::Dataflow;
+
+use super::mutant::{Mutant, on};
+pub(super) use super::operation::{Pitch, VectorKind, VectorWork};
+use super::scaled::{Factor, Mode};
 
 /// Registers of a DMA channel, and after resolution one transfer (M-4).
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,7 +97,12 @@ impl Default for Convolution {
 }
 
 impl Convolution {
-    /// Bytes of one run (M-5).
+    /// e: bytes of an activation.
+    pub(super) fn bytes(&self) -> u64 {
+        1 + u64::from(self.wide)
+    }
+
+    /// Elements of one run (M-5).
     pub(super) fn run_length(&self) -> u64 {
         if self.packed { self.kernel_w * self.channels } else { self.channels }
     }
@@ -106,115 +115,6 @@ impl Convolution {
     /// M: output pixels of one block.
     pub(super) fn pixels(&self) -> u64 {
         self.height_out * self.width_out
-    }
-}
-
-/// Bytes between rows and between pixels of an operand.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pitch {
-    pub(super) row: u64,
-    pub(super) pixel: u64,
-}
-
-/// What a vector instruction computes (M-7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum VectorKind {
-    #[default]
-    Requant,
-    Add,
-    Mul,
-    AddChannel,
-    MulChannel,
-    Affine,
-    Rescale,
-    MaxPool,
-    AveragePool,
-    Softmax,
-    Lrn,
-    Sum,
-}
-
-impl VectorKind {
-    /// Whether operand A is a pooling's input tile.
-    pub(super) fn pools(self) -> bool {
-        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool)
-    }
-
-    /// Whether parameters, per channel or per operand, are fetched.
-    pub(super) fn has_params(self) -> bool {
-        use VectorKind as Kind;
-        matches!(self, Kind::Requant | Kind::AddChannel | Kind::MulChannel | Kind::Affine | Kind::Sum)
-    }
-
-    /// Whether operand a is a tensor in the activation buffer.
-    pub(super) fn has_a(self) -> bool {
-        self != VectorKind::Requant
-    }
-
-    /// Whether a second tensor is read.
-    pub(super) fn has_b(self) -> bool {
-        matches!(self, VectorKind::Add | VectorKind::Mul)
-    }
-}
-
-/// Registers of the vector unit, and after resolution one operation (M-6, M-7).
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct VectorWork {
-    pub(super) kind: VectorKind,
-    pub(super) height: u64,
-    pub(super) width: u64,
-    pub(super) channels: u64,
-    pub(super) block_channels: u64,
-    pub(super) pitch: [Pitch; 3],
-    pub(super) zero_a: i32,
-    pub(super) zero_b: i32,
-    pub(super) zero_out: i32,
-    pub(super) low: i32,
-    pub(super) high: i32,
-    pub(super) signed_a: bool,
-    pub(super) signed_b: bool,
-    /// Operands of two bytes: a, b, out.
-    pub(super) wide: [bool; 3],
-    pub(super) scale_a: f32,
-    pub(super) scale_b: f32,
-    pub(super) scale_out: f32,
-    pub(super) kernel_h: u64,
-    pub(super) kernel_w: u64,
-    pub(super) stride_h: u64,
-    pub(super) stride_w: u64,
-    pub(super) pad_top: u64,
-    pub(super) pad_left: u64,
-    pub(super) pad_bottom: u64,
-    pub(super) pad_right: u64,
-    pub(super) in_height: u64,
-    pub(super) in_width: u64,
-    pub(super) include_pad: bool,
-    /// Scaled by other rules than those of single precision (N-17).
-    pub(super) integer_mode: bool,
-    /// `ve.requant` of an input-stationary array's results.
-    pub(super) transposed: bool,
-    pub(super) norm_size: u64,
-    pub(super) norm_alpha: f32,
-    pub(super) norm_beta: f32,
-    pub(super) norm_bias: f32,
-    /// Tensors of `ve.sum`.
-    pub(super) operands: u64,
-    pub(super) accumulator: u64,
-    pub(super) params: u64,
-    pub(super) a: u64,
-    pub(super) b: u64,
-    pub(super) out: u64,
-}
-
-impl VectorWork {
-    /// Rows of operand a where it is no pooling's input.
-    pub(super) fn rows_a(&self) -> u64 {
-        if self.kind == VectorKind::Sum { self.operands * self.height } else { self.height }
-    }
-
-    /// Pairs of parameters.
-    pub(super) fn entries(&self) -> u64 {
-        if self.kind == VectorKind::Sum { self.operands } else { self.channels }
     }
 }
 
@@ -243,7 +143,7 @@ pub(super) struct Step {
 pub(super) struct Registers {
     load: Transfer,
     store: Transfer,
-    array: Convolution,
+    arrays: [Convolution; Unit::ARRAYS.len()],
     vector: VectorWork,
 }
 
@@ -252,7 +152,10 @@ impl Registers {
     pub(super) fn resolve(&mut self, instruction: &Instruction) -> Step {
         let work = match instruction.unit() {
             Unit::Load => self.load(&instruction.operation),
-            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => self.array(&instruction.operation),
+            Unit::Array => self.array(0, &instruction.operation),
+            Unit::Array1 => self.array(1, &instruction.operation),
+            Unit::Array2 => self.array(2, &instruction.operation),
+            Unit::Array3 => self.array(3, &instruction.operation),
             Unit::Vector => self.vector(&instruction.operation),
             Unit::Store => self.store(&instruction.operation),
         };
@@ -300,8 +203,8 @@ impl Registers {
         Work::Configure
     }
 
-    fn array(&mut self, operation: &Operation) -> Work {
-        let unit = &mut self.array;
+    fn array(&mut self, number: usize, operation: &Operation) -> Work {
+        let unit = &mut self.arrays[if on(Mutant::RegistersShared) { 0 } else { number }];
         match *operation {
             Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 (unit.height, unit.width) = (height.get(), width.get());
@@ -414,7 +317,7 @@ impl Registers {
                 return Work::Configure;
             }
         };
-        Work::Vector(VectorWork { integer_mode: mode(operation) != RequantMode::Float32, ..work })
+        Work::Vector(VectorWork { mode: Mode::of(operation), ..work })
     }
 
     fn vector_register(&mut self, operation: &Operation) {
@@ -425,12 +328,7 @@ impl Registers {
                 (unit.channels, unit.block_channels) = (channels.get(), block_channels.get());
             }
             Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
-                let operand = match operand {
-                    VectorOperand::A => 0,
-                    VectorOperand::B => 1,
-                    VectorOperand::Out => 2,
-                };
-                unit.pitch[operand] = Pitch { row: row_pitch.get(), pixel: pixel_pitch.get() };
+                unit.pitch[index(operand)] = Pitch { row: row_pitch.get(), pixel: pixel_pitch.get() };
             }
             Operation::VectorQuant {
                 zero_a,
@@ -449,6 +347,9 @@ impl Registers {
                 (unit.zero_out, unit.low, unit.high) = (zero_out.get() as i32, low.get() as i32, high.get() as i32);
                 (unit.signed_a, unit.signed_b) = (signed_a.0, signed_b.0);
                 unit.wide = [wide_a.0, wide_b.0, wide_out.0];
+            }
+            Operation::VectorFixed { operand, multiplier, shift } => {
+                unit.fixed[index(operand)] = Factor { multiplier: multiplier.get(), shift: shift.get() };
             }
             Operation::VectorScale { a, b, out } => {
                 (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
@@ -480,16 +381,11 @@ impl Registers {
     }
 }
 
-/// The field `mode`, for operations that have one.
-fn mode(operation: &Operation) -> RequantMode {
-    match *operation {
-        Operation::VectorRequant { mode, .. }
-        | Operation::VectorAdd { mode, .. }
-        | Operation::VectorMul { mode, .. }
-        | Operation::VectorAddChannel { mode, .. }
-        | Operation::VectorMulChannel { mode, .. }
-        | Operation::VectorRescale { mode, .. }
-        | Operation::VectorAveragePool { mode, .. } => mode,
-        _ => RequantMode::Float32,
+/// Place of an operand's registers.
+fn index(operand: VectorOperand) -> usize {
+    match operand {
+        VectorOperand::A => 0,
+        VectorOperand::B => 1,
+        VectorOperand::Out => 2,
     }
 }

@@ -3,6 +3,7 @@
 use systole_machine::isa::{DataflowChoice, Flag, Operation, Unit};
 use systole_machine::spec::{Dataflow, Machine, Overflow};
 
+use super::arrays_of;
 use super::builder::{Builder, Limits, Piece, Tensor, i, u};
 use super::footprint::{Access, Memory};
 
@@ -23,6 +24,8 @@ pub(super) struct Shape {
     dataflow: DataflowChoice,
     /// N, input-stationary.
     outputs: u64,
+    /// Activations of two bytes.
+    wide: bool,
 }
 
 impl Shape {
@@ -75,11 +78,12 @@ impl Shape {
         let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
         let width = u64::from(machine.array.dot_product_width);
         let ports = [&machine.activation, &machine.weight].map(|buffer| u64::from(buffer.port_bytes));
-        let rate = machine.array.interval_cycles(8).unwrap_or(1);
+        let rate = machine.array.interval_cycles(if self.wide { 16 } else { 8 }).unwrap_or(1);
         let latency = u64::from(machine.array.pe_latency_cycles);
         let sums = (6 * columns).div_ceil(machine.accumulator.port_bytes.into());
-        let tile = rows * (columns * width).div_ceil(ports[0].min(ports[1])).max(latency);
-        let beat = (rows * width).div_ceil(ports[0].min(ports[1])).max(sums).max(rate);
+        let bytes = if self.wide { 2 } else { 1 };
+        let tile = rows * (bytes * columns * width).div_ceil(ports[0].min(ports[1])).max(latency);
+        let beat = (bytes * rows * width).div_ceil(ports[0].min(ports[1])).max(sums).max(rate);
         let beat = if self.dataflow == DataflowChoice::OutputStationary { beat + tile / rows + rows } else { beat };
         let (folds, vectors) = self.folds(machine);
         let fold = tile + vectors * beat + rows * latency + columns + rows * sums;
@@ -87,11 +91,21 @@ impl Shape {
     }
 }
 
-/// A convolution; at times one like the last.
-pub(super) fn array(b: &mut Builder) -> Option<Piece> {
-    if let Some((shape, configuration)) = b.last.array.clone()
+/// A convolution for one of the arrays, or one for each, as if they shared a layer.
+pub(super) fn array(b: &mut Builder) -> Vec<Piece> {
+    let arrays = arrays_of(b.machine);
+    let chosen = [b.draw.pick(arrays)];
+    let each = arrays.len() > 1 && b.draw.chance(40);
+    let units: &[Unit] = if each { arrays } else { &chosen };
+    units.iter().filter_map(|unit| convolution(b, *unit)).collect()
+}
+
+/// A convolution; at times one like the array's last.
+fn convolution(b: &mut Builder, unit: Unit) -> Option<Piece> {
+    let number = unit.array().unwrap_or(0);
+    if let Some((shape, configuration)) = b.last.array[number].clone()
         && b.draw.chance(40)
-        && let Some(piece) = placed(b, &shape, configuration)
+        && let Some(piece) = placed(b, unit, &shape, configuration)
     {
         return Some(piece);
     }
@@ -100,9 +114,9 @@ pub(super) fn array(b: &mut Builder) -> Option<Piece> {
         if !shape.affordable(b.machine, &b.limits) {
             continue;
         }
-        let configuration = configuration(b, &shape);
-        if let Some(piece) = placed(b, &shape, configuration.clone()) {
-            b.last.array = Some((shape, configuration));
+        let configuration = configuration(b, number as u64, &shape);
+        if let Some(piece) = placed(b, unit, &shape, configuration.clone()) {
+            b.last.array[number] = Some((shape, configuration));
             return Some(piece);
         }
     }
@@ -114,6 +128,7 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let rows = u64::from(b.machine.array.rows) * u64::from(b.machine.array.dot_product_width);
     let mut limits = b.limits;
     let dataflow = dataflow(b);
+    let wide = wide(b);
     let d = &mut b.draw;
     let outputs = match () {
         () if dataflow == DataflowChoice::InputStationary => d.range(1, less(2 * u64::from(b.machine.array.columns))),
@@ -138,11 +153,12 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let input = (d.range(1, less(limits.side)), d.range(1, less(limits.side)));
     let output = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let blocks = d.small(1, less(4));
-    let mut tensor = b.tensor(input.0, input.1, channels);
+    let bytes = if wide { 2 * channels } else { channels };
+    let mut tensor = b.tensor(input.0, input.1, bytes);
     if packed {
-        tensor.pixel_pitch = channels;
-        tensor.row_pitch = tensor.row_pitch.max(input.1 * channels);
-        tensor.extent = (input.0 - 1) * tensor.row_pitch + input.1 * channels;
+        tensor.pixel_pitch = bytes;
+        tensor.row_pitch = tensor.row_pitch.max(input.1 * bytes);
+        tensor.extent = (input.0 - 1) * tensor.row_pitch + input.1 * bytes;
     }
     // With holes between blocks, where others may work, or without.
     let hole = if b.draw.chance(30) { tensor.extent } else { 0 };
@@ -161,7 +177,14 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
         block_step,
         dataflow,
         outputs,
+        wide,
     }
+}
+
+/// Whether activations have two bytes; the machine lists one width or both.
+fn wide(b: &mut Builder) -> bool {
+    let lists = |bits| b.machine.array.interval_cycles(bits).is_some();
+    lists(16) && (!lists(8) || b.draw.chance(50))
 }
 
 /// One that the machine lists.
@@ -173,19 +196,22 @@ fn dataflow(b: &mut Builder) -> DataflowChoice {
     }
 }
 
-fn placed(b: &mut Builder, shape: &Shape, configuration: Vec<Operation>) -> Option<Piece> {
+fn placed(b: &mut Builder, unit: Unit, shape: &Shape, configuration: Vec<Operation>) -> Option<Piece> {
     let (weights, vectors) = shape.sizes(b.machine);
     let input = (shape.blocks - 1) * shape.block_step + shape.tensor.extent;
-    let activation = b.place(Unit::Array, Memory::Activation, input)?;
-    let weight = b.place(Unit::Array, Memory::Weight, weights)?;
-    let accumulator = b.place(Unit::Array, Memory::Accumulator, vectors)?;
+    let activation = b.place(unit, Memory::Activation, input)?;
+    let weight = b.place(unit, super::weights(b.machine), weights)?;
+    let accumulator = b.place(unit, Memory::Accumulator, vectors)?;
     let mut accesses: Vec<Access> = (0..shape.blocks)
         .map(|block| Access::new(Memory::Activation, false, activation + block * shape.block_step, shape.tensor.extent))
         .collect();
-    accesses.push(Access::new(Memory::Weight, false, weight, weights));
+    let weights = Access::new(super::weights(b.machine), false, weight, weights);
+    note_bank(b, shape.dataflow, &accesses, &weights);
+    accesses.push(weights);
     accesses.push(Access::new(Memory::Accumulator, true, accumulator, vectors));
     let accumulate = b.draw.chance(35);
-    note(b, shape, accumulate);
+    let number = unit.array().unwrap_or(0);
+    note(b, number, shape, accumulate);
     let run = Operation::ArrayRun {
         activation: u(activation),
         weight: u(weight),
@@ -193,12 +219,12 @@ fn placed(b: &mut Builder, shape: &Shape, configuration: Vec<Operation>) -> Opti
         blocks: u(shape.blocks),
         accumulate: Flag(accumulate),
         dataflow: shape.dataflow,
-        array: u(0),
+        array: u(number as u64),
     };
     Some(Piece { configuration, run, accesses })
 }
 
-fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
+fn configuration(b: &mut Builder, array: u64, shape: &Shape) -> Vec<Operation> {
     let d = &mut b.draw;
     let wild = d.chance(5);
     let mut zero = || match () {
@@ -206,14 +232,17 @@ fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
         () if d.chance(40) => 0,
         () => d.signed(-128, 255),
     };
-    let (zero_activation, zero_weight) = (zero(), zero());
+    let (mut zero_activation, zero_weight) = (zero(), zero());
+    if shape.wide && d.chance(40) {
+        zero_activation = 0;
+    }
     vec![
         Operation::ArrayInput {
             height: u(shape.input.0),
             width: u(shape.input.1),
             row_pitch: u(shape.tensor.row_pitch),
             pixel_pitch: u(shape.tensor.pixel_pitch),
-            array: u(0),
+            array: u(array),
         },
         Operation::ArrayWindow {
             kernel_h: u(shape.kernel.0),
@@ -225,7 +254,7 @@ fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
             pad_top: u(shape.pad.0),
             pad_left: u(shape.pad.1),
             packed: Flag(shape.packed),
-            array: u(0),
+            array: u(array),
         },
         Operation::ArrayOutput {
             height: u(shape.output.0),
@@ -233,25 +262,45 @@ fn configuration(b: &mut Builder, shape: &Shape) -> Vec<Operation> {
             channels: u(shape.channels),
             block_step: u(shape.block_step),
             outputs: u(shape.outputs),
-            array: u(0),
+            array: u(array),
         },
         Operation::ArrayQuant {
             zero_activation: i(zero_activation),
             zero_weight: i(zero_weight),
             signed_activation: Flag(d.chance(50)),
             signed_weight: Flag(d.chance(70)),
-            wide_activation: Flag(false),
-            array: u(0),
+            wide_activation: Flag(shape.wide),
+            array: u(array),
         },
     ]
 }
 
-fn note(b: &mut Builder, shape: &Shape, accumulate: bool) {
+/// T-5: whether some bank holds both operands.
+fn note_bank(b: &mut Builder, dataflow: DataflowChoice, activations: &[Access], weights: &Access) {
+    let bank = b.machine.activation.bank_bytes();
+    let banks = |access: &Access| (access.first / bank, (access.end - 1) / bank);
+    let own = banks(weights);
+    let one = activations.iter().map(banks).any(|other| other.0 <= own.1 && own.0 <= other.1);
+    let shadowed = b.machine.array.weight_registers == 2;
+    let name = match (dataflow, shadowed) {
+        _ if !b.machine.unified => return,
+        _ if !one => "one memory: operands in different banks",
+        (DataflowChoice::WeightStationary, false) => "one bank: weight-stationary, 1 register",
+        (DataflowChoice::WeightStationary, true) => "one bank: weight-stationary, 2 registers",
+        (DataflowChoice::OutputStationary, false) => "one bank: output-stationary, 1 register",
+        (DataflowChoice::OutputStationary, true) => "one bank: output-stationary, 2 registers",
+        (DataflowChoice::InputStationary, false) => "one bank: input-stationary, 1 register",
+        (DataflowChoice::InputStationary, true) => "one bank: input-stationary, 2 registers",
+    };
+    b.notes.insert(name);
+}
+
+fn note(b: &mut Builder, number: usize, shape: &Shape, accumulate: bool) {
     let rows = shape.chunk(b.machine);
     let (columns, height) = (u64::from(b.machine.array.columns), u64::from(b.machine.array.rows));
     let (folds, vectors) = shape.folds(b.machine);
     let flows = |dataflow| shape.dataflow == dataflow;
-    let changes = b.last.dataflow.replace(shape.dataflow).is_some_and(|last| last != shape.dataflow);
+    let changes = b.last.dataflow[number].replace(shape.dataflow).is_some_and(|last| last != shape.dataflow);
     let array = &b.machine.array;
     let run = shape.channels * if shape.packed { shape.kernel.1 } else { 1 };
     let all = [
@@ -277,7 +326,13 @@ fn note(b: &mut Builder, shape: &Shape, accumulate: bool) {
         ("array: another dataflow than before", changes),
         ("array: dot products", array.dot_product_width > 1),
         ("array: slow PEs", array.pe_latency_cycles > 1),
-        ("array: reduced rate", array.interval_cycles(8) > Some(1)),
+        ("array: reduced rate", !shape.wide && array.interval_cycles(8) > Some(1)),
+        ("array: wide activations", shape.wide),
+        ("array: wide activations alone", array.interval_cycles(8).is_none()),
+        ("array: wide at a rate of its own", shape.wide && array.interval_cycles(8) != array.interval_cycles(16)),
+        ("array: wide, packed", shape.wide && shape.packed),
+        ("array: wide, output-stationary", shape.wide && flows(DataflowChoice::OutputStationary)),
+        ("array: wide, input-stationary", shape.wide && flows(DataflowChoice::InputStationary)),
         ("array: narrow sums", array.accumulator_bits < 32),
         ("array: wide sums", array.accumulator_bits > 32),
         ("array: saturating sums", array.overflow == Overflow::Saturate),

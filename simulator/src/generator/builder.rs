@@ -50,12 +50,24 @@ pub(super) struct Last {
     pub(super) load: Option<(Shape, Side, Side, Space)>,
     /// Shape, DRAM side, buffer side.
     pub(super) store: Option<(Shape, Side, Side)>,
-    /// With its configuration.
-    pub(super) array: Option<(arrays::Shape, Vec<Operation>)>,
-    /// Of the last `ar.run`.
-    pub(super) dataflow: Option<DataflowChoice>,
+    /// By array, with its configuration.
+    pub(super) array: [Option<(arrays::Shape, Vec<Operation>)>; 4],
+    /// By array, of the last `ar.run`.
+    pub(super) dataflow: [Option<DataflowChoice>; 4],
     /// With its pitches and its configuration.
     pub(super) vector: Option<(vectors::Shape, [Tensor; 3], Vec<Operation>)>,
+}
+
+/// Kinds of parameters: bias and f32 of `ve.requant`, two floats, one integer, scale and zero point, then bias, multiplier and shift, bias and shift.
+pub(super) const TABLES: usize = 6;
+
+/// Records of parameters in DRAM.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Table {
+    pub(super) first: u64,
+    pub(super) entries: u64,
+    /// Bytes of a record.
+    pub(super) record: u64,
 }
 
 /// How large instructions may be, about.
@@ -96,13 +108,13 @@ pub(super) struct Builder<'a> {
     pub(super) limits: Limits,
     /// Ranges of late instructions, next to which new ones are put.
     recent: Vec<Access>,
-    /// Where DRAM holds parameters, eight bytes each: first address, number. Those of `ve.requant` (i32, f32), then those of two floats, then of one integer.
-    pub(super) tables: [(u64, u64); 4],
+    /// Where DRAM holds parameters.
+    pub(super) tables: [Table; TABLES],
     pub(super) last: Last,
     pub(super) steps: Vec<Step>,
     /// What occurs that a counter should see.
     pub(super) notes: BTreeSet<&'static str>,
-    /// Configuration in force, by mnemonic and operand.
+    /// Configuration in force, by mnemonic and operand or unit.
     registers: BTreeMap<(&'static str, u64), Operation>,
 }
 
@@ -114,7 +126,7 @@ impl<'a> Builder<'a> {
             rooms,
             limits: Limits::default(),
             recent: Vec::new(),
-            tables: [(0, 0); 4],
+            tables: [Table::default(); TABLES],
             last: Last::default(),
             steps: Vec::new(),
             notes: BTreeSet::new(),
@@ -157,12 +169,13 @@ impl<'a> Builder<'a> {
     }
 
     /// Pitches with which a tensor is valid (M-10, 3); the pitch of a single row or pixel means nothing.
-    pub(super) fn tensor(&mut self, height: u64, width: u64, channels: u64) -> Tensor {
+    /// `bytes` are those of a pixel.
+    pub(super) fn tensor(&mut self, height: u64, width: u64, bytes: u64) -> Tensor {
         let garbage = self.draw.chance(30);
         let mut gap = |most| if self.draw.chance(60) { 0 } else { self.draw.small(0, most) };
         let (pixel_gap, row_gap) = (gap(4), gap(9));
-        let pixel_pitch = if width == 1 && garbage { self.garbage() & 0xff_ffff } else { channels + pixel_gap };
-        let row = (width - 1) * pixel_pitch + channels;
+        let pixel_pitch = if width == 1 && garbage { self.garbage() & 0xff_ffff } else { bytes + pixel_gap };
+        let row = (width - 1) * pixel_pitch + bytes;
         let row_pitch = if height == 1 && garbage { self.garbage() & 0xffff_ffff } else { row + row_gap };
         Tensor { row_pitch, pixel_pitch, extent: (height - 1) * row_pitch + row }
     }
@@ -195,17 +208,23 @@ impl<'a> Builder<'a> {
 }
 
 fn register(operation: &Operation) -> (&'static str, u64) {
-    let operand = match operation {
-        Operation::VectorPitch { operand, .. } => operand.to_bits(),
-        _ => 0,
+    let which = match operation {
+        Operation::VectorPitch { operand, .. } | Operation::VectorFixed { operand, .. } => operand.to_bits(),
+        other => other.unit() as u64,
     };
-    (operation.mnemonic(), operand)
+    (operation.mnemonic(), which)
 }
 
 /// M-3: what registers hold at first.
 fn is_zero(operation: &Operation) -> bool {
     match operation {
         Operation::VectorPitch { row_pitch, pixel_pitch, .. } => row_pitch.get() == 0 && pixel_pitch.get() == 0,
-        other => other.field_bits().iter().all(|bits| *bits == 0),
+        Operation::VectorFixed { multiplier, shift, .. } => multiplier.get() == 0 && shift.get() == 0,
+        // Which array it is for is no register.
+        other => {
+            let array = usize::from(other.unit().array().is_some());
+            let bits = other.field_bits();
+            bits[..bits.len() - array].iter().all(|bits| *bits == 0)
+        }
     }
 }

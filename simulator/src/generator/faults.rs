@@ -3,14 +3,14 @@
 use systole_machine::isa::{Instruction, Operation, Unit, UnitMask, format};
 use systole_machine::spec::Machine;
 
-use super::PRESENT;
 use super::builder::Step;
 use super::draw::Draw;
 use super::footprint::Memory;
+use super::{arrays_of, present};
 
 /// Takes one token out: signal and wait of a pair, or one of the two, which moves all later pairs.
 pub(super) fn drop_token(draw: &mut Draw, steps: &mut [Step]) {
-    let pairs: Vec<(Unit, Unit)> = PRESENT.iter().flat_map(|from| PRESENT.map(|to| (*from, to))).collect();
+    let pairs: Vec<(Unit, Unit)> = Unit::ALL.iter().flat_map(|from| Unit::ALL.map(|to| (*from, to))).collect();
     let used = |(from, to): &(Unit, Unit)| {
         steps.iter().any(|step| step.instruction.unit() == *from && step.instruction.signal.contains(*to))
     };
@@ -36,9 +36,10 @@ pub(super) fn drop_token(draw: &mut Draw, steps: &mut [Step]) {
 }
 
 /// Adds a wait or a signal that nothing answers, or takes one away.
-pub(super) fn disturb_tokens(draw: &mut Draw, steps: &mut [Step]) {
+pub(super) fn disturb_tokens(draw: &mut Draw, steps: &mut [Step], machine: &Machine) {
+    let units = present(machine);
     for _ in 0..draw.small(1, 4) {
-        let (unit, other) = (draw.pick(&PRESENT), draw.pick(&PRESENT));
+        let (unit, other) = (draw.pick(&units), draw.pick(&units));
         let of_unit: Vec<usize> = (0..steps.len()).filter(|&k| steps[k].instruction.unit() == unit).collect();
         if other != unit && !of_unit.is_empty() {
             let instruction = &mut steps[draw.pick(&of_unit)].instruction;
@@ -55,6 +56,21 @@ pub(super) fn bad_mask(draw: &mut Draw, steps: &mut [Step]) {
     let bit = draw.pick(&[own, own, 4, 5, 6, 7]);
     let mask = if draw.chance(50) { &mut instruction.wait } else { &mut instruction.signal };
     *mask = UnitMask(mask.0 | 1 << bit);
+}
+
+/// Sends an instruction of an array to one that may not be there.
+pub(super) fn missing_array(draw: &mut Draw, steps: &mut [Step], machine: &Machine) {
+    let of_array = |step: &Step| step.instruction.unit().array().is_some();
+    let candidates: Vec<usize> = (0..steps.len()).filter(|&k| of_array(&steps[k])).collect();
+    if candidates.is_empty() {
+        return;
+    }
+    let operation = &mut steps[draw.pick(&candidates)].instruction.operation;
+    let Some(row) = format::by_mnemonic(operation.mnemonic()).map(|format| &format.row) else { return };
+    if let Some(field) = row.fields.iter().position(|field| field.name == "array") {
+        let number = arrays_of(machine).len() as u64 + draw.range(0, 1);
+        alter(operation, field, |_, most| number.min(most));
+    }
 }
 
 /// A field of any instruction off by one, zero, the largest value, or random.
@@ -86,6 +102,9 @@ enum Change {
     /// The array's columns and one more.
     OverColumns,
     Most,
+    Flip,
+    /// These bits.
+    To(u64),
 }
 
 /// Rules of M-10, 3 by the field that breaks them, where pitches are tight.
@@ -138,9 +157,40 @@ const BAD_SHAPES: &[(&str, &str, Change)] = &[
     ("ve.window", "in_width", Change::Zero),
 ];
 
+/// Fields that decide whether a machine has what an instruction needs, and shifts without meaning (63, −1, −32).
+const REFUSED: &[(&str, &str, Change)] = &[
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ar.quant", "wide_activation", Change::Flip),
+    ("ve.quant", "wide_a", Change::Flip),
+    ("ve.quant", "wide_out", Change::Flip),
+    ("ve.fixed", "shift", Change::Zero),
+    ("ve.fixed", "shift", Change::To(63)),
+    ("ve.fixed", "shift", Change::To(0xff)),
+    ("ve.fixed", "shift", Change::Zero),
+    ("ve.fixed", "shift", Change::To(63)),
+    ("ve.fixed", "shift", Change::To(0xff)),
+    ("ve.fixed", "shift", Change::To(0xe0)),
+    ("ve.requant", "mode", Change::Flip),
+    ("ve.add", "mode", Change::Flip),
+    ("ve.avgpool", "mode", Change::Flip),
+];
+
+/// Breaks a rule of M-10, 2 or that of shifts, or comes near to it.
+pub(super) fn refused(draw: &mut Draw, steps: &mut [Step]) {
+    one_of(draw, steps, REFUSED, 0);
+}
+
 /// Breaks a rule of M-10, 3, or comes as near to that as one step.
 pub(super) fn bad_shape(draw: &mut Draw, steps: &mut [Step], columns: u32) {
-    let (mnemonic, name, change) = draw.pick(BAD_SHAPES);
+    one_of(draw, steps, BAD_SHAPES, columns);
+}
+
+/// One of the changes to one instruction of its kind, if there is one.
+fn one_of(draw: &mut Draw, steps: &mut [Step], changes: &[(&str, &str, Change)], columns: u32) {
+    let (mnemonic, name, change) = draw.pick(changes);
     let is_it = |step: &Step| step.instruction.operation.mnemonic() == mnemonic;
     let candidates: Vec<usize> = (0..steps.len()).filter(|&k| is_it(&steps[k])).collect();
     let Some(row) = format::by_mnemonic(mnemonic).map(|format| &format.row) else { return };
@@ -153,6 +203,8 @@ pub(super) fn bad_shape(draw: &mut Draw, steps: &mut [Step], columns: u32) {
         Change::More => bits.wrapping_add(1) & most,
         Change::OverColumns => u64::from(columns) + 1,
         Change::Most => most,
+        Change::Flip => bits ^ 1,
+        Change::To(bits) => bits & most,
     });
 }
 

@@ -30,7 +30,25 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
     if style == Style::Large {
         enlarge(draw, &mut machine);
     }
+    if machine.array.count > 1 && draw.chance(40) {
+        for buffer in [&mut machine.activation, &mut machine.weight, &mut machine.accumulator] {
+            buffer.ports = draw.range(1, 5) as u32;
+        }
+    }
+    if draw.chance(25) {
+        unify(draw, &mut machine);
+    }
     machine
+}
+
+/// One memory with room for both, of fewer banks more often than not, so that operands meet in one.
+fn unify(draw: &mut Draw, machine: &mut Machine) {
+    let bytes = machine.activation.capacity_bytes + machine.weight.capacity_bytes;
+    let banks = draw.small(1, 6);
+    let capacity_bytes = banks * bytes.div_ceil(banks);
+    machine.activation = Buffer { capacity_bytes, banks: banks as u32, ..machine.activation };
+    machine.weight = machine.activation;
+    machine.unified = true;
 }
 
 /// The same kind of machine with more of everything.
@@ -59,15 +77,27 @@ fn array(draw: &mut Draw) -> Array {
     Array {
         rows,
         columns,
-        count: 1,
+        count: draw.weighted(&[(60, 1), (20, 2), (8, 3), (12, 4)]),
         dataflows: dataflows(draw),
         dot_product_width: if draw.chance(70) { 1 } else { draw.range(2, 5) as u32 },
         pe_latency_cycles: if draw.chance(70) { 1 } else { draw.range(2, 4) as u32 },
-        operands: vec![OperandWidth { bits: 8, rate_milli: if draw.chance(80) { 1000 } else { 400 } }],
+        operands: operands(draw),
         weight_registers: draw.range(1, 2) as u32,
         activation_bits: 8,
         accumulator_bits: if draw.chance(60) { 32 } else { draw.range(16, 48) as u32 },
         overflow: if draw.chance(75) { Overflow::Wrap } else { Overflow::Saturate },
+    }
+}
+
+/// 8 bit, mostly; 16 bit too, or alone.
+fn operands(draw: &mut Draw) -> Vec<OperandWidth> {
+    let mut width = |bits| OperandWidth { bits, rate_milli: draw.weighted(&[(80, 1000), (10, 500), (10, 400)]) };
+    let (narrow, wide) = (width(8), width(16));
+    match draw.range(0, 19) {
+        0..12 => vec![narrow],
+        12..16 => vec![narrow, wide],
+        16 | 17 => vec![wide, narrow],
+        _ => vec![wide],
     }
 }
 
@@ -117,19 +147,32 @@ fn accumulator(draw: &mut Draw, array: &Array) -> Buffer {
     let vector = word * u64::from(array.columns);
     // What is left of a bank beyond its last whole vector is no vector.
     let slack = if draw.chance(30) { draw.range(0, vector - 1) } else { 0 };
-    let bank = vector * draw.small(1, 24) + slack;
+    // Room for every array.
+    let bank = vector * draw.small(1, 24) * u64::from(array.count) + slack;
     let port = word as u32 * draw.pick(&[1, 2, 3, 4, 8, 16, array.columns, array.columns]);
     buffer(draw, banks, bank, port)
 }
 
 fn vector(draw: &mut Draw) -> Vector {
+    let requantisation = requantisation(draw);
+    let float32 = draw.chance(if requantisation == Requantisation::Float32 { 90 } else { 60 });
     Vector {
         lanes: draw.range(1, 12) as u32,
         requantise_per_cycle: draw.range(1, 12) as u32,
         latency_cycles: if draw.chance(20) { 0 } else { draw.small(1, 30) as u32 },
-        float32: draw.chance(90),
+        float32,
         depthwise: false,
-        requantisation: Requantisation::Float32,
+        requantisation,
+    }
+}
+
+fn requantisation(draw: &mut Draw) -> Requantisation {
+    let multiplier_bits = if draw.chance(60) { 32 } else { draw.range(8, 32) as u32 };
+    match draw.range(0, 9) {
+        0..4 => Requantisation::Float32,
+        4 | 5 => Requantisation::FixedPoint { multiplier_bits, double_rounding: false },
+        6 | 7 => Requantisation::FixedPoint { multiplier_bits: 32, double_rounding: true },
+        _ => Requantisation::Shift,
     }
 }
 

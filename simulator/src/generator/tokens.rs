@@ -2,7 +2,6 @@
 
 use systole_machine::isa::{Instruction, UNITS, Unit};
 
-use super::PRESENT;
 use super::builder::Step;
 use super::draw::Draw;
 use super::footprint::conflict;
@@ -19,7 +18,7 @@ pub(super) fn synchronise(draw: &mut Draw, steps: &mut [Step], redundant: u64) {
     for index in 0..steps.len() {
         let unit = steps[index].instruction.unit();
         let mut clock = of_unit[unit as usize].last().map_or([0; UNITS], |&previous: &usize| clocks[previous]);
-        let mut others: Vec<Unit> = PRESENT.into_iter().filter(|other| *other != unit).collect();
+        let mut others: Vec<Unit> = Unit::ALL.into_iter().filter(|other| *other != unit).collect();
         draw.shuffle(&mut others);
         for other in others {
             let queue = &of_unit[other as usize];

@@ -1,9 +1,11 @@
 //! Loads and stores that fit (M-4).
 
 use systole_machine::isa::{Operation, Space, Unit};
+use systole_machine::spec::Machine;
 
 use super::builder::{Builder, Piece, u};
 use super::footprint::{Access, Memory};
+use super::weights;
 
 /// Rows and planes on one side of a transfer.
 #[derive(Clone, Copy)]
@@ -42,7 +44,7 @@ pub(super) fn load(b: &mut Builder) -> Option<Piece> {
     }
     let space = b.draw.weighted(&[(60, Space::Activation), (40, Space::Weight)]);
     for attempt in 0..6 {
-        let shape = shape(b, Unit::Load, memory(space), attempt);
+        let shape = shape(b, Unit::Load, memory(b.machine, space), attempt);
         let buffer_side = apart(b, &shape);
         let dram_side = if b.draw.chance(25) { anyhow_apart(b, &shape) } else { apart(b, &shape) };
         if let Some(piece) = placed_load(b, &shape, (dram_side, buffer_side), space) {
@@ -55,32 +57,33 @@ pub(super) fn load(b: &mut Builder) -> Option<Piece> {
 }
 
 fn placed_load(b: &mut Builder, shape: &Shape, (dram_side, buffer_side): (Side, Side), space: Space) -> Option<Piece> {
-    let buffer = b.place(Unit::Load, memory(space), shape.extent(buffer_side))?;
+    let buffer = b.place(Unit::Load, memory(b.machine, space), shape.extent(buffer_side))?;
     let dram = b.place(Unit::Load, Memory::Dram, shape.extent(dram_side))?;
-    Some(load_piece(shape, (dram, dram_side), (buffer, buffer_side), space))
+    Some(load_piece(b.machine, shape, (dram, dram_side), (buffer, buffer_side), space))
 }
 
 /// A load of one row from here to there.
-pub(super) fn load_row(dram: u64, buffer: u64, bytes: u64, space: Space) -> Piece {
+pub(super) fn load_row(machine: &Machine, dram: u64, buffer: u64, bytes: u64, space: Space) -> Piece {
     let none = Side { row: 0, plane: 0 };
-    load_piece(&Shape { row_bytes: bytes, rows: 1, planes: 1 }, (dram, none), (buffer, none), space)
+    load_piece(machine, &Shape { row_bytes: bytes, rows: 1, planes: 1 }, (dram, none), (buffer, none), space)
 }
 
-fn memory(space: Space) -> Memory {
+fn memory(machine: &Machine, space: Space) -> Memory {
     match space {
         Space::Activation => Memory::Activation,
-        Space::Weight => Memory::Weight,
+        Space::Weight => weights(machine),
     }
 }
 
 fn load_piece(
+    machine: &Machine,
     shape: &Shape,
     (dram, dram_side): (u64, Side),
     (buffer, buffer_side): (u64, Side),
     space: Space,
 ) -> Piece {
     let mut accesses = shape.accesses(Memory::Dram, false, dram, dram_side);
-    accesses.extend(shape.accesses(memory(space), true, buffer, buffer_side));
+    accesses.extend(shape.accesses(memory(machine, space), true, buffer, buffer_side));
     Piece {
         configuration: vec![
             Operation::LoadShape { row_bytes: u(shape.row_bytes), rows: u(shape.rows), planes: u(shape.planes) },

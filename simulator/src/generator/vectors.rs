@@ -1,10 +1,11 @@
 //! Vector instructions that fit (M-6, M-7).
 
 use systole_machine::isa::{Flag, Operation, Real, RequantMode, Unit, VectorOperand};
+use systole_machine::spec::{Machine, Requantisation};
 
-use super::builder::{Builder, Piece, Tensor, i, u};
+use super::builder::{Builder, Piece, Table, Tensor, i, u};
 use super::footprint::{Access, Memory};
-use super::transfers;
+use super::{parameters, transfers};
 
 /// Operations.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,10 +29,28 @@ impl Kind {
         matches!(self, Kind::MaxPool | Kind::AveragePool)
     }
 
-    /// The table of parameters that it takes ([`Builder::tables`]).
-    fn table(self) -> Option<usize> {
+    /// Whether it scales by the rules of a field `mode`.
+    fn has_mode(self) -> bool {
+        !matches!(self, Kind::Affine | Kind::MaxPool | Kind::Softmax | Kind::Lrn | Kind::Sum)
+    }
+
+    /// The operands whose integer scalings it reads.
+    fn scaled(self) -> &'static [VectorOperand] {
         match self {
-            Kind::Requant => Some(0),
+            Kind::Add | Kind::AddChannel => VectorOperand::ALL,
+            Kind::Mul | Kind::MulChannel | Kind::Rescale => &[VectorOperand::Out],
+            _ => &[],
+        }
+    }
+
+    /// The table of parameters that it takes ([`Builder::tables`]).
+    fn table(self, mode: RequantMode) -> Option<usize> {
+        match self {
+            Kind::Requant => Some(match mode {
+                RequantMode::Float32 => 0,
+                RequantMode::Fixed | RequantMode::FixedDouble => 4,
+                RequantMode::Shift => 5,
+            }),
             Kind::Affine => Some(1),
             Kind::AddChannel | Kind::MulChannel => Some(2),
             Kind::Sum => Some(3),
@@ -68,6 +87,9 @@ pub(super) struct Window {
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     kind: Kind,
+    mode: RequantMode,
+    /// Whether elements of a, b and the output have two bytes.
+    wide: [bool; 3],
     height: u64,
     width: u64,
     channels: u64,
@@ -91,9 +113,14 @@ impl Shape {
         }
     }
 
-    /// Pairs of parameters.
+    /// Records of parameters.
     fn entries(&self) -> u64 {
         if self.kind == Kind::Sum { self.operands } else { self.channels }
+    }
+
+    /// Operands a, b, out that it has.
+    fn used(&self) -> [bool; 3] {
+        [self.kind != Kind::Requant, matches!(self.kind, Kind::Add | Kind::Mul), true]
     }
 
     fn affordable(&self, b: &Builder) -> bool {
@@ -103,7 +130,8 @@ impl Shape {
             Kind::Lrn => self.norm + 2,
             _ => 1,
         };
-        let rate = b.machine.vector.lanes.min(b.machine.activation.port_bytes).max(1);
+        let bytes = if self.wide.contains(&true) { 2 } else { 1 };
+        let rate = b.machine.vector.lanes.min(b.machine.activation.port_bytes / bytes).max(1);
         self.height * self.width * self.channels * taps / u64::from(rate) <= b.limits.cycles
     }
 }
@@ -116,10 +144,9 @@ pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piec
     {
         return Some(pieces);
     }
-    let all = b.machine.vector.float32 || even_unsupported;
     for attempt in 0..10 {
-        let kind = if all { b.draw.weighted(&KINDS) } else { Kind::MaxPool };
-        let shape = shape(b, kind, attempt);
+        let (kind, mode) = kind_and_mode(b, even_unsupported);
+        let shape = shape(b, (kind, mode), attempt);
         if !shape.affordable(b) {
             continue;
         }
@@ -133,7 +160,33 @@ pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piec
     None
 }
 
-fn shape(b: &mut Builder, kind: Kind, attempt: u64) -> Shape {
+/// The mode of integer scalings that the machine has.
+pub(super) fn own_mode(machine: &Machine) -> Option<RequantMode> {
+    match machine.vector.requantisation {
+        Requantisation::Float32 => None,
+        Requantisation::FixedPoint { double_rounding: false, .. } => Some(RequantMode::Fixed),
+        Requantisation::FixedPoint { double_rounding: true, .. } => Some(RequantMode::FixedDouble),
+        Requantisation::Shift => Some(RequantMode::Shift),
+    }
+}
+
+/// One that the machine has, or at times any.
+fn kind_and_mode(b: &mut Builder, even_unsupported: bool) -> (Kind, RequantMode) {
+    if even_unsupported && b.draw.chance(15) {
+        return (b.draw.weighted(&KINDS), b.draw.pick(RequantMode::ALL));
+    }
+    let (float, own) = (b.machine.vector.float32, own_mode(b.machine));
+    let has = |kind: Kind| kind == Kind::MaxPool || float || (kind.has_mode() && own.is_some());
+    let kinds: Vec<(u64, Kind)> = KINDS.into_iter().filter(|(_, kind)| has(*kind)).collect();
+    let kind = b.draw.weighted(&kinds);
+    let mode = match own {
+        Some(own) if kind.has_mode() && (!float || b.draw.chance(75)) => own,
+        _ => RequantMode::Float32,
+    };
+    (kind, mode)
+}
+
+fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Shape {
     let less = |most: u64| (most.saturating_sub(attempt / 2)).max(1);
     let columns = u64::from(b.machine.array.columns);
     let limits = b.limits;
@@ -156,7 +209,16 @@ fn shape(b: &mut Builder, kind: Kind, attempt: u64) -> Shape {
     let (height, width) = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let channels = d.range(1, most_channels >> (attempt / 4));
     let (operands, norm) = (d.range(1, 5), d.small(1, 12));
-    Shape { kind, height, width, channels: channels.max(1), block_channels, transposed, window, operands, norm }
+    // All of them, as nets have it, or some.
+    let wide = match d.range(0, 9) {
+        0..2 => [true; 3],
+        2 | 3 => std::array::from_fn(|_| d.chance(50)),
+        _ => [false; 3],
+    };
+    let channels = channels.max(1);
+    let shape = Shape { kind, mode, wide, height, width, channels, block_channels, transposed, window, operands, norm };
+    let used = shape.used();
+    Shape { wide: std::array::from_fn(|operand| used[operand] && wide[operand]), ..shape }
 }
 
 /// Addresses of the operands that the kind has.
@@ -172,10 +234,11 @@ struct Placed {
 /// Operands a, b and the output.
 fn tensors(builder: &mut Builder, shape: &Shape) -> [Tensor; 3] {
     let (in_height, in_width) = shape.input();
+    let [a, b, out] = shape.wide.map(|wide| if wide { 2 * shape.channels } else { shape.channels });
     [
-        builder.tensor(in_height, in_width, shape.channels),
-        builder.tensor(shape.height, shape.width, shape.channels),
-        builder.tensor(shape.height, shape.width, shape.channels),
+        builder.tensor(in_height, in_width, a),
+        builder.tensor(shape.height, shape.width, b),
+        builder.tensor(shape.height, shape.width, out),
     ]
 }
 
@@ -187,7 +250,7 @@ fn placed(
 ) -> Option<Vec<Piece>> {
     let placed = operands(builder, shape, tensors)?;
     let mut pieces = Vec::new();
-    if let Some(table) = shape.kind.table()
+    if let Some(table) = shape.kind.table(shape.mode)
         && builder.draw.chance(75)
     {
         pieces.extend(parameters(builder, table, shape.entries(), placed.params));
@@ -201,6 +264,7 @@ fn placed(
 fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Option<Placed> {
     let mut placed = Placed { a: 0, b: 0, out: 0, params: 0, accumulator: 0, accesses: Vec::new() };
     let columns = u64::from(builder.machine.array.columns);
+    let tables = builder.tables;
     let mut put = |memory, write, length| {
         let first = builder.place(Unit::Vector, memory, length)?;
         placed.accesses.push(Access::new(memory, write, first, length));
@@ -217,8 +281,8 @@ fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Opti
     if matches!(shape.kind, Kind::Add | Kind::Mul) {
         placed.b = put(Memory::Activation, false, tensors[1].extent)?;
     }
-    if shape.kind.table().is_some() {
-        placed.params = put(Memory::Activation, false, 8 * shape.entries())?;
+    if let Some(table) = shape.kind.table(shape.mode) {
+        placed.params = put(Memory::Activation, false, tables[table].record * shape.entries())?;
     }
     placed.out = put(Memory::Activation, true, tensors[2].extent)?;
     Some(placed)
@@ -226,15 +290,16 @@ fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Opti
 
 /// A load of parameters from their table, if the load unit reaches both.
 fn parameters(builder: &mut Builder, table: usize, channels: u64, address: u64) -> Option<Piece> {
-    let (first, entries) = builder.tables[table];
+    let Table { first, entries, record } = builder.tables[table];
     let room = builder.rooms[Unit::Load as usize].0[Memory::Activation as usize];
-    let bytes = 8 * channels;
+    let bytes = record * channels;
     if entries < channels || address < room.0 || address + bytes > room.1 {
         return None;
     }
     let entry = builder.draw.range(0, entries - channels);
     builder.notes.insert("vector: parameters loaded");
-    Some(transfers::load_row(first + 8 * entry, address, bytes, systole_machine::isa::Space::Activation))
+    let space = systole_machine::isa::Space::Activation;
+    Some(transfers::load_row(builder.machine, first + record * entry, address, bytes, space))
 }
 
 fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Vec<Operation> {
@@ -244,15 +309,17 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
         channels: u(shape.channels),
         block_channels: u(shape.block_channels),
     }];
-    let used = [shape.kind != Kind::Requant, matches!(shape.kind, Kind::Add | Kind::Mul), true];
-    for ((&operand, tensor), _) in VectorOperand::ALL.iter().zip(tensors).zip(used).filter(|(_, used)| *used) {
+    for ((&operand, tensor), _) in VectorOperand::ALL.iter().zip(tensors).zip(shape.used()).filter(|(_, used)| *used) {
         let (row_pitch, pixel_pitch) = (u(tensor.row_pitch), u(tensor.pixel_pitch));
         all.push(Operation::VectorPitch { operand, row_pitch, pixel_pitch });
     }
     // Softmax in all 16 bits of its output, where the order of its sums shows.
     let fine = shape.kind == Kind::Softmax && builder.draw.chance(60);
-    all.push(quant(builder, fine));
-    if !matches!(shape.kind, Kind::Requant | Kind::MaxPool) {
+    all.push(quant(builder, shape, fine));
+    if shape.mode != RequantMode::Float32 {
+        let sum = matches!(shape.kind, Kind::Add | Kind::AddChannel);
+        all.extend(parameters::registers(builder.draw, shape.mode, sum, shape.kind.scaled()));
+    } else if !matches!(shape.kind, Kind::Requant | Kind::MaxPool) {
         let fine_scales = [builder.draw.float(-8, -4), 1.0, builder.draw.float(-21, -14)];
         let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
         all.push(Operation::VectorScale { a, b, out });
@@ -308,19 +375,23 @@ fn scales(builder: &mut Builder) -> [f32; 3] {
     }
 }
 
-fn quant(builder: &mut Builder, fine: bool) -> Operation {
+fn quant(builder: &mut Builder, shape: &Shape, fine: bool) -> Operation {
     let d = &mut builder.draw;
     let wild = d.chance(5);
-    let mut zero = || match () {
+    let zeros = shape.wide.map(|wide| match () {
         () if wild => d.signed(-32768, 32767),
-        () if d.chance(30) => 0,
+        () if d.chance(if wide { 60 } else { 30 }) => 0,
         () => d.signed(-128, 255),
-    };
-    let zeros = [zero(), zero(), zero()];
+    });
+    // What an operation has no operand for does not count.
+    let used = shape.used();
+    let [wide_a, wide_b, wide_out] =
+        std::array::from_fn(|operand| Flag(if used[operand] { shape.wide[operand] } else { d.chance(20) }));
     let signed_out = d.chance(50);
     let whole = if signed_out { (-128, 127) } else { (0, 255) };
     let (low, high) = match d.range(0, 9) {
         _ if fine => (-32768, 32767),
+        3..9 if wide_out.0 => (-32768, 32767),
         0 if d.chance(50) => (0, 0),
         0 | 4 => (-32768, 32767),
         1 => (d.signed(-32768, 0), d.signed(0, 32767)),
@@ -336,15 +407,15 @@ fn quant(builder: &mut Builder, fine: bool) -> Operation {
         signed_a: Flag(d.chance(50)),
         signed_b: Flag(d.chance(50)),
         signed_out: Flag(signed_out),
-        wide_a: Flag(false),
-        wide_b: Flag(false),
-        wide_out: Flag(false),
+        wide_a,
+        wide_b,
+        wide_out,
     }
 }
 
 fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
     let (a, out, params) = (u(placed.a), u(placed.out), u(placed.params));
-    let mode = RequantMode::Float32;
+    let mode = shape.mode;
     match shape.kind {
         Kind::Requant => Operation::VectorRequant {
             accumulator: u(placed.accumulator),
@@ -384,6 +455,13 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("requant: transposed", shape.transposed),
         ("requant: transposed, several groups", shape.transposed && shape.height * shape.width > columns),
         ("vector: large output", shape.height * shape.width * shape.channels > 70_000),
+        ("vector: wide a", shape.wide[0]),
+        ("vector: wide b", shape.wide[1]),
+        ("vector: wide output", shape.wide[2]),
+        ("vector: several widths", shape.wide != [shape.wide[2]; 3]),
+        ("requant: wide, transposed", shape.transposed && shape.wide[2]),
+        ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
+        ("pool: wide", shape.kind.pools() && shape.wide[0]),
         ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
         ("pool: a window outside the input", shape.kind.pools() && outside),
     ];

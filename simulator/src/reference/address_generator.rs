@@ -56,14 +56,16 @@ pub(super) struct Fold {
     shape: Shape,
     block: i64,
     group: i64,
+    /// T-5: a bank holds activations and weights of the run.
+    pub(super) one_bank: bool,
     /// Weight- and input-stationary: the fold's. Output-stationary: the first.
     pub(super) chunk: Chunk,
 }
 
 impl Fold {
     /// The first fold of a convolution.
-    pub(super) fn first(convolution: Convolution, shape: Shape) -> Self {
-        Fold { convolution, shape, block: 0, group: 0, chunk: Chunk::default() }
+    pub(super) fn first(convolution: Convolution, shape: Shape, one_bank: bool) -> Self {
+        Fold { convolution, shape, block: 0, group: 0, one_bank, chunk: Chunk::default() }
     }
 
     /// The next one, if there is one: chunks innermost (where they are folds), then groups, then blocks.
@@ -173,7 +175,7 @@ impl Fold {
     fn operand(&self, chunk: Chunk, j: i64, pixel: i64, activation: &[u8]) -> i32 {
         let c = &self.convolution;
         let element = chunk.place * self.length() + j;
-        if element >= c.run_bytes() || pixel >= c.pixels() {
+        if element >= c.run_elements() || pixel >= c.pixels() {
             return 0;
         }
         let (y, x) = (pixel / c.width_out, pixel % c.width_out);
@@ -183,7 +185,15 @@ impl Fold {
         if !(0..c.height).contains(&row) || !(0..c.width).contains(&column) {
             return 0;
         }
-        let address = c.activation + self.block * c.block_step + row * c.row_pitch + column * c.pixel_pitch + channel;
+        let address = c.activation
+            + self.block * c.block_step
+            + row * c.row_pitch
+            + column * c.pixel_pitch
+            + channel * c.element_bytes();
+        if c.wide_activation {
+            let bytes = [activation[address as usize], activation[address as usize + 1]];
+            return i32::from(i16::from_le_bytes(bytes)) - c.zero_activation as i32;
+        }
         number(activation[address as usize], c.signed_activation, c.zero_activation)
     }
 

@@ -10,7 +10,7 @@ use super::grid::{Grid, Streamed, Tag};
 use super::output_grid::{Entering, OutputGrid, Step, Target};
 use super::sums::Words;
 use super::work::{Convolution, div_ceil};
-use crate::contract::{Accumulators, Memories};
+use crate::contract::Memories;
 
 /// A tile on its way into the registers.
 struct Loading {
@@ -37,9 +37,11 @@ struct Stream {
 pub(super) struct Array {
     shape: Shape,
     shadowed: bool,
+    /// Whether weights are in the activation buffer.
+    unified: bool,
     latency_cycles: i64,
-    /// τ.
-    interval_cycles: i64,
+    /// τ of 8-bit and of 16-bit operands.
+    interval_cycles: [i64; 2],
     activation_port: i64,
     weight_port: i64,
     /// `ceil(ab·C / cw)`.
@@ -48,7 +50,8 @@ pub(super) struct Array {
     /// A tile that is loaded and whose stream has not begun.
     loaded: Option<Fold>,
     stream: Option<Stream>,
-    /// The fold that follows: when the array has drained (one register), or when its steps may enter (output-stationary).
+    /// The fold that follows: when the array has drained (one register), when the stream before it is over (operands in one bank), or when its steps may
+    /// enter (output-stationary).
     following: Option<Fold>,
     grid: Grid,
     output_grid: OutputGrid,
@@ -72,8 +75,9 @@ impl Array {
         Array {
             shape: Shape::of(machine),
             shadowed,
+            unified: machine.unified,
             latency_cycles: array.pe_latency_cycles.into(),
-            interval_cycles: array.interval_cycles(8).unwrap_or(1) as i64,
+            interval_cycles: [8, 16].map(|bits| array.interval_cycles(bits).unwrap_or(1) as i64),
             activation_port: machine.activation.port_bytes.into(),
             weight_port: machine.weight.port_bytes.into(),
             write_cycles,
@@ -106,10 +110,11 @@ impl Array {
         self.engaged
     }
 
-    pub(super) fn start(&mut self, convolution: Convolution) {
+    /// `one_bank`: some bank holds activations and weights of the run.
+    pub(super) fn start(&mut self, convolution: Convolution, one_bank: bool) {
         self.engaged = true;
-        let fold = Fold::first(convolution, self.shape);
-        if convolution.dataflow == DataflowChoice::OutputStationary {
+        let fold = Fold::first(convolution, self.shape, one_bank);
+        if (one_bank && self.shadowed) || convolution.dataflow == DataflowChoice::OutputStationary {
             self.following = Some(fold);
             self.follow();
         } else {
@@ -153,7 +158,10 @@ impl Array {
             return;
         }
         if fold.convolution.dataflow != DataflowChoice::OutputStationary {
-            if drained && let Some(fold) = self.following.take() {
+            // Two registers: only the bank was in the way, and it has served the stream.
+            if (drained || self.shadowed)
+                && let Some(fold) = self.following.take()
+            {
                 self.load(fold);
             }
             return;
@@ -175,7 +183,7 @@ impl Array {
         let chunk = fold.chunk;
         self.stream = Some(Stream { fold, last: next.is_none(), index: 0, chunk, beat: 0 });
         match next {
-            Some(next) if self.shadowed && !sums_stay => self.load(next),
+            Some(next) if self.shadowed && !sums_stay && !next.one_bank => self.load(next),
             Some(next) => self.following = Some(next),
             None if self.shadowed => self.engaged = false,
             None => {}
@@ -184,16 +192,17 @@ impl Array {
 
     /// The cycle passes.
     pub(super) fn step(&mut self, memories: &mut Memories) {
+        let Memories { activation, weight, accumulator, .. } = memories;
+        let (activation, weight): (&[u8], &[u8]) = (activation, if self.unified { activation } else { weight });
         self.since_last_step = self.since_last_step.map(|since| since + 1);
-        let stationary = self.step_loading(&memories.activation, &memories.weight);
+        let stationary = self.step_loading(activation, weight);
         let sums_stay =
             self.stream.as_ref().is_some_and(|s| s.fold.convolution.dataflow == DataflowChoice::OutputStationary);
         let (streamed, entering) = if sums_stay {
-            (None, self.step_sums(&memories.activation, &memories.weight))
+            (None, self.step_sums(activation, weight))
         } else {
-            (self.step_stream(&memories.activation, &memories.weight), None)
+            (self.step_stream(activation, weight), None)
         };
-        let accumulator: &mut Accumulators = &mut memories.accumulator;
         if let Some(edges) = &mut self.edges {
             edges.clear();
         }
@@ -206,41 +215,47 @@ impl Array {
     fn row_cycles(&self, fold: &Fold) -> i64 {
         let Shape { rows, columns, products } = self.shape;
         let moved = if fold.convolution.dataflow == DataflowChoice::InputStationary {
-            div_ceil(columns * div_ceil(self.longest(fold), self.activation_port), rows)
+            div_ceil(columns * self.operand_cycles(fold), rows)
         } else {
             div_ceil(columns * products, self.weight_port)
         };
         moved.max(self.latency_cycles)
     }
 
+    /// Cycles to read the operands of a chunk of one pixel.
+    fn operand_cycles(&self, fold: &Fold) -> i64 {
+        div_ceil(self.longest(fold) * fold.convolution.element_bytes(), self.activation_port)
+    }
+
     /// Elements of the longest chunk.
     fn longest(&self, fold: &Fold) -> i64 {
-        fold.convolution.run_bytes().min(self.shape.chunk(fold.convolution.dataflow))
+        fold.convolution.run_elements().min(self.shape.chunk(fold.convolution.dataflow))
     }
 
     /// v: cycles from a vector, or step, to the next.
     fn beats(&self, fold: &Fold) -> i64 {
         let Shape { columns, products, .. } = self.shape;
         let moved = match fold.convolution.dataflow {
-            DataflowChoice::WeightStationary => {
-                div_ceil(self.longest(fold), self.activation_port).max(self.write_cycles)
-            }
+            DataflowChoice::WeightStationary => self.operand_cycles(fold).max(self.write_cycles),
             DataflowChoice::InputStationary => div_ceil(self.longest(fold), self.weight_port).max(self.write_cycles),
             DataflowChoice::OutputStationary => {
-                let steps = div_ceil(fold.convolution.run_bytes(), products);
-                div_ceil(self.accesses(&fold.convolution), steps).max(div_ceil(columns * products, self.weight_port))
+                let steps = div_ceil(fold.convolution.run_elements(), products);
+                let operands = div_ceil(self.accesses(&fold.convolution), steps);
+                let weights = div_ceil(columns * products, self.weight_port);
+                if fold.one_bank { operands + weights } else { operands.max(weights) }
             }
         };
-        moved.max(self.interval_cycles)
+        moved.max(self.interval_cycles[usize::from(fold.convolution.wide_activation)])
     }
 
     /// A: accesses of the port for the runs of R neighbouring pixels.
     fn accesses(&self, c: &Convolution) -> i64 {
         let rows = self.shape.rows;
-        let each = rows * div_ceil(c.run_bytes(), self.activation_port);
-        if c.pixel_pitch == c.channels {
+        let each = rows * div_ceil(c.run_elements() * c.element_bytes(), self.activation_port);
+        let pixel_bytes = c.element_bytes() * c.channels;
+        if c.pixel_pitch == pixel_bytes {
             let taps = if c.packed { c.kernel_w } else { 1 };
-            let stretch = c.channels * ((rows - 1) * c.stride_w + taps);
+            let stretch = pixel_bytes * ((rows - 1) * c.stride_w + taps);
             each.min(div_ceil(stretch, self.activation_port))
         } else {
             each

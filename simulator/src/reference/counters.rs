@@ -32,14 +32,23 @@ impl Counters {
         }
         for doing in std::mem::take(&mut self.quiet) {
             self.total += 1;
-            for (unit, doing) in self.units.iter_mut().zip(doing) {
-                match doing {
-                    Doing::Busy => unit.busy += 1,
-                    Doing::Stalled(stall) => unit.stalls[stall as usize] += 1,
-                    Doing::Idle => unit.idle += 1,
-                }
-            }
+            self.units.iter_mut().zip(doing).for_each(|(unit, doing)| add(unit, doing));
         }
+    }
+
+    /// The cycles of a unit so far, quiet ones too.
+    pub(super) fn unit_so_far(&self, unit: Unit) -> UnitCycles {
+        let mut cycles = self.units[unit as usize];
+        self.quiet.iter().for_each(|doing| add(&mut cycles, doing[unit as usize]));
+        cycles
+    }
+}
+
+fn add(unit: &mut UnitCycles, doing: Doing) {
+    match doing {
+        Doing::Busy => unit.busy += 1,
+        Doing::Stalled(stall) => unit.stalls[stall as usize] += 1,
+        Doing::Idle => unit.idle += 1,
     }
 }
 

@@ -65,19 +65,30 @@ fn rows_of(t: &Transfer, store: bool) -> Vec<Access> {
     ranges
 }
 
-fn of_array(machine: &Machine, c: &Convolution) -> Vec<Access> {
-    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.channels;
-    let mut ranges: Vec<Access> = (0..c.blocks)
+/// What an `ar.run` reads: its activations, and its weights.
+pub(super) fn operands(machine: &Machine, c: &Convolution) -> (Vec<Access>, Access) {
+    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.element_bytes() * c.channels;
+    let activations = (0..c.blocks)
         .map(|block| access(Memory::Activation, false, c.activation + block * c.block_step, tile.into()))
         .collect();
     let shape = Shape::of(machine);
     let length = shape.chunk(c.dataflow);
     let chunks = i128::from(c.blocks) * i128::from(c.kernel_h * c.runs()) * i128::from(c.chunks(length));
-    let (outputs, vectors) = match c.dataflow {
-        DataflowChoice::WeightStationary | DataflowChoice::OutputStationary => (shape.columns, c.pixels().into()),
-        DataflowChoice::InputStationary => (c.outputs, i128::from(shape.groups(c)) * i128::from(c.outputs)),
+    let outputs = match c.dataflow {
+        DataflowChoice::WeightStationary | DataflowChoice::OutputStationary => shape.columns,
+        DataflowChoice::InputStationary => c.outputs,
     };
-    ranges.push(access(Memory::Weight, false, c.weight, chunks * i128::from(length) * i128::from(outputs)));
+    let memory = if machine.unified { Memory::Activation } else { Memory::Weight };
+    (activations, access(memory, false, c.weight, chunks * i128::from(length) * i128::from(outputs)))
+}
+
+fn of_array(machine: &Machine, c: &Convolution) -> Vec<Access> {
+    let (mut ranges, weights) = operands(machine, c);
+    ranges.push(weights);
+    let vectors = match c.dataflow {
+        DataflowChoice::WeightStationary | DataflowChoice::OutputStationary => c.pixels().into(),
+        DataflowChoice::InputStationary => i128::from(Shape::of(machine).groups(c)) * i128::from(c.outputs),
+    };
     ranges.push(access(Memory::Accumulator, true, c.accumulator, i128::from(c.blocks) * vectors));
     ranges
 }
@@ -91,7 +102,8 @@ fn of_vector(machine: &Machine, v: &VectorWork) -> Vec<Access> {
     }
     if let Some(params) = v.params {
         let count = if let Kind::Sum { operands } = v.kind { operands } else { v.channels };
-        ranges.push(access(Memory::Activation, false, params, i128::from(count) * 8));
+        let length = i128::from(count) * i128::from(v.record_bytes());
+        ranges.push(access(Memory::Activation, false, params, length));
     }
     if let Some(accumulator) = v.accumulator {
         let pixels = v.height * v.width;

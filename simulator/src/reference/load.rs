@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use systole_machine::isa::Unit;
 use systole_machine::spec::Machine;
 
-use super::dram::{Burst, Bus, Cutter};
+use super::dram::{Burst, Cutter};
 use super::footprint::Access;
 use super::ports::{Bank, Ports};
 use super::work::{Memory, Transfer};
@@ -76,29 +76,30 @@ impl Load {
         burst.last
     }
 
-    /// Begins the write of the next burst where it can. True when only ports refuse it.
-    pub(super) fn write(&mut self, ports: &mut Ports) -> bool {
-        let Some(&(burst, memory)) = self.pending.front() else { return false };
-        if self.moving.is_some() || self.arrived == 0 {
-            return false;
-        }
-        let banks = ports.banks(&[buffer_access(&burst, memory, true)]);
-        if !ports.free(Unit::Load, &banks) {
-            return true;
-        }
-        ports.hold(Unit::Load, &banks);
-        let port_bytes = self.port_bytes[usize::from(memory == Memory::Weight)];
-        self.moving = Some(Moving { left: (burst.bytes as u64).div_ceil(port_bytes), banks });
-        false
+    /// The banks for the write of the next burst, where nothing but ports can keep it.
+    pub(super) fn wants(&self, ports: &Ports) -> Option<Vec<Bank>> {
+        let (burst, memory) = self.pending.front()?;
+        let ready = self.moving.is_none() && self.arrived > 0;
+        ready.then(|| ports.banks(&[buffer_access(burst, *memory, true)]))
     }
 
-    /// Requests the next burst where it can.
-    pub(super) fn request(&mut self, bus: &mut Bus) {
-        let Some(cutter) = self.requesting.as_mut().filter(|_| self.pending.len() < self.outstanding) else { return };
+    /// Whether the next burst is requested of the bus.
+    pub(super) fn wants_bus(&self) -> bool {
+        self.requesting.is_some() && self.pending.len() < self.outstanding
+    }
+
+    /// Begins the write for which it got these banks, and notes the request.
+    pub(super) fn commit(&mut self, banks: Option<Vec<Bank>>, requested: bool) {
+        if let Some(banks) = banks
+            && let Some((burst, memory)) = self.pending.front()
+        {
+            let port_bytes = self.port_bytes[usize::from(*memory == Memory::Weight)];
+            self.moving = Some(Moving { left: (burst.bytes as u64).div_ceil(port_bytes), banks });
+        }
+        let Some(cutter) = self.requesting.as_mut().filter(|_| requested) else { return };
         let burst = cutter.peek();
         cutter.advance();
         self.pending.push_back((burst, cutter.transfer.memory()));
-        bus.request(Unit::Load);
         if burst.last {
             self.requesting = None;
         }

@@ -1,6 +1,9 @@
-//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13 and N-14.
+//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13, N-14 and N-17.
+
+use systole_machine::isa::RequantMode;
 
 use super::float::{exp2p, lnp, saturate};
+use super::scaling::{Scaling, scaled};
 use super::sums::Words;
 use super::work::{Kind, Tensor, VectorWork, div_ceil};
 use crate::contract::Memories;
@@ -13,15 +16,22 @@ pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32, word
         for x in 0..work.width {
             if matches!(work.kind, Kind::Softmax | Kind::Lrn) {
                 let values = if work.kind == Kind::Lrn { operation.lrn(y, x) } else { operation.softmax(y, x) };
-                results.extend((0..).zip(values).map(|(channel, value)| (work.out.at(y, x, channel), value as u8)));
+                (0..).zip(values).for_each(|(channel, value)| store(&mut results, work.out, (y, x, channel), value));
             } else {
                 for channel in 0..work.channels {
-                    results.push((work.out.at(y, x, channel), operation.element(y, x, channel) as u8));
+                    store(&mut results, work.out, (y, x, channel), operation.element(y, x, channel));
                 }
             }
         }
     }
     results
+}
+
+/// An element as one byte or two, modulo what they hold.
+fn store(results: &mut Vec<(i64, u8)>, out: Tensor, (y, x, channel): (i64, i64, i64), value: i64) {
+    let address = out.at(y, x, channel);
+    let bytes = (value as u64).to_le_bytes();
+    results.extend((address..).zip(bytes).take(out.element_bytes() as usize));
 }
 
 /// What a window of a pooling holds.
@@ -43,6 +53,9 @@ impl Operation<'_> {
     fn element(&self, y: i64, x: i64, channel: i64) -> i64 {
         let quant = &self.work.quant;
         let [scale_a, _, scale_out] = self.work.scales;
+        if let Some(mode) = self.work.mode.filter(|mode| *mode != RequantMode::Float32) {
+            return self.scaled_element(mode, y, x, channel);
+        }
         match self.work.kind {
             Kind::Requant => self.requant(y, x, channel),
             Kind::Add => self.sum(self.a(y, x, channel), self.b(y, x, channel)),
@@ -71,20 +84,69 @@ impl Operation<'_> {
         }
     }
 
+    /// The integer forms of N-1, N-5 to N-7 and N-9.
+    fn scaled_element(&self, mode: RequantMode, y: i64, x: i64, channel: i64) -> i64 {
+        let quant = &self.work.quant;
+        let [of_a, of_b, of_out] = self.work.fixed;
+        let a = || i128::from(self.a(y, x, channel));
+        let second = || match self.work.kind {
+            Kind::AddChannel | Kind::MulChannel => i128::from(self.constant(channel)),
+            _ => i128::from(self.b(y, x, channel)),
+        };
+        let value = match self.work.kind {
+            Kind::Requant => {
+                let sum = i128::from(self.biased_sum(y, x, channel));
+                scaled(mode, self.parameter_scaling(mode, channel), sum)
+            }
+            Kind::Add | Kind::AddChannel => {
+                let wide = self.work.tensors().any(|tensor| tensor.wide);
+                let raised = if wide { 15 } else { 20 };
+                let raised = if mode == RequantMode::Shift { 0 } else { raised };
+                let left = scaled(mode, of_a, a() << raised);
+                let right = scaled(mode, of_b, second() << raised);
+                scaled(mode, of_out, left + right)
+            }
+            Kind::Mul | Kind::MulChannel => scaled(mode, of_out, a() * second()),
+            Kind::AveragePool { include_pad } => return self.integer_average(include_pad, y, x, channel),
+            _ => scaled(mode, of_out, a()),
+        };
+        (value + i128::from(quant.zero_out)).clamp(quant.low.into(), quant.high.into()) as i64
+    }
+
+    /// Multiplier and shift of a channel.
+    fn parameter_scaling(&self, mode: RequantMode, channel: i64) -> Scaling {
+        if mode == RequantMode::Shift {
+            return Scaling { multiplier: 0, shift: self.parameter(channel, 4).into() };
+        }
+        Scaling { multiplier: self.parameter(channel, 4).into(), shift: self.parameter(channel, 8).into() }
+    }
+
+    /// N-5 in integers: half away from zero.
+    fn integer_average(&self, include_pad: bool, y: i64, x: i64, channel: i64) -> i64 {
+        let quant = &self.work.quant;
+        let pool = self.pool(y, x, channel);
+        let count = if include_pad { pool.padded } else { pool.inside }.max(1);
+        let sum = pool.sum + (count - pool.inside) * quant.zero_a;
+        let magnitude = (sum.abs() + count / 2) / count;
+        (magnitude * sum.signum()).clamp(quant.low, quant.high)
+    }
+
     /// `sat(rhe(value) + zy)`.
     fn output(&self, value: f32) -> i64 {
         let quant = &self.work.quant;
         saturate(value, quant.zero_out, quant.low, quant.high)
     }
 
-    /// A byte of the activation buffer as a number.
-    fn byte(&self, address: i64, signed: bool) -> i64 {
-        let byte = self.memories.activation[address as usize];
-        if signed { i64::from(byte as i8) } else { i64::from(byte) }
-    }
-
+    /// An element of the activation buffer as a number. A wide one is signed.
     fn raw(&self, tensor: Option<Tensor>, signed: bool, y: i64, x: i64, channel: i64) -> i64 {
-        tensor.map_or(0, |tensor| self.byte(tensor.at(y, x, channel), signed))
+        let Some(tensor) = tensor else { return 0 };
+        let address = tensor.at(y, x, channel) as usize;
+        let byte = self.memories.activation[address];
+        match (tensor.wide, signed) {
+            (true, _) => i64::from(i16::from_le_bytes([byte, self.memories.activation[address + 1]])),
+            (false, true) => i64::from(byte as i8),
+            (false, false) => i64::from(byte),
+        }
     }
 
     /// First operand minus its zero point.
@@ -105,7 +167,7 @@ impl Operation<'_> {
     }
 
     fn parameter(&self, channel: i64, offset: i64) -> i32 {
-        let address = (self.work.params.unwrap_or(0) + 8 * channel + offset) as usize;
+        let address = (self.work.params.unwrap_or(0) + self.work.record_bytes() * channel + offset) as usize;
         i32::from_le_bytes(std::array::from_fn(|byte| self.memories.activation[address + byte]))
     }
 
@@ -115,6 +177,11 @@ impl Operation<'_> {
 
     /// N-1 after the sum.
     fn requant(&self, y: i64, x: i64, channel: i64) -> i64 {
+        self.output(self.biased_sum(y, x, channel) as f32 * self.real_parameter(channel, 4))
+    }
+
+    /// `accumulator ⊕ bias`.
+    fn biased_sum(&self, y: i64, x: i64, channel: i64) -> i64 {
         let work = self.work;
         let (block, of_block) = (channel / work.block_channels, channel % work.block_channels);
         let pixel = y * work.width + x;
@@ -125,8 +192,7 @@ impl Operation<'_> {
             (block * work.height * work.width + pixel, of_block)
         };
         let at = (work.accumulator.unwrap_or(0) + vector) * self.columns + lane;
-        let sum = self.words.add(self.memories.accumulator.get(at as usize), self.parameter(channel, 0).into());
-        self.output(sum as f32 * self.real_parameter(channel, 4))
+        self.words.add(self.memories.accumulator.get(at as usize), self.parameter(channel, 0).into())
     }
 
     /// N-6

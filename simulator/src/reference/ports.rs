@@ -62,6 +62,12 @@ impl Ports {
         touched
     }
 
+    /// Whether some bank is touched by both.
+    pub(super) fn share(&self, left: &[Access], right: &[Access]) -> bool {
+        let theirs = self.banks(right);
+        self.banks(left).iter().any(|bank| theirs.contains(bank))
+    }
+
     /// Whether each bank has, beside the other units' holders, a free port.
     pub(super) fn free(&self, unit: Unit, banks: &[Bank]) -> bool {
         banks.iter().all(|&bank| {

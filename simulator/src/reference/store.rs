@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use systole_machine::isa::Unit;
 use systole_machine::spec::Machine;
 
-use super::dram::{Burst, Bus, Cutter};
+use super::dram::{Burst, Cutter};
 use super::load::buffer_access;
 use super::ports::{Bank, Ports};
 use super::work::{Memory, Transfer};
@@ -84,30 +84,28 @@ impl Store {
         self.request = true;
     }
 
-    /// Begins the read of the next burst where it can. True when only ports refuse it.
-    pub(super) fn read(&mut self, ports: &mut Ports) -> bool {
-        let Some(cutter) = self.reading.as_mut() else { return false };
-        if self.moving.is_some() || self.sent.len() >= self.outstanding {
-            return false;
-        }
+    /// The banks for the read of the next burst, where nothing but ports can keep it.
+    pub(super) fn wants(&self, ports: &Ports) -> Option<Vec<Bank>> {
+        let cutter = self.reading.as_ref()?;
+        let ready = self.moving.is_none() && self.sent.len() < self.outstanding;
+        ready.then(|| ports.banks(&[buffer_access(&cutter.peek(), Memory::Activation, false)]))
+    }
+
+    /// Whether the burst whose read has just ended is requested of the bus: it is, at once.
+    pub(super) fn wants_bus(&self) -> bool {
+        self.request
+    }
+
+    /// Begins the read for which it got these banks.
+    pub(super) fn commit(&mut self, banks: Option<Vec<Bank>>) {
+        self.request = false;
+        let Some(banks) = banks else { return };
+        let Some(cutter) = &mut self.reading else { return };
         let burst = cutter.peek();
-        let banks = ports.banks(&[buffer_access(&burst, Memory::Activation, false)]);
-        if !ports.free(Unit::Store, &banks) {
-            return true;
-        }
-        ports.hold(Unit::Store, &banks);
         cutter.advance();
         self.moving = Some(Moving { burst, left: (burst.bytes as u64).div_ceil(self.port_bytes), banks });
         if burst.last {
             self.reading = None;
-        }
-        false
-    }
-
-    /// Requests the burst whose read has just ended.
-    pub(super) fn request(&mut self, bus: &mut Bus) {
-        if std::mem::take(&mut self.request) {
-            bus.request(Unit::Store);
         }
     }
 

@@ -1,8 +1,10 @@
 //! Tests of the rules on tiny programs, with cycles and values worked out by hand. Here: a small machine and shorthand for instructions.
 
+mod arrays;
 mod data;
 mod dataflows;
 mod hazards;
+mod scaled;
 mod sums;
 mod timing;
 mod values;

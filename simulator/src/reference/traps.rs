@@ -1,9 +1,10 @@
 //! M-10: the traps of one instruction by itself.
 
 use systole_machine::isa::{DataflowChoice, Instruction, RequantMode, Unit, UnitMask};
-use systole_machine::spec::{Dataflow, Machine};
+use systole_machine::spec::{Dataflow, Machine, Requantisation};
 
 use super::footprint::{Access, extents};
+use super::scaling::shifts;
 use super::work::{Convolution, Kind, Memory, Tensor, Transfer, VectorWork, Work};
 use crate::contract::{Job, Trap};
 
@@ -43,23 +44,27 @@ fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> boo
                 DataflowChoice::OutputStationary => Dataflow::OutputStationary,
                 DataflowChoice::InputStationary => Dataflow::InputStationary,
             };
-            !machine.array.supports(dataflow)
-                || convolution.wide_activation
-                || machine.array.interval_cycles(8).is_none()
+            let bits = if convolution.wide_activation { 16 } else { 8 };
+            !machine.array.supports(dataflow) || machine.array.interval_cycles(bits).is_none()
         }
         Work::Vector(vector) => unsupported_vector(machine, vector),
         _ => false,
     }
 }
 
-/// Operands of two bytes and the modes of integer scaling are refused on every machine.
 fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
-    let [wide_a, wide_b, wide_out] = v.quant.wide;
-    (!machine.vector.float32 && v.kind != Kind::MaxPool)
-        || v.mode.is_some_and(|mode| mode != RequantMode::Float32)
-        || (wide_a && v.a.is_some())
-        || (wide_b && v.b.is_some())
-        || wide_out
+    let requantisation = machine.vector.requantisation;
+    match (v.kind, v.mode) {
+        (Kind::MaxPool, _) => false,
+        (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
+        (_, Some(RequantMode::Fixed)) => {
+            !matches!(requantisation, Requantisation::FixedPoint { double_rounding: false, .. })
+        }
+        (_, Some(RequantMode::FixedDouble)) => {
+            !matches!(requantisation, Requantisation::FixedPoint { double_rounding: true, .. })
+        }
+        (_, Some(RequantMode::Shift)) => requantisation != Requantisation::Shift,
+    }
 }
 
 fn outside(job: &Job, access: &Access) -> bool {
@@ -92,8 +97,9 @@ fn bad_transfer(t: &Transfer, store: bool) -> bool {
 }
 
 fn bad_tensor(t: &Tensor) -> bool {
-    (t.width > 1 && t.pixel_pitch < t.channels)
-        || (t.height > 1 && t.row_pitch < (t.width - 1) * t.pixel_pitch + t.channels)
+    let pixel_bytes = t.element_bytes() * t.channels;
+    (t.width > 1 && t.pixel_pitch < pixel_bytes)
+        || (t.height > 1 && t.row_pitch < (t.width - 1) * t.pixel_pitch + pixel_bytes)
 }
 
 fn bad_convolution(c: &Convolution) -> bool {
@@ -118,10 +124,11 @@ fn bad_convolution(c: &Convolution) -> bool {
         height: c.height,
         width: c.width,
         channels: c.channels,
+        wide: c.wide_activation,
     };
     sizes.contains(&0)
         || (c.dataflow == DataflowChoice::InputStationary && c.outputs == 0)
-        || (c.packed && !(c.dilation_w == 1 && c.channels == c.pixel_pitch))
+        || (c.packed && !(c.dilation_w == 1 && c.element_bytes() * c.channels == c.pixel_pitch))
         || bad_tensor(&input)
 }
 
@@ -132,8 +139,21 @@ fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {
         || (v.kind.pools() && window.contains(&0))
         || (v.kind == Kind::Lrn && v.norm.size == 0)
         || v.kind.tensors() == 0
-        || [v.a, v.b, Some(v.out)].iter().flatten().any(bad_tensor)
+        || v.tensors().any(|tensor| bad_tensor(&tensor))
         || (v.kind == Kind::Requant && v.block_channels == 0)
         || (v.kind == Kind::Requant && !v.transposed && v.block_channels > i64::from(machine.array.columns))
+        || bad_shift(v)
         || v.quant.low > v.quant.high
+}
+
+/// Whether a register of `ve.fixed` that the operation reads has a shift without meaning.
+fn bad_shift(v: &VectorWork) -> bool {
+    let Some(range) = v.mode.and_then(shifts) else { return false };
+    let [a, b, out] = v.fixed;
+    let read = match v.kind {
+        Kind::Add | Kind::AddChannel => vec![a, b, out],
+        Kind::Mul | Kind::MulChannel | Kind::Rescale => vec![out],
+        _ => Vec::new(),
+    };
+    read.iter().any(|scaling| !range.contains(&scaling.shift))
 }

@@ -91,26 +91,28 @@ impl VectorUnit {
     }
 
     /// Elements that are requantised in a cycle.
-    fn requantise_rate(&self) -> u64 {
-        self.requantise.min(self.accumulator_port / self.accumulator_bytes).min(self.activation_port).max(1)
+    fn requantise_rate(&self, work: &VectorWork) -> u64 {
+        let written = self.activation_port / work.out.element_bytes() as u64;
+        self.requantise.min(self.accumulator_port / self.accumulator_bytes).min(written).max(1)
     }
 
     /// Fetching the parameters of channels.
-    fn parameters(&self, channels: u64) -> Phase {
-        phase(8 * channels, 1, self.activation_port)
+    fn parameters(&self, work: &VectorWork, channels: u64) -> Phase {
+        phase(work.record_bytes() as u64 * channels, 1, self.activation_port)
     }
 
     /// A block through the transposer: for each group of pixels, turn by turn, filled by channels and emptied by pixels.
-    fn transpose(&self, block: u64, pixels: u64, phases: &mut VecDeque<Phase>) {
+    fn transpose(&self, work: &VectorWork, block: u64, pixels: u64, phases: &mut VecDeque<Phase>) {
+        let bytes = work.out.element_bytes() as u64;
         let mut pixels_left = pixels;
         while pixels_left > 0 {
             let group = pixels_left.min(self.columns.into());
             let mut channels_left = block;
             while channels_left > 0 {
                 let turn = channels_left.min(self.lanes);
-                phases.push_back(self.parameters(turn));
-                phases.push_back(phase(group, turn, self.requantise_rate()));
-                phases.push_back(phase(turn, group, self.activation_port));
+                phases.push_back(self.parameters(work, turn));
+                phases.push_back(phase(group, turn, self.requantise_rate(work)));
+                phases.push_back(phase(bytes * turn, group, self.activation_port));
                 channels_left -= turn;
             }
             pixels_left -= group;
@@ -119,7 +121,9 @@ impl VectorUnit {
 
     fn phases(&self, work: &VectorWork) -> VecDeque<Phase> {
         let (channels, pixels) = (work.channels as u64, (work.height * work.width) as u64);
-        let rate = self.lanes.min(self.activation_port).max(1);
+        // ê: the widest operand is what the port moves fewest of.
+        let widest = work.tensors().map(|tensor| tensor.element_bytes() as u64).max().unwrap_or(1);
+        let rate = self.lanes.min(self.activation_port / widest).max(1);
         let mut phases = VecDeque::new();
         match work.kind {
             Kind::Requant => {
@@ -127,17 +131,17 @@ impl VectorUnit {
                 while left > 0 {
                     let block = left.min(work.block_channels as u64);
                     if work.transposed {
-                        self.transpose(block, pixels, &mut phases);
+                        self.transpose(work, block, pixels, &mut phases);
                     } else {
-                        phases.push_back(self.parameters(block));
-                        phases.push_back(phase(pixels * block, 1, self.requantise_rate()));
+                        phases.push_back(self.parameters(work, block));
+                        phases.push_back(phase(pixels * block, 1, self.requantise_rate(work)));
                     }
                     left -= block;
                 }
             }
             Kind::Add | Kind::Mul | Kind::Rescale => phases.push_back(phase(pixels * channels, 1, rate)),
             Kind::AddChannel | Kind::MulChannel | Kind::Affine => {
-                phases.push_back(self.parameters(channels));
+                phases.push_back(self.parameters(work, channels));
                 phases.push_back(phase(pixels * channels, 1, rate));
             }
             Kind::MaxPool | Kind::AveragePool { .. } => {
@@ -148,7 +152,7 @@ impl VectorUnit {
             Kind::Softmax => phases.push_back(phase(channels, 3 * pixels, rate)),
             Kind::Lrn => phases.push_back(phase(channels, pixels * (work.norm.size as u64 + 2), rate)),
             Kind::Sum { operands } => {
-                phases.push_back(self.parameters(operands as u64));
+                phases.push_back(self.parameters(work, operands as u64));
                 phases.push_back(phase(pixels * channels, operands as u64, rate));
             }
         }

@@ -3,12 +3,17 @@
 //! A unit runs its queue in program order, so an instruction sees the registers as all earlier instructions of its unit left them;
 //! this does not depend on time. Nothing is checked here (see `traps`).
 
-use systole_machine::isa::{DataflowChoice, Instruction, Operation, RequantMode, Space, Unit, VectorOperand};
+use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, VectorOperand};
+use systole_machine::spec::Machine;
+
+use super::scaling::Scaling;
+pub(super) use super::vector_work::{Kind, Norm, Quant, Tensor, VectorWork, Window};
 
 /// A memory of the machine (M-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Memory {
     Dram,
+    /// Also the weights, where both are one memory.
     Activation,
     Weight,
     /// Addressed by vectors of C words.
@@ -74,8 +79,13 @@ pub(super) struct Convolution {
 }
 
 impl Convolution {
-    /// Bytes of a run.
-    pub(super) fn run_bytes(&self) -> i64 {
+    /// e: bytes of an activation.
+    pub(super) fn element_bytes(&self) -> i64 {
+        if self.wide_activation { 2 } else { 1 }
+    }
+
+    /// ℓ: elements of a run.
+    pub(super) fn run_elements(&self) -> i64 {
         if self.packed { self.kernel_w * self.channels } else { self.channels }
     }
 
@@ -86,7 +96,7 @@ impl Convolution {
 
     /// Chunks of a run, of `length` elements each.
     pub(super) fn chunks(&self, length: i64) -> i64 {
-        div_ceil(self.run_bytes(), length)
+        div_ceil(self.run_elements(), length)
     }
 
     /// F: chunks of a block.
@@ -98,125 +108,6 @@ impl Convolution {
     pub(super) fn pixels(&self) -> i64 {
         self.height_out * self.width_out
     }
-}
-
-/// Which vector operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
-    #[default]
-    Requant,
-    Add,
-    Mul,
-    AddChannel,
-    MulChannel,
-    Affine,
-    Rescale,
-    MaxPool,
-    AveragePool {
-        include_pad: bool,
-    },
-    Softmax,
-    Lrn,
-    Sum {
-        operands: i64,
-    },
-}
-
-impl Kind {
-    /// Whether the first tensor operand is a pooling's input tile.
-    pub(super) fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool { .. })
-    }
-
-    /// Tensors that operand a holds, one below the other.
-    pub(super) fn tensors(self) -> i64 {
-        if let Kind::Sum { operands } = self { operands } else { 1 }
-    }
-}
-
-/// Address and pitches of a tensor operand (M-6).
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tensor {
-    pub(super) address: i64,
-    pub(super) row_pitch: i64,
-    pub(super) pixel_pitch: i64,
-    pub(super) height: i64,
-    pub(super) width: i64,
-    pub(super) channels: i64,
-}
-
-impl Tensor {
-    /// Address of an element.
-    pub(super) fn at(&self, y: i64, x: i64, channel: i64) -> i64 {
-        self.address + y * self.row_pitch + x * self.pixel_pitch + channel
-    }
-
-    /// One past the last element.
-    pub(super) fn end(&self) -> i64 {
-        self.at(self.height - 1, self.width - 1, self.channels)
-    }
-}
-
-/// `ve.window`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Window {
-    pub(super) kernel_h: i64,
-    pub(super) kernel_w: i64,
-    pub(super) stride_h: i64,
-    pub(super) stride_w: i64,
-    pub(super) pad_top: i64,
-    pub(super) pad_left: i64,
-    pub(super) pad_bottom: i64,
-    pub(super) pad_right: i64,
-    pub(super) in_height: i64,
-    pub(super) in_width: i64,
-}
-
-/// `ve.norm`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Norm {
-    pub(super) size: i64,
-    pub(super) alpha: f32,
-    pub(super) beta: f32,
-    pub(super) bias: f32,
-}
-
-/// `ve.quant`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Quant {
-    pub(super) zero_a: i64,
-    pub(super) zero_b: i64,
-    pub(super) zero_out: i64,
-    pub(super) low: i64,
-    pub(super) high: i64,
-    pub(super) signed_a: bool,
-    pub(super) signed_b: bool,
-    /// a, b, out have two bytes.
-    pub(super) wide: [bool; 3],
-}
-
-/// M-7 with all registers of the vector unit.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct VectorWork {
-    pub(super) kind: Kind,
-    /// Of the operations that have one.
-    pub(super) mode: Option<RequantMode>,
-    /// `ve.requant` of an input-stationary array's results.
-    pub(super) transposed: bool,
-    pub(super) height: i64,
-    pub(super) width: i64,
-    pub(super) channels: i64,
-    pub(super) block_channels: i64,
-    pub(super) a: Option<Tensor>,
-    pub(super) b: Option<Tensor>,
-    pub(super) out: Tensor,
-    pub(super) params: Option<i64>,
-    pub(super) accumulator: Option<i64>,
-    pub(super) window: Window,
-    pub(super) norm: Norm,
-    pub(super) quant: Quant,
-    /// Scales a, b, out.
-    pub(super) scales: [f32; 3],
 }
 
 /// What an instruction does.
@@ -237,22 +128,26 @@ pub(super) fn div_ceil(value: i64, by: i64) -> i64 {
 
 #[derive(Default)]
 struct Registers {
+    /// Whether both spaces of a load are the one memory.
+    unified: bool,
     load: Transfer,
     store: Transfer,
-    array: Convolution,
+    arrays: [Convolution; Unit::ARRAYS.len()],
     vector: VectorWork,
     /// Row and pixel pitch of a, b, out.
     pitches: [(i64, i64); 3],
 }
 
 /// The instructions with their registers, one entry each.
-pub(super) fn resolve(instructions: &[Instruction]) -> Vec<Work> {
-    let mut registers = Registers::default();
+pub(super) fn resolve(machine: &Machine, instructions: &[Instruction]) -> Vec<Work> {
+    let mut registers = Registers { unified: machine.unified, ..Registers::default() };
     instructions
         .iter()
         .map(|instruction| match instruction.unit() {
             Unit::Load | Unit::Store => registers.transfer(&instruction.operation),
-            Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3 => registers.convolution(&instruction.operation),
+            unit @ (Unit::Array | Unit::Array1 | Unit::Array2 | Unit::Array3) => {
+                registers.convolution(unit, &instruction.operation)
+            }
             Unit::Vector => registers.vector(&instruction.operation),
         })
         .collect()
@@ -280,7 +175,7 @@ impl Registers {
                 (registers.buffer_row, registers.buffer_plane) = (int!(row_pitch), int!(plane_pitch));
             }
             Operation::LoadRun { dram, buffer, space } => {
-                let to_weight = space == Space::Weight;
+                let to_weight = space == Space::Weight && !self.unified;
                 return Work::Load(Transfer { dram: int!(dram), buffer: int!(buffer), to_weight, ..*registers });
             }
             Operation::StoreRun { dram, buffer } => {
@@ -291,8 +186,8 @@ impl Registers {
         Work::Control
     }
 
-    fn convolution(&mut self, operation: &Operation) -> Work {
-        let r = &mut self.array;
+    fn convolution(&mut self, unit: Unit, operation: &Operation) -> Work {
+        let r = &mut self.arrays[unit.array().unwrap_or_default()];
         match *operation {
             Operation::ArrayInput { height, width, row_pitch, pixel_pitch, .. } => {
                 (r.height, r.width) = (int!(height), int!(width));
@@ -404,7 +299,15 @@ impl Registers {
         let v = &self.vector;
         let tensor = |address: i64, operand: VectorOperand, height: i64, width: i64| {
             let (row_pitch, pixel_pitch) = self.pitches[operand as usize];
-            Tensor { address, row_pitch, pixel_pitch, height, width, channels: v.channels }
+            Tensor {
+                address,
+                row_pitch,
+                pixel_pitch,
+                height,
+                width,
+                channels: v.channels,
+                wide: v.quant.wide[operand as usize],
+            }
         };
         let (in_height, in_width) =
             if kind.pools() { (v.window.in_height, v.window.in_width) } else { (kind.tensors() * v.height, v.width) };
@@ -452,6 +355,9 @@ impl Registers {
                     signed_b: signed_b.0,
                     wide: [wide_a.0, wide_b.0, wide_out.0],
                 };
+            }
+            Operation::VectorFixed { operand, multiplier, shift } => {
+                v.fixed[operand as usize] = Scaling { multiplier: multiplier.get(), shift: shift.get() };
             }
             Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
             Operation::VectorNorm { size, alpha, beta, bias } => {

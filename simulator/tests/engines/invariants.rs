@@ -1,7 +1,7 @@
 //! What holds of every run, whatever the program: said of one engine, since the other must equal it.
 
 use systole_machine::isa::Unit;
-use systole_simulator::contract::{Job, Outcome, Span, Timing};
+use systole_simulator::contract::{Job, Outcome, Retire, Span, Timing};
 
 /// The first invariant that does not hold.
 pub(crate) fn check(job: &Job, timing: &Timing) -> Result<(), String> {
@@ -83,5 +83,25 @@ fn total(job: &Job, timing: &Timing) -> Result<(), String> {
             Err(format!("something ran at or after the trap at {instruction}"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Every instruction that has a span retires once, at its end, and its unit's cycles up to then add up (T-10).
+pub(crate) fn retires(timing: &Timing, retires: &[Retire]) -> Result<(), String> {
+    let mut ends: Vec<(u64, usize)> = Vec::new();
+    for (index, span) in timing.spans.iter().enumerate() {
+        ends.extend(span.map(|span| (span.end, index)));
+    }
+    ends.sort_unstable();
+    if ends != retires.iter().map(|retire| (retire.cycle, retire.instruction)).collect::<Vec<_>>() {
+        return Err("retires are not the ends of spans".to_owned());
+    }
+    let adds_up = |retire: &&Retire| {
+        let unit = &retire.unit;
+        unit.busy + unit.idle + unit.stalls.iter().sum::<u64>() == retire.cycle
+    };
+    match retires.iter().find(|retire| !adds_up(retire)) {
+        Some(retire) => Err(format!("cycles up to a retire do not add up: {retire:?}")),
+        None => Ok(()),
     }
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod array;
+mod arrays;
 mod bursts;
 mod channels;
 mod fetch;

@@ -2,8 +2,11 @@
 
 use systole_machine::spec::Dataflow;
 
+use super::place::{Need, Placement, placements};
+use super::spread::Spread;
 use super::{ConvMapping, Problem, block_vectors, keep_better};
-use crate::mapping::{edges, input_extent, place_regions};
+use crate::fixed::record_bytes;
+use crate::mapping::{edges, input_extent};
 
 /// How much of the reduction a part holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,85 +26,74 @@ pub(super) struct Search<'a> {
 
 impl Search<'_> {
     /// Places a candidate; `None` when it does not fit. `units` says how much a chunk holds (see `chunks`).
-    fn place(&self, tile: [usize; 2], units: usize, slicing: Slicing, whole_output: bool) -> Option<ConvMapping> {
+    fn place(
+        &self,
+        spread: Spread,
+        tile: [usize; 2],
+        units: usize,
+        slicing: Slicing,
+        whole_output: bool,
+    ) -> Option<ConvMapping> {
         let machine = self.problem.machine;
         let shared = slicing.channels.is_none();
         let dense = self.problem.groups == 1 || self.merged_groups() == self.problem.groups;
         let own_slice = !shared && self.merged_groups() == 0;
         let packed = self.problem.window.dilation[1] == 1 && ((shared && dense) || own_slice);
         let pixels = tile[0] * tile[1];
-        let vectors = machine.accumulator_vectors();
-        let half = if machine.accumulator.banks > 1 {
-            machine.accumulator_vectors_per_bank() * u64::from(machine.accumulator.banks / 2)
-        } else {
-            vectors / 2
-        };
         let chunks = self.chunks(units, slicing, packed);
-        let need = chunks
-            .iter()
-            .map(|chunk| chunk.blocks as u64 * block_vectors(machine, self.dataflow, chunk.block_channels, pixels));
-        let need = need.max()?;
-        let accumulator_slots = if need <= half {
-            [0, half]
-        } else if need <= vectors {
-            [0, 0]
-        } else {
-            return None;
-        };
         // What the fields of `ar.run`, `ar.output` and `ve.shape` hold.
         if pixels > 0xffff || chunks.iter().any(|chunk| chunk.blocks > 0xfff || chunk.block_channels > 0xffff) {
             return None;
         }
+        let sums = chunks
+            .iter()
+            .map(|chunk| chunk.blocks as u64 * block_vectors(machine, self.dataflow, chunk.block_channels, pixels));
         let extent = input_extent(self.problem.window, [self.problem.input[1], self.problem.input[2]], tile);
-        let input_channels = if shared {
-            self.problem.input[3]
-        } else {
-            chunks.iter().flat_map(|c| &c.parts).map(|p| p.channels.1).max().unwrap_or(0)
-        };
+        let parts = || chunks.iter().flat_map(|chunk| &chunk.parts);
+        let input_channels =
+            if shared { self.problem.input[3] } else { parts().map(|p| p.channels.1).max().unwrap_or(0) };
         let chunk_outputs = chunks.iter().map(|chunk| chunk.outputs.1).max().unwrap_or(0);
         let output_channels = if whole_output { self.problem.output[3] } else { chunk_outputs };
-        let region_bytes =
-            [extent[0] * extent[1] * input_channels, pixels * output_channels, 8 * chunk_outputs].map(|b| b as u64);
-        let regions = self.place_activation(region_bytes)?;
-        let weight_bytes: u64 = chunks.iter().flat_map(|c| &c.parts).map(|p| p.weight_bytes).sum();
-        let largest = chunks.iter().flat_map(|c| &c.parts).map(|p| p.weight_bytes).max().unwrap_or(0);
-        let capacity = machine.weight.capacity_bytes;
-        let resident = weight_bytes <= capacity;
-        let weight_slots = if resident || largest <= capacity / 2 {
-            [0, capacity / 2]
-        } else if largest <= capacity {
-            [0, 0]
-        } else {
-            return None;
+        let [of_input, of_output] = self.problem.element_bytes;
+        let tile_bytes = [extent[0] * extent[1] * input_channels * of_input, pixels * output_channels * of_output];
+        let [input_bytes, output_bytes] = tile_bytes.map(|bytes| bytes as u64);
+        let region_bytes = [input_bytes, output_bytes, record_bytes(machine) * chunk_outputs as u64];
+        let weight_bytes = parts().map(|part| part.weight_bytes).sum();
+        let need = Need {
+            regions: region_bytes,
+            weights: [weight_bytes, parts().map(|part| part.weight_bytes).max().unwrap_or(0)],
+            sums: sums.max()?,
+            lanes: spread.lanes(shared, whole_output),
+            spread,
         };
-        let mut mapping = ConvMapping {
+        let mapping = ConvMapping {
             dataflow: self.dataflow,
             tile,
             chunks,
             shared,
             packed,
             whole_output,
-            resident,
+            spread,
             weight_bytes,
-            regions,
             region_bytes,
-            weight_slots,
-            accumulator_slots,
-            cycles: 0,
+            place: Placement::default(),
+            cycles: u64::MAX,
         };
-        mapping.cycles = self.problem.cost(&mapping);
-        Some(mapping)
+        self.cheapest(mapping, placements(machine, &need))
     }
 
-    /// Two regions each if they fit, otherwise one.
-    fn place_activation(&self, bytes: [u64; 3]) -> Option<[[u64; 2]; 3]> {
-        let [input, output, params] = bytes;
-        let buffer = &self.problem.machine.activation;
-        if let Some(a) = place_regions(buffer, &[input, input, output, output, params, params]) {
-            return Some([[a[0], a[1]], [a[2], a[3]], [a[4], a[5]]]);
+    /// The mapping at the first of its cheapest places.
+    fn cheapest(&self, mut mapping: ConvMapping, places: Vec<Placement>) -> Option<ConvMapping> {
+        let mut best = None;
+        for place in places {
+            mapping.place = place;
+            let cycles = self.problem.cost(&mapping);
+            if best.as_ref().is_none_or(|&(least, _)| cycles < least) {
+                best = Some((cycles, mapping.place.clone()));
+            }
         }
-        let a = place_regions(buffer, &[input, output, params])?;
-        Some([[a[0]; 2], [a[1]; 2], [a[2]; 2]])
+        (mapping.cycles, mapping.place) = best?;
+        Some(mapping)
     }
 
     /// The best tiling found, by how much of the reduction is on chip: all of it; all channels and some kernel rows; slices of both.
@@ -162,8 +154,10 @@ impl Search<'_> {
         counts.extend((0..12).map(|k| 1 << k).filter(|count| *count < total));
         counts.sort_unstable();
         counts.dedup();
-        for units in counts {
-            keep_better(best, self.place(tile, units, slicing, whole_output));
+        for spread in Spread::all(self.problem.machine.array.count as usize) {
+            for &units in &counts {
+                keep_better(best, self.place(spread, tile, units, slicing, whole_output));
+            }
         }
     }
 }

@@ -112,7 +112,8 @@ fn in_layer(program: &Program, layer: u32) -> String {
     }
 }
 
-fn instruction(out: &mut String, instruction: &Instruction) {
+/// One instruction and the end of its line.
+pub(super) fn instruction(out: &mut String, instruction: &Instruction) {
     let mnemonic = instruction.operation.mnemonic();
     out.push_str(mnemonic);
     if let Some(format) = by_mnemonic(mnemonic) {

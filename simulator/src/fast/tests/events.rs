@@ -2,7 +2,7 @@
 
 use super::order::random_program;
 use super::*;
-use crate::fast::timeline::{ORDER, Timeline};
+use crate::fast::timeline::{Timeline, order};
 use crate::fast::{Outcome, prepare, waiting};
 
 fn random_machine(random: &mut Random) -> Machine {
@@ -11,6 +11,7 @@ fn random_machine(random: &mut Random) -> Machine {
     machine.control.queue_depth = std::array::from_fn(|_| random.range(1, 6) as u32);
     machine.control.issue_interval_cycles = random.range(1, 3) as u32;
     machine.control.token_max = 20;
+    machine.array.count = 2;
     machine.array.weight_registers = random.range(1, 2) as u32;
     // Banks of 32 bytes, so that few instructions never meet.
     machine.activation = Buffer {
@@ -20,6 +21,10 @@ fn random_machine(random: &mut Random) -> Machine {
         ports: random.range(1, 2) as u32,
     };
     machine.weight.port_bytes = random.range(1, 4) as u32;
+    machine.unified = random.range(0, 3) == 0;
+    if machine.unified {
+        machine.weight = machine.activation;
+    }
     machine.vector.latency_cycles = random.range(0, 30) as u32;
     let burst_bytes = 1 << random.range(1, 5);
     if random.flag() {
@@ -44,9 +49,10 @@ fn every_cycle_and_every_event_agree() {
         let job = Job { machine: &machine, instructions: &program, dram_bytes: DRAM };
         let (steps, _) = prepare(&job);
         let by_event = timing(&machine, &program);
+        let parts = order(&machine);
         let mut timeline = Timeline::new(&machine, &steps, program.len());
         for now in 0..by_event.total_cycles + 300 {
-            for part in ORDER {
+            for &part in &parts {
                 timeline.act(part, now);
             }
         }

@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::contract::Trap;
-use crate::fast::footprint::footprint;
+use crate::fast::footprint::{Memory, footprint};
 use crate::fast::work::{Registers, Step, Work};
 use crate::fast::{hazard, prepare};
 
 fn addresses(step: &Step, machine: &Machine) -> Vec<(u8, bool, BTreeSet<u64>)> {
     let all = footprint(&step.work, machine);
+    let memory = |memory: Memory| match memory {
+        Memory::Weight if machine.unified => Memory::Activation as u8,
+        other => other as u8,
+    };
     all.iter()
-        .map(|a| (a.memory as u8, a.write, a.ranges.iter().flat_map(|(first, end)| first..end).collect()))
+        .map(|a| (memory(a.memory), a.write, a.ranges.iter().flat_map(|(first, end)| first..end).collect()))
         .collect()
 }
 
@@ -51,9 +55,10 @@ fn m9_conflicts_of_strided_sets() {
     for _ in 0..3000 {
         let load = resolve(&transfer(&mut random, false))[3];
         let store = resolve(&transfer(&mut random, true))[3];
-        let expected = naive_conflict(&load, &store, &machine());
-        let (a, b) = (footprint(&load.work, &machine()), footprint(&store.work, &machine()));
-        assert_eq!((a.conflicts(&b), b.conflicts(&a)), (expected, expected), "{load:?} {store:?}");
+        let machine = Machine { unified: random.flag(), ..machine() };
+        let expected = naive_conflict(&load, &store, &machine);
+        let (a, b) = (footprint(&load.work, &machine), footprint(&store.work, &machine));
+        assert_eq!((a.conflicts(&b, &machine), b.conflicts(&a, &machine)), (expected, expected), "{load:?} {store:?}");
         hits[usize::from(expected)] += 1;
     }
     assert!(hits.iter().all(|&hits| hits > 300), "{hits:?}");
@@ -66,10 +71,10 @@ fn naive_conflict(a: &Step, b: &Step, machine: &Machine) -> bool {
 
 /// Tokens at random, but a wait only where the program has given a token before: most of these programs end.
 fn tokens(random: &mut Random, program: &mut [Instruction]) {
-    let mut given = [[0u32; 4]; 4];
+    let mut given = [[0u32; UNITS]; UNITS];
     for instruction in program {
         let unit = instruction.unit() as usize;
-        for other in (0..4).filter(|&other| other != unit) {
+        for other in (0..UNITS).filter(|&other| other != unit) {
             if given[other][unit] > 0 && random.range(0, 1) == 0 {
                 *instruction = instruction.wait(Unit::ALL[other]);
                 given[other][unit] -= 1;
@@ -82,17 +87,32 @@ fn tokens(random: &mut Random, program: &mut [Instruction]) {
     }
 }
 
+/// Units of the programs here, which are for machines of two arrays: the first ones in order of index.
+const UNITS: usize = 5;
+
+/// The same for the second array.
+fn second(instruction: Instruction) -> Instruction {
+    let mut bits = instruction.operation.field_bits();
+    *bits.last_mut().expect("its array") = 1;
+    let operation = Operation::from_field_bits(instruction.encode() as u8, &bits).expect("an array");
+    Instruction { operation, ..instruction }
+}
+
 pub(super) fn random_program(random: &mut Random) -> Vec<Instruction> {
     let [a, b, c] = pointwise(2);
     let mut program = vec![a, b, c, ve_shape(1, 1, 4, 4)];
+    program.extend(pointwise(2).map(second));
     for _ in 0..random.range(2, 12) {
         match random.range(0, 5) {
             0 => program.extend(transfer(random, false)),
             1 => program.extend(transfer(random, true)),
-            2 => program.push(ar_run(random.range(0, 80), random.range(0, 3) * 16, random.range(0, 6), 1, false)),
+            2 => {
+                let run = ar_run(random.range(0, 80), random.range(0, 3) * 16, random.range(0, 6), 1, false);
+                program.push(if random.flag() { second(run) } else { run });
+            }
             3 => program.push(ve_rescale(random.range(0, 80), random.range(0, 80))),
             4 => program.push(ve_requant(random.range(0, 6), random.range(40, 80), random.range(0, 80))),
-            _ => program.push(sync(Unit::ALL[random.range(0, 3) as usize])),
+            _ => program.push(sync(Unit::WITH_ONE_ARRAY[random.range(0, 3) as usize])),
         }
     }
     tokens(random, &mut program);
@@ -112,7 +132,7 @@ fn naive_hazard(steps: &[Step], machine: &Machine) -> Option<(usize, Trap)> {
     for i in 0..n {
         (i + 1..n).filter(|&j| steps[i].unit == steps[j].unit).for_each(|j| before[i][j] = true);
     }
-    for (from, to) in (0..16).map(|k| (k / 4, k % 4)) {
+    for (from, to) in (0..UNITS * UNITS).map(|k| (k / UNITS, k % UNITS)) {
         signals(from, to).zip(waits(from, to)).for_each(|(i, j)| before[i][j] = true);
     }
     for k in 0..n {
@@ -138,7 +158,7 @@ fn naive_hazard(steps: &[Step], machine: &Machine) -> Option<(usize, Trap)> {
             let taken = waits(unit, to).filter(|&k| before[k][j]).count();
             given.saturating_sub(taken) > machine.control.token_max as usize
         };
-        (0..4).any(overflows).then_some((j, Trap::TokenOverflow))
+        (0..UNITS).any(overflows).then_some((j, Trap::TokenOverflow))
     })
 }
 
@@ -149,6 +169,7 @@ fn m12_random_programs() {
     for _ in 0..3000 {
         let mut machine = machine();
         machine.control.queue_depth = [64; 4];
+        machine.array.count = 2;
         let program = random_program(&mut random);
         let steps = resolve(&program);
         let job = Job { machine: &machine, instructions: &program, dram_bytes: DRAM };

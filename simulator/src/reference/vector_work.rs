@@ -1,0 +1,146 @@
+//! M-6, M-7: a vector operation with all registers of its unit. Nothing is checked or computed here.
+
+use systole_machine::isa::RequantMode;
+
+use super::scaling::Scaling;
+
+/// Which vector operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    Requant,
+    Add,
+    Mul,
+    AddChannel,
+    MulChannel,
+    Affine,
+    Rescale,
+    MaxPool,
+    AveragePool {
+        include_pad: bool,
+    },
+    Softmax,
+    Lrn,
+    Sum {
+        operands: i64,
+    },
+}
+
+impl Kind {
+    /// Whether the first tensor operand is a pooling's input tile.
+    pub(super) fn pools(self) -> bool {
+        matches!(self, Kind::MaxPool | Kind::AveragePool { .. })
+    }
+
+    /// Tensors that operand a holds, one below the other.
+    pub(super) fn tensors(self) -> i64 {
+        if let Kind::Sum { operands } = self { operands } else { 1 }
+    }
+}
+
+/// Address and pitches of a tensor operand (M-6).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tensor {
+    pub(super) address: i64,
+    pub(super) row_pitch: i64,
+    pub(super) pixel_pitch: i64,
+    pub(super) height: i64,
+    pub(super) width: i64,
+    pub(super) channels: i64,
+    /// Whether an element has two bytes.
+    pub(super) wide: bool,
+}
+
+impl Tensor {
+    /// e.
+    pub(super) fn element_bytes(&self) -> i64 {
+        if self.wide { 2 } else { 1 }
+    }
+
+    /// Address of an element.
+    pub(super) fn at(&self, y: i64, x: i64, channel: i64) -> i64 {
+        self.address + y * self.row_pitch + x * self.pixel_pitch + channel * self.element_bytes()
+    }
+
+    /// One past the last element.
+    pub(super) fn end(&self) -> i64 {
+        self.at(self.height - 1, self.width - 1, self.channels)
+    }
+}
+
+/// `ve.window`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Window {
+    pub(super) kernel_h: i64,
+    pub(super) kernel_w: i64,
+    pub(super) stride_h: i64,
+    pub(super) stride_w: i64,
+    pub(super) pad_top: i64,
+    pub(super) pad_left: i64,
+    pub(super) pad_bottom: i64,
+    pub(super) pad_right: i64,
+    pub(super) in_height: i64,
+    pub(super) in_width: i64,
+}
+
+/// `ve.norm`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Norm {
+    pub(super) size: i64,
+    pub(super) alpha: f32,
+    pub(super) beta: f32,
+    pub(super) bias: f32,
+}
+
+/// `ve.quant`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quant {
+    pub(super) zero_a: i64,
+    pub(super) zero_b: i64,
+    pub(super) zero_out: i64,
+    pub(super) low: i64,
+    pub(super) high: i64,
+    pub(super) signed_a: bool,
+    pub(super) signed_b: bool,
+    /// a, b, out have two bytes.
+    pub(super) wide: [bool; 3],
+}
+
+/// M-7 with all registers of the vector unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct VectorWork {
+    pub(super) kind: Kind,
+    /// Of the operations that have one.
+    pub(super) mode: Option<RequantMode>,
+    /// `ve.requant` of an input-stationary array's results.
+    pub(super) transposed: bool,
+    pub(super) height: i64,
+    pub(super) width: i64,
+    pub(super) channels: i64,
+    pub(super) block_channels: i64,
+    pub(super) a: Option<Tensor>,
+    pub(super) b: Option<Tensor>,
+    pub(super) out: Tensor,
+    pub(super) params: Option<i64>,
+    pub(super) accumulator: Option<i64>,
+    pub(super) window: Window,
+    pub(super) norm: Norm,
+    pub(super) quant: Quant,
+    /// Scales a, b, out.
+    pub(super) scales: [f32; 3],
+    /// Integer scalings of a, b, out.
+    pub(super) fixed: [Scaling; 3],
+}
+
+impl VectorWork {
+    /// ρ: bytes of a record of parameters.
+    pub(super) fn record_bytes(&self) -> i64 {
+        let long = matches!(self.mode, Some(RequantMode::Fixed | RequantMode::FixedDouble));
+        if self.kind == Kind::Requant && long { 12 } else { 8 }
+    }
+
+    /// The tensors that it reads and writes.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = Tensor> {
+        [self.a, self.b, Some(self.out)].into_iter().flatten()
+    }
+}
