@@ -34,11 +34,15 @@ impl Ports {
             banks: buffer.banks,
             ports: buffer.ports,
         };
-        let regions = [
+        let mut regions = [
             region(Memory::Activation, machine.activation.bank_bytes(), &machine.activation),
             region(Memory::Weight, machine.weight.bank_bytes(), &machine.weight),
             region(Memory::Accumulator, machine.accumulator_vectors_per_bank(), &machine.accumulator),
         ];
+        if machine.unified {
+            // Weights lie in the other one's banks.
+            regions[1].banks = 0;
+        }
         let ports: Vec<u32> = regions.iter().flat_map(|r| (0..r.banks).map(|_| r.ports)).collect();
         Ports { regions, held: std::array::from_fn(|_| vec![0; ports.len()]), ports }
     }
