@@ -14,7 +14,7 @@ fn machine(name: &str) -> Machine {
 
 #[test]
 fn presets_load_and_bear_their_names() {
-    assert_eq!(presets().len(), 6);
+    assert_eq!(presets().len(), 14);
     for (name, _) in presets() {
         assert_eq!(machine(name).name, *name);
     }

@@ -8,6 +8,7 @@ use systole::compiler::passes::Quantised;
 use systole::golden::{self, Keep, Options, Value};
 use systole::machine::config;
 use systole::machine::spec::Machine;
+use systole::network::policy::NumericPolicy;
 use systole::network::tensor::TensorId;
 use systole::network::zoo;
 use systole::pipeline::{self, Engine, Imported, ModelOptions};
@@ -44,19 +45,30 @@ pub(crate) fn scaled(name: &str, width_divisor: usize, input_size: usize) -> Imp
 pub(crate) struct Network {
     pub(crate) imported: Imported,
     pub(crate) quantised: Quantised,
+    policy: NumericPolicy,
     /// Logical bytes of each input.
     pub(crate) inputs: Vec<Vec<u8>>,
     pub(crate) golden: BTreeMap<TensorId, Value>,
 }
 
 impl Network {
-    /// With the seeded input.
+    /// With the seeded input, quantised for machines that compute as the default one.
     pub(crate) fn new(imported: Imported) -> Self {
-        let quantised = pipeline::quantise(&imported, &machine(EDGE), &ModelOptions::default(), true)
-            .expect("it has integer rules");
+        Self::quantised_for(imported, &machine(EDGE))
+    }
+
+    /// With the seeded input.
+    pub(crate) fn quantised_for(imported: Imported, machine: &Machine) -> Self {
+        let quantised =
+            pipeline::quantise(&imported, machine, &ModelOptions::default(), true).expect("it has integer rules");
         let ports = pipeline::ports(&quantised.graph, &quantised.inputs);
         let (inputs, _) = pipeline::input_bytes(&ports, None, 0).expect("seeded");
-        Self::with_inputs(imported, quantised, inputs)
+        Network { policy: pipeline::policy(machine), ..Self::with_inputs(imported, quantised, inputs) }
+    }
+
+    /// Whether a machine computes as the one that this was quantised for.
+    pub(crate) fn suits(&self, machine: &Machine) -> bool {
+        self.policy == pipeline::policy(machine)
     }
 
     pub(crate) fn with_inputs(imported: Imported, quantised: Quantised, inputs: Vec<Vec<u8>>) -> Self {
@@ -71,12 +83,12 @@ impl Network {
         let mut golden = golden::run(&quantised.graph, &values, options).expect("golden runs it").tensors;
         golden.extend(values);
         assert_lively(&golden);
-        Network { imported, quantised, inputs, golden }
+        Network { imported, quantised, policy: pipeline::policy(&machine(EDGE)), inputs, golden }
     }
 
     pub(crate) fn on(&self, preset: &str) -> Mapped<'_> {
         let machine = machine(preset);
-        assert_eq!(pipeline::policy(&machine), pipeline::policy(&self::machine(EDGE)), "quantised for another machine");
+        assert!(self.suits(&machine), "quantised for another machine");
         let compiled = pipeline::compile_model(&self.imported, &self.quantised, &machine, true).expect("it fits");
         Mapped { network: self, machine, compiled }
     }

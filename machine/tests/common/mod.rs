@@ -78,15 +78,17 @@ fn random_layer(next: &mut impl FnMut() -> u64) -> LayerEntry {
 
 fn random_tensor(next: &mut impl FnMut() -> u64) -> TensorEntry {
     let dims = [next() % 3, next() % 4, next() % 3, next() % 3];
+    let element = [ElementType::I8, ElementType::U8, ElementType::I16][(next() % 3) as usize];
+    let bytes = if element == ElementType::I16 { 2 } else { 1 };
     TensorEntry {
         name: random_text(next),
         shape: vec![dims[0], dims[1] * dims[2] * dims[3]],
         dims,
-        element: [ElementType::I8, ElementType::U8, ElementType::I16][(next() % 3) as usize],
+        element,
         role: [Role::Input, Role::Output, Role::Intermediate][(next() % 3) as usize],
         layout: Layout::Nhwc,
         address: next() % 500,
-        pixel_pitch: dims[1] + next() % 3,
+        pixel_pitch: bytes * dims[1] + next() % 3,
         scale: f32::from_bits(next() as u32),
         zero_point: next() as i32,
         float_name: next().is_multiple_of(2).then(|| random_text(next)),
