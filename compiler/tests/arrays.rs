@@ -126,7 +126,10 @@ fn a_run_on_another_array_is_refused() {
     let machine = arrays("2", &[("buffers.weight.ports", "2")]);
     let mut program = built("resnet-18", &machine).program;
     let moved = program.instructions.iter_mut().find_map(|instruction| match &mut instruction.operation {
-        Operation::ArrayRun { array, .. } if array.get() == 0 => Some(*array = Unsigned::new(1).expect("fits")),
+        Operation::ArrayRun { array, .. } if array.get() == 0 => {
+            *array = Unsigned::new(1).expect("fits");
+            Some(())
+        }
         _ => None,
     });
     assert!(moved.is_some());
