@@ -27,7 +27,7 @@ pub(super) fn part(name: &str) -> Option<&'static Part> {
 }
 
 static PARTS: [Part; 6] = [
-    // DRAMsim3, DDR3_4Gb_x8_1600.ini. tREFI is its REFI.
+    // DRAMsim3, DDR3_4Gb_x8_1600.ini; tWTR and tRTRS are those of the file at commit 0eb6360. tREFI is its REFI.
     Part {
         name: "ddr3_1600",
         clock_hz: 800_000_000,
@@ -89,7 +89,7 @@ static PARTS: [Part; 6] = [
             trfc: 420,
         },
     },
-    // DRAMsim3, DDR4_8Gb_x8_3200.ini.
+    // DRAMsim3, DDR4_8Gb_x8_3200.ini; tWTR and tRTRS are those of the file at commit 0eb6360.
     Part {
         name: "ddr4_3200",
         clock_hz: 1_600_000_000,
