@@ -48,7 +48,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
     args.report_args.prepare()?;
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
-    let mut progress = console.progress(BUILD_STEPS + 2);
+    let mut progress = console.progress(BUILD_STEPS + 3);
     let mut built = build(&args.model, &args.model_args, true, &mut progress)?;
     let seed = args.model_args.seed.seed;
     let ports = pipeline::ports(&built.quantised.graph, &built.quantised.inputs);
@@ -61,10 +61,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<(), Failure> {
     halted(&timing, program)?;
     progress.step("running the reference");
     let golden = timed(&mut built.seconds.golden, || golden_values(&built.quantised, &ports, inputs, seed))?;
-    drop(progress);
     let (mut verification, tensors) = compare(&built.quantised, &built.compiled, &golden, &memories.dram);
+    progress.step("running the float network");
+    let sqnr = sqnr_db(&built.imported.graph, &built.quantised, &golden, seed);
+    drop(progress);
     // A figure beside the verdict: a float network that does not run takes nothing from it.
-    verification.sqnr_db = sqnr_db(&built.imported.graph, &built.quantised, &golden, seed).unwrap_or_else(|_| {
+    verification.sqnr_db = sqnr.unwrap_or_else(|_| {
         console.note("no signal to noise ratio: the float network does not run");
         None
     });
