@@ -100,6 +100,26 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
             input.extend(["min", "max"].map(|bound| bound_name(node, bound)));
             ("Clip", vec![])
         }
+        Op::ConvTranspose(_)
+        | Op::DeformConv(_)
+        | Op::DeformSample(_)
+        | Op::ArgMaxPool(_)
+        | Op::MaxUnpool(_)
+        | Op::GlobalMaxPool
+        | Op::Sub
+        | Op::Div
+        | Op::Max
+        | Op::Min
+        | Op::Function(_)
+        | Op::PRelu
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::DepthToSpace { .. }
+        | Op::SpaceToDepth { .. }
+        | Op::Resize(_)
+        | Op::ReduceMean { .. } => {
+            return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
+        }
         Op::Rescale | Op::Quantize | Op::Dequantize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
         }

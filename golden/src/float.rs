@@ -46,6 +46,24 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Cast => sums::cast(call).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
+        Op::ConvTranspose(_)
+        | Op::DeformConv(_)
+        | Op::DeformSample(_)
+        | Op::ArgMaxPool(_)
+        | Op::MaxUnpool(_)
+        | Op::GlobalMaxPool
+        | Op::Sub
+        | Op::Div
+        | Op::Max
+        | Op::Min
+        | Op::Function(_)
+        | Op::PRelu
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::DepthToSpace { .. }
+        | Op::SpaceToDepth { .. }
+        | Op::Resize(_)
+        | Op::ReduceMean { .. } => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
 }

@@ -33,6 +33,9 @@ fn inferred(graph: &Graph, node: &Node) -> Option<Vec<usize>> {
     let output = shape(*node.outputs.first()?)?;
     match (&node.op, &inputs[..]) {
         (Op::Reshape, [input]) => reshaped(input, Some(output)).ok(),
+        (Op::Slice { .. } | Op::MaxUnpool(_), [input, ..]) => {
+            Some([&input[..1], output.get(1..).unwrap_or_default()].concat())
+        }
         _ => infer(&node.op, &inputs).ok()?.into_iter().next(),
     }
 }

@@ -15,17 +15,28 @@ pub fn macs(graph: &Graph) -> u64 {
     (0..graph.nodes.len()).fold(0, |sum: u64, index| sum.saturating_add(node_macs(graph, NodeId(index as u32))))
 }
 
-/// Multiply-accumulates of one node: elements of the output times weights of one output channel; 0 for operators without weights.
+/// Multiply-accumulates of one node: elements of the output times weights of one output channel (transposed: pixels of the input times all weights); 0 for operators without weights.
 pub fn node_macs(graph: &Graph, node: NodeId) -> u64 {
     let node = graph.node(node);
     let (
-        Op::Conv(_) | Op::FullyConnected | Op::ConvInteger { .. } | Op::MatMulInteger { .. },
+        Op::Conv(_)
+        | Op::FullyConnected
+        | Op::ConvTranspose(_)
+        | Op::DeformConv(_)
+        | Op::ConvInteger { .. }
+        | Op::MatMulInteger { .. },
         [_, weights, ..],
         [output, ..],
     ) = (&node.op, &node.inputs[..], &node.outputs[..])
     else {
         return 0;
     };
+    if let Op::ConvTranspose(_) = node.op {
+        // Every input pixel meets all weights of its channel.
+        let pixels = graph.tensor(node.inputs[0]).shape.iter().enumerate().filter(|(axis, _)| *axis != 1);
+        let pixels: Vec<usize> = pixels.map(|(_, &size)| size).collect();
+        return product(&pixels).saturating_mul(product(&graph.tensor(*weights).shape));
+    }
     let per_output = product(graph.tensor(*weights).shape.get(1..).unwrap_or_default());
     product(&graph.tensor(*output).shape).saturating_mul(per_output)
 }
@@ -37,12 +48,16 @@ pub fn parameters(graph: &Graph) -> u64 {
     let mut learnable = BTreeSet::new();
     for node in &graph.nodes {
         let operands: &[TensorId] = match node.op {
-            Op::Conv(_) | Op::FullyConnected | Op::ConvInteger { .. } | Op::MatMulInteger { .. } => {
-                node.inputs.get(1..).unwrap_or_default()
-            }
+            Op::Conv(_)
+            | Op::FullyConnected
+            | Op::ConvTranspose(_)
+            | Op::DeformConv(_)
+            | Op::PRelu
+            | Op::ConvInteger { .. }
+            | Op::MatMulInteger { .. } => node.inputs.get(1..).unwrap_or_default(),
             Op::BatchNorm { .. } => node.inputs.get(1..node.inputs.len().min(3)).unwrap_or_default(),
             Op::Mul if node.inputs.iter().any(|&operand| is_one_value(graph.tensor(operand))) => &[],
-            Op::Add | Op::Mul => &node.inputs,
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min => &node.inputs,
             _ => &[],
         };
         learnable.extend(operands.iter().filter_map(|&operand| constant_behind(graph, &producers, operand)));

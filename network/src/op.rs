@@ -3,57 +3,11 @@
 //! In the *imported* form they mean what ONNX says, on f32. In the *quantised* form inputs and outputs are i8/u8 with a
 //! [`crate::tensor::Quant`], weights i8 or u8, biases i32, and each operator follows the rule of `docs/numerics.md` named beside it.
 
-/// Two-dimensional convolution. Inputs: x `[n, c, h, w]`, weights `[m, c / groups, kh, kw]`, optional bias `[m]`.
-/// Quantised: rule N-1 (bias i32 at scale `f32(sx * sw)`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conv {
-    /// `[kh, kw]`.
-    pub kernel: [usize; 2],
-    /// `[vertical, horizontal]`.
-    pub stride: [usize; 2],
-    /// `[vertical, horizontal]`.
-    pub dilation: [usize; 2],
-    /// `[top, left, bottom, right]`.
-    pub pads: [usize; 4],
-    /// Number of groups; divides both channel counts.
-    pub groups: usize,
-}
+mod attributes;
 
-/// Maximum or average pooling over windows. Quantised: rules N-4 (max), N-5 (average).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// `[kh, kw]`.
-    pub kernel: [usize; 2],
-    /// `[vertical, horizontal]`.
-    pub stride: [usize; 2],
-    /// `[top, left, bottom, right]`.
-    pub pads: [usize; 4],
-    /// Output size rounds up; a window that would start beyond the input and its leading pad is dropped.
-    pub ceil_mode: bool,
-    /// Average only: padding counts in the divisor.
-    pub count_include_pad: bool,
-}
-
-/// Local response normalisation across channels. Quantised: rule N-13.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Lrn {
-    /// Channels in a window: `(size − 1) / 2` below the channel itself, rounded down, the rest above; those that exist count.
-    pub size: usize,
-    /// Weight of the sum of squares, before it is divided by `size`.
-    pub alpha: f32,
-    /// Exponent.
-    pub beta: f32,
-    /// Summand beside the sum of squares (`k` in papers).
-    pub bias: f32,
-}
-
-impl Lrn {
-    /// Whether the power of rule N-13 is one of a positive number.
-    pub fn is_defined(&self) -> bool {
-        let from_zero = |v: f32| v.is_finite() && v >= 0.0;
-        from_zero(self.alpha) && from_zero(self.beta) && from_zero(self.bias) && self.bias > 0.0
-    }
-}
+pub use attributes::{
+    Conv, ConvTranspose, Coordinates, Deform, DepthOrder, Fill, Function, Interpolation, Lrn, Pool, Resize,
+};
 
 /// What a node computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +54,71 @@ pub enum Op {
         /// A permutation of the axes.
         perm: Vec<usize>,
     },
+    /// Transposed convolution. Rule N-22.
+    ConvTranspose(ConvTranspose),
+    /// Imported form: deformable convolution, inputs x, weights, offsets `[n, offset_groups·kh·kw·2, h, w]`, optional bias `[m]`, optional mask
+    /// `[n, offset_groups·kh·kw, h, w]`. The quantised form has a `DeformSample` and a convolution of one tap.
+    DeformConv(Deform),
+    /// Quantised form: what the taps of a deformable convolution read, inputs x and offsets, output `[n, c·kh·kw, h, w]` with channels ordered
+    /// by group of the convolution, then tap, then channel. Rule N-26.
+    DeformSample(Deform),
+    /// Where each window's maximum is: imported form, its index in the flattened x (i64, ONNX's second output of MaxPool); quantised form, its
+    /// tap in the window, `ky·kw + kx` (u8). The first in row order of equal ones. Rule N-27.
+    ArgMaxPool(Pool),
+    /// Puts pooled values back where they came from, 0 elsewhere; inputs x and what `ArgMaxPool` of the same window made; the output has the
+    /// size that the graph says. Rule N-27.
+    MaxUnpool(Pool),
+    /// Maximum over h and w. Rule N-4.
+    GlobalMaxPool,
+    /// Element-wise difference, operands as for `Add`. Rule N-25.
+    Sub,
+    /// Element-wise quotient, operands as for `Add`. Rule N-25.
+    Div,
+    /// Element-wise maximum of two, operands as for `Add`. Rule N-25.
+    Max,
+    /// Element-wise minimum of two, operands as for `Add`. Rule N-25.
+    Min,
+    /// A function of each element. Rule N-24.
+    Function(Function),
+    /// `x`, or below 0 `x` times a constant per channel (second input, shape `[c]`). Rule N-25.
+    PRelu,
+    /// A box: along each axis every `step`-th index from `start`, as many as the output has. Rule N-23.
+    Slice {
+        /// First index along each axis.
+        starts: Vec<usize>,
+        /// Distance along each axis; negative ones go backwards.
+        steps: Vec<i64>,
+    },
+    /// More on each side of each axis. Rule N-23.
+    Pad {
+        /// Before the first index of each axis.
+        before: Vec<usize>,
+        /// Behind the last.
+        after: Vec<usize>,
+        /// What is there.
+        fill: Fill,
+    },
+    /// Channels become `block` × `block` pixels. Rule N-23.
+    DepthToSpace {
+        /// Side of the block.
+        block: usize,
+        /// Which channels.
+        order: DepthOrder,
+    },
+    /// `block` × `block` pixels become channels, in the order of `DepthColumnRow`. Rule N-23.
+    SpaceToDepth {
+        /// Side of the block.
+        block: usize,
+    },
+    /// Changes the size of an image. Rule N-30.
+    Resize(Resize),
+    /// Imported form: mean over the axes, which stay with length 1 or vanish.
+    ReduceMean {
+        /// Ascending.
+        axes: Vec<usize>,
+        /// Whether they stay.
+        keep: bool,
+    },
     /// Changes scale, zero point or type only (also a lone integer ReLU, by its clamp). Quantised form only. Rule N-9.
     Rescale,
     /// `[n, c, h, w]` to `[n, c·h·w]`, or any other change of shape that keeps the logical order; a view.
@@ -129,7 +148,12 @@ pub enum Op {
 impl Op {
     /// Whether it hands values on as they are, in another shape or order: type and quantisation stay.
     pub fn only_moves(&self) -> bool {
-        matches!(self, Op::Reshape | Op::Identity | Op::Transpose { .. })
+        match self {
+            Op::Reshape | Op::Identity | Op::Transpose { .. } | Op::Slice { .. } | Op::Pad { .. } => true,
+            Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => true,
+            Op::Resize(resize) => resize.interpolation != Interpolation::Linear,
+            _ => false,
+        }
     }
 
     /// ONNX's name of the operator, as reports show it.
@@ -150,6 +174,24 @@ impl Op {
             Op::Lrn(_) => "LRN",
             Op::Sum => "Sum",
             Op::Transpose { .. } => "Transpose",
+            Op::ConvTranspose(_) => "ConvTranspose",
+            Op::DeformConv(_) => "DeformConv",
+            Op::DeformSample(_) => "DeformSample",
+            Op::ArgMaxPool(_) => "ArgMaxPool",
+            Op::MaxUnpool(_) => "MaxUnpool",
+            Op::GlobalMaxPool => "GlobalMaxPool",
+            Op::Sub => "Sub",
+            Op::Div => "Div",
+            Op::Max => "Max",
+            Op::Min => "Min",
+            Op::Function(function) => function.name(),
+            Op::PRelu => "PRelu",
+            Op::Slice { .. } => "Slice",
+            Op::Pad { .. } => "Pad",
+            Op::DepthToSpace { .. } => "DepthToSpace",
+            Op::SpaceToDepth { .. } => "SpaceToDepth",
+            Op::Resize(_) => "Resize",
+            Op::ReduceMean { .. } => "ReduceMean",
             Op::Rescale => "Rescale",
             Op::Reshape => "Reshape",
             Op::Identity => "Identity",

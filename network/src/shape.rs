@@ -9,6 +9,11 @@
 
 use crate::op::{Conv, Op, Pool};
 
+mod moves;
+mod windows;
+
+pub use moves::fits;
+
 /// The largest number of elements of a tensor.
 pub const MAX_ELEMENTS: usize = 1 << 40;
 
@@ -85,6 +90,14 @@ pub enum ShapeError {
         /// The input's shape.
         shape: Vec<usize>,
     },
+    /// An attribute that contradicts the input's shape.
+    #[error("its {attribute} do not fit an input of shape {shape:?}")]
+    Attribute {
+        /// Which attribute, in words.
+        attribute: &'static str,
+        /// The input's shape.
+        shape: Vec<usize>,
+    },
     /// A dimension of zero.
     #[error("shape {shape:?} has a dimension of zero; every dimension must be at least 1 (give dynamic ones a size)")]
     ZeroDimension {
@@ -110,7 +123,8 @@ pub fn elements(shape: &[usize]) -> Result<usize, ShapeError> {
 
 /// The shapes of an operator's outputs (one, for every operator so far), from those of its inputs, constants included.
 ///
-/// For [`Op::Reshape`], whose target only the graph knows (it is the output tensor's shape), this is `[n, everything else]`; see [`reshaped`].
+/// For [`Op::Reshape`], whose target only the graph knows (it is the output tensor's shape), this is `[n, everything else]`; see [`reshaped`]. So do the boxes of [`Op::Slice`] and the images of
+/// [`Op::MaxUnpool`]: see [`fits`].
 ///
 /// # Errors
 /// Wrong number, rank or shape of inputs, attributes that do not fit, sizes beyond [`MAX_ELEMENTS`].
@@ -122,11 +136,23 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, ShapeError
         Op::Conv(conv) | Op::ConvInteger { conv, .. } => convolution(conv, inputs)?,
         Op::FullyConnected | Op::MatMulInteger { .. } => fully_connected(inputs)?,
         Op::MaxPool(pool) | Op::AveragePool(pool) => pooling(pool, only(inputs)?)?,
-        Op::GlobalAveragePool => {
+        Op::ConvTranspose(conv) => windows::transposed(conv, inputs)?,
+        Op::DeformConv(deform) => windows::deformable(deform, inputs)?,
+        Op::DeformSample(deform) => windows::samples(deform, inputs)?,
+        Op::ArgMaxPool(pool) => pooling(pool, only(inputs)?)?,
+        Op::MaxUnpool(pool) => windows::unpooled(pool, inputs)?,
+        Op::Slice { .. } => only(inputs)?.to_vec(),
+        Op::Pad { before, after, .. } => moves::padded(before, after, only(inputs)?)?,
+        Op::DepthToSpace { block, .. } => moves::depth_to_space(*block, only(inputs)?)?,
+        Op::SpaceToDepth { block } => moves::space_to_depth(*block, only(inputs)?)?,
+        Op::Resize(resize) => moves::resized(resize, only(inputs)?)?,
+        Op::ReduceMean { axes, keep } => moves::reduced(axes, *keep, only(inputs)?)?,
+        Op::GlobalAveragePool | Op::GlobalMaxPool => {
             let [n, c, _, _] = rank4("the input", only(inputs)?)?;
             vec![n, c, 1, 1]
         }
-        Op::Add | Op::Mul => elementwise(inputs)?,
+        Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min => elementwise(inputs)?,
+        Op::PRelu => moves::per_channel(inputs)?,
         Op::BatchNorm { .. } => batch_norm(inputs)?,
         Op::Concat => concat(inputs)?,
         Op::Softmax => with_channels(only(inputs)?)?.to_vec(),
@@ -135,9 +161,14 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, ShapeError
         Op::Lrn(_) => with_channels(only(inputs)?)?.to_vec(),
         Op::Sum => sum(inputs)?,
         Op::Transpose { perm } => transposed(perm, only(inputs)?)?,
-        Op::Relu | Op::Clip { .. } | Op::Rescale | Op::Identity | Op::Cast | Op::Quantize | Op::Dequantize => {
-            only(inputs)?.to_vec()
-        }
+        Op::Function(_)
+        | Op::Relu
+        | Op::Clip { .. }
+        | Op::Rescale
+        | Op::Identity
+        | Op::Cast
+        | Op::Quantize
+        | Op::Dequantize => only(inputs)?.to_vec(),
     };
     elements(&output)?;
     Ok(vec![output])

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::graph::{Form, Graph, Node, NodeId};
-use crate::op::{Conv, Op, Pool};
+use crate::op::{Conv, Function, Op, Pool};
 use crate::policy::Requantisation;
 use crate::tensor::{Data, Distribution, Quant, Tensor, TensorId};
 
@@ -151,6 +151,37 @@ fn attributes(op: &Op) -> String {
         Op::Clip { low, high } => format!(" {low}..={high}"),
         Op::Lrn(lrn) => format!(" size {} alpha {} beta {} bias {}", lrn.size, lrn.alpha, lrn.beta, lrn.bias),
         Op::Transpose { perm } => format!(" perm {perm:?}"),
+        other => more_attributes(other),
+    }
+}
+
+fn more_attributes(op: &Op) -> String {
+    match op {
+        Op::ConvTranspose(conv) => {
+            let like = Conv {
+                kernel: conv.kernel,
+                stride: conv.stride,
+                dilation: conv.dilation,
+                pads: conv.pads,
+                groups: conv.groups,
+            };
+            format!("{} output padding {:?}", convolution(&like), conv.output_padding)
+        }
+        Op::DeformConv(deform) | Op::DeformSample(deform) => {
+            format!("{} offset groups {}", convolution(&deform.conv), deform.offset_groups)
+        }
+        Op::ArgMaxPool(pool) | Op::MaxUnpool(pool) => pooling(pool),
+        Op::Function(function) => match function {
+            Function::HardSigmoid { alpha, beta } => format!(" alpha {alpha} beta {beta}"),
+            Function::LeakyRelu { alpha } | Function::Elu { alpha } => format!(" alpha {alpha}"),
+            Function::Sigmoid | Function::Tanh | Function::HardSwish => String::new(),
+        },
+        Op::Slice { starts, steps } => format!(" starts {starts:?} steps {steps:?}"),
+        Op::Pad { before, after, fill } => format!(" before {before:?} after {after:?} fill {fill:?}"),
+        Op::DepthToSpace { block, order } => format!(" block {block} order {order:?}"),
+        Op::SpaceToDepth { block } => format!(" block {block}"),
+        Op::Resize(resize) => format!(" {resize:?}"),
+        Op::ReduceMean { axes, keep } => format!(" axes {axes:?} keep {keep}"),
         _ => String::new(),
     }
 }

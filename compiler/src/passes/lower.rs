@@ -146,6 +146,27 @@ impl<'a> Lowering<'a> {
                     .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                     .into());
             }
+            Op::ConvTranspose(_)
+            | Op::DeformConv(_)
+            | Op::DeformSample(_)
+            | Op::ArgMaxPool(_)
+            | Op::MaxUnpool(_)
+            | Op::GlobalMaxPool
+            | Op::Sub
+            | Op::Div
+            | Op::Max
+            | Op::Min
+            | Op::Function(_)
+            | Op::PRelu
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::DepthToSpace { .. }
+            | Op::SpaceToDepth { .. }
+            | Op::Resize(_)
+            | Op::ReduceMean { .. } => {
+                let message = format!("{} has no integer form yet", node.op.name());
+                return Err(PassError::at_node(source, id, message).into());
+            }
             Op::Rescale | Op::Quantize | Op::Dequantize => {
                 return Err(PassError::at_node(source, id, "it does not belong in an imported graph here").into());
             }

@@ -75,16 +75,15 @@ fn imported(checker: &mut Checker, operands: &Operands) {
                 missing(checker, *id);
             }
         }
-        Op::MaxPool(_) | Op::Concat | Op::Reshape | Op::Identity | Op::Transpose { .. } => {
-            same_quantisation(checker, operands)
-        }
+        Op::MaxPool(_) | Op::GlobalMaxPool | Op::Concat => same_quantisation(checker, operands),
+        ref op if op.only_moves() => same_quantisation(checker, operands),
         _ => {}
     }
 }
 
 fn quantised(checker: &mut Checker, operands: &Operands) {
     let Operands { index, node, inputs, output } = operands;
-    let weighted = matches!(node.op, Op::Conv(_) | Op::FullyConnected);
+    let weighted = matches!(node.op, Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_));
     for (position, tensor) in inputs.iter().chain([output]).enumerate() {
         let several = tensor.quant.as_ref().filter(|quant| quant.scale.len() > 1);
         let is_weight = weighted && (1..inputs.len()).contains(&position);
@@ -96,8 +95,8 @@ fn quantised(checker: &mut Checker, operands: &Operands) {
         }
     }
     match node.op {
-        Op::Reshape | Op::Identity | Op::Transpose { .. } => same_quantisation(checker, operands),
-        Op::Conv(_) | Op::FullyConnected => bias_scale(checker, operands),
+        Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) => bias_scale(checker, operands),
+        ref op if op.only_moves() => same_quantisation(checker, operands),
         _ => {}
     }
 }

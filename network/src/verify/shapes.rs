@@ -3,7 +3,7 @@
 use super::{Checker, Invariant, Operands};
 use crate::graph::Form;
 use crate::op::Op;
-use crate::shape::{ShapeError, elements, infer, reshaped};
+use crate::shape::{ShapeError, elements, fits, infer, reshaped};
 use crate::tensor::{DType, Data, Distribution, Tensor, TensorId};
 
 pub(super) fn check(checker: &mut Checker) {
@@ -27,6 +27,18 @@ fn output_shape(checker: &mut Checker, operands: &Operands) {
     let shapes: Vec<&[usize]> = inputs.iter().map(|tensor| tensor.shape.as_slice()).collect();
     let inferred: Result<Vec<Vec<usize>>, ShapeError> = match (&node.op, &shapes[..]) {
         (Op::Reshape, [input]) => reshaped(input, Some(&output.shape)).map(|shape| vec![shape]),
+        (Op::Slice { starts, steps }, [input]) if fits(starts, steps, input, &output.shape) => {
+            Ok(vec![output.shape.clone()])
+        }
+        (Op::Slice { .. }, [input]) => Err(ShapeError::Attribute { attribute: "box", shape: input.to_vec() }),
+        // How much an image has beyond its last window is for the graph to say.
+        (Op::MaxUnpool(pool), shapes) => infer(&node.op, shapes).map(|made| {
+            let more =
+                |axis: usize| output.shape.get(axis + 2).and_then(|size| size.checked_sub(*made[0].get(axis + 2)?));
+            let within = (0..2).all(|axis| more(axis).is_some_and(|more| more < pool.stride[axis] + pool.kernel[axis]));
+            let same = output.shape.get(..2) == made[0].get(..2) && output.shape.len() == 4;
+            if within && same { vec![output.shape.clone()] } else { made }
+        }),
         (op, shapes) => infer(op, shapes),
     };
     match inferred.as_deref() {

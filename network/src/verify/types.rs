@@ -25,6 +25,8 @@ fn belongs(op: &Op, form: Form) -> bool {
     match op {
         Op::Relu | Op::Clip { .. } | Op::Quantize | Op::Dequantize => form == Form::Imported,
         Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => form == Form::Imported,
+        Op::DeformConv(_) | Op::ReduceMean { .. } => form == Form::Imported,
+        Op::DeformSample(_) => form == Form::Quantised,
         Op::Rescale => form == Form::Quantised,
         _ => true,
     }
@@ -91,6 +93,7 @@ const ACTIVATION: &[DType] = &[DType::I8, DType::U8];
 const WEIGHT: &[DType] = &[DType::I8, DType::U8];
 const QUANTISED: &[DType] = &[DType::I8, DType::U8, DType::I16];
 const BIAS: &[DType] = &[DType::I32];
+const INDEX: &[DType] = &[DType::I64];
 const DEQUANTISABLE: &[DType] = &[DType::I8, DType::U8, DType::I32];
 
 /// The node's output if `position` is `None`, else one of its inputs must have one of these types.
@@ -117,7 +120,17 @@ fn imported_types(checker: &mut Checker, operands: &Operands) {
             same_type(checker, operands);
             (ACTIVATION, ACTIVATION)
         }
-        Op::Reshape | Op::Identity | Op::Transpose { .. } => return same_type(checker, operands),
+        Op::GlobalMaxPool if operands.output.dtype != DType::F32 => {
+            same_type(checker, operands);
+            (ACTIVATION, ACTIVATION)
+        }
+        Op::ArgMaxPool(_) => (FLOAT, INDEX),
+        Op::MaxUnpool(_) => {
+            expect(checker, operands, Some(0), FLOAT);
+            expect(checker, operands, Some(1), INDEX);
+            return expect(checker, operands, None, FLOAT);
+        }
+        ref op if op.only_moves() => return same_type(checker, operands),
         _ => (FLOAT, FLOAT),
     };
     for input in 0..operands.inputs.len() {
@@ -138,8 +151,8 @@ fn quantised_types(checker: &mut Checker, operands: &Operands) {
     }
     for input in 0..operands.inputs.len() {
         let allowed = match (op, input) {
-            (Op::Conv(_) | Op::FullyConnected, 2) => BIAS,
-            (Op::Conv(_) | Op::FullyConnected, 1) => WEIGHT,
+            (Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_), 2) => BIAS,
+            (Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_), 1) => WEIGHT,
             (Op::BatchNorm { .. }, 1..) => FLOAT,
             _ => QUANTISED,
         };
@@ -159,8 +172,12 @@ fn same_type(checker: &mut Checker, operands: &Operands) {
 fn constants(checker: &mut Checker, operands: &Operands) {
     let Operands { index, node, inputs, .. } = operands;
     let first = match (&node.op, &inputs[..]) {
-        (Op::Conv(_) | Op::FullyConnected | Op::BatchNorm { .. }, _) => 1,
-        (Op::Add | Op::Mul, [a, b]) if a.shape != b.shape && b.shape.len() == 1 => 1,
+        (Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) | Op::BatchNorm { .. } | Op::PRelu, _) => 1,
+        (Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min, [a, b])
+            if a.shape != b.shape && b.shape.len() == 1 =>
+        {
+            1
+        }
         _ => return,
     };
     for tensor in inputs.iter().skip(first).filter(|tensor| tensor.data.is_none()) {
