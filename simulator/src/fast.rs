@@ -26,6 +26,7 @@ mod scaled;
 mod simd;
 mod timeline;
 mod traced;
+mod unpack;
 mod work;
 
 use systole_machine::isa::Unit;

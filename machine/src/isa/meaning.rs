@@ -80,6 +80,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("ve.sum/a", "address in the activation buffer of the first tensor; the others follow, `height` rows each"),
     ("ve.sum/params", "address in the activation buffer of the parameters, 8 bytes a tensor"),
     ("operands", "tensors that are added"),
+    ("ar.formats/weight", "how weights are stored"),
+    ("ar.formats/activation", "how activations are stored"),
+    ("ve.format/out", "what is stored: the result, its sign, or its sign as a bit"),
 ];
 
 /// The meaning of a field, the narrower entry before the wider one; `None` for one without.

@@ -3,7 +3,10 @@
 //! A word has 128 bits: opcode in bits 0..8, wait mask 8..16, signal mask 16..24, then the fields in order from bit 24 up, least significant
 //! first; the bits above the last field are reserved and zero.
 
-use super::operand::{DataflowChoice, Flag, Operand, Real, RequantMode, Signed, Space, Unsigned, VectorOperand};
+use super::operand::{
+    ActivationFormat, DataflowChoice, Flag, Operand, OutputFormat, Real, RequantMode, Signed, Space, Unsigned,
+    VectorOperand, WeightFormat,
+};
 use super::{Instruction, Unit, UnitMask};
 
 type U2 = Unsigned<2>;
@@ -41,6 +44,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x23 Array ArrayQuant "ar.quant" { zero_activation: I16, zero_weight: I16, signed_activation: Flag, signed_weight: Flag, wide_activation: Flag, array: U2 }
     /// Convolves: for each block all folds, in the order of its dataflow.
     0x24 Array ArrayRun "ar.run" { activation: U32, weight: U32, accumulator: U22, blocks: U12, accumulate: Flag, dataflow: DataflowChoice, array: U2 }
+    /// How weights and activations are packed (rules N-28, M-14).
+    0x25 Array ArrayFormats "ar.formats" { weight: WeightFormat, activation: ActivationFormat, array: U2 }
     /// Only tokens.
     0x2f Array ArraySync "ar.sync" { array: U2 }
     /// Output shape of the following operations; `block_channels` are the channels in one accumulator block (`ve.requant` only).
@@ -71,6 +76,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x3d Vector VectorAffine "ve.affine" { a: U32, params: U32, out: U32 }
     /// Change of scale (rule N-9).
     0x3e Vector VectorRescale "ve.rescale" { a: U32, out: U32, mode: RequantMode }
+    /// How results are stored: as they are, or their signs (rules N-28, M-14).
+    0x3f Vector VectorFormat "ve.format" { out: OutputFormat }
     /// Maximum over windows (rule N-4).
     0x40 Vector VectorMaxPool "ve.maxpool" { a: U32, out: U32 }
     /// Average over windows (rule N-5).
@@ -257,6 +264,7 @@ impl Operation {
             | Operation::ArrayWindow { array, .. }
             | Operation::ArrayOutput { array, .. }
             | Operation::ArrayQuant { array, .. }
+            | Operation::ArrayFormats { array, .. }
             | Operation::ArrayRun { array, .. }
             | Operation::ArraySync { array } => Some(array.get()),
             _ => None,

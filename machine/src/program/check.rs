@@ -117,7 +117,8 @@ fn check_tensor(tensor: &TensorEntry, dram_bytes: u64) -> Result<(), Misplaced> 
         return Ok(());
     }
     let pixels = product(&[n, h, w]).ok_or(Misplaced::Elements)?;
-    let pixel_bytes = c.checked_mul(tensor.element.bytes()).ok_or(Misplaced::Elements)?;
+    c.checked_mul(tensor.element.bits()).ok_or(Misplaced::Elements)?;
+    let pixel_bytes = tensor.element.pixel_bytes(c);
     if pixels > 1 && tensor.pixel_pitch < pixel_bytes {
         return Err(Misplaced::Pitch);
     }
