@@ -1,6 +1,6 @@
 //! Vector instructions that fit (M-6, M-7).
 
-use systole_machine::isa::{Flag, Operation, Real, RequantMode, Unit, VectorOperand};
+use systole_machine::isa::{Flag, Operation, OutputFormat, Real, RequantMode, Unit, VectorOperand};
 use systole_machine::spec::{Machine, Requantisation};
 
 use super::builder::{Builder, Piece, Table, Tensor, i, u};
@@ -90,6 +90,7 @@ pub(super) struct Shape {
     mode: RequantMode,
     /// Whether elements of a, b and the output have two bytes.
     wide: [bool; 3],
+    format: OutputFormat,
     height: u64,
     width: u64,
     channels: u64,
@@ -216,7 +217,10 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
         _ => [false; 3],
     };
     let channels = channels.max(1);
-    let shape = Shape { kind, mode, wide, height, width, channels, block_channels, transposed, window, operands, norm };
+    let signs = matches!(kind, Kind::Requant | Kind::Affine | Kind::Rescale);
+    let format = if signs && d.chance(30) { d.pick(OutputFormat::ALL) } else { OutputFormat::Plain };
+    let shape =
+        Shape { kind, mode, wide, format, height, width, channels, block_channels, transposed, window, operands, norm };
     let used = shape.used();
     Shape { wide: std::array::from_fn(|operand| used[operand] && wide[operand]), ..shape }
 }
@@ -234,7 +238,10 @@ struct Placed {
 /// Operands a, b and the output.
 fn tensors(builder: &mut Builder, shape: &Shape) -> [Tensor; 3] {
     let (in_height, in_width) = shape.input();
-    let [a, b, out] = shape.wide.map(|wide| if wide { 2 * shape.channels } else { shape.channels });
+    let [a, b, mut out] = shape.wide.map(|wide| if wide { 2 * shape.channels } else { shape.channels });
+    if shape.format == OutputFormat::Binary {
+        out = shape.channels.div_ceil(8);
+    }
     [
         builder.tensor(in_height, in_width, a),
         builder.tensor(shape.height, shape.width, b),
@@ -324,6 +331,7 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
         let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
         all.push(Operation::VectorScale { a, b, out });
     }
+    all.push(Operation::VectorFormat { out: shape.format });
     if shape.kind == Kind::Lrn {
         all.push(norm(builder, shape));
     }
@@ -446,6 +454,7 @@ fn note(builder: &mut Builder, shape: &Shape) {
         || window.kernel.1 <= window.pad[1]
         || (shape.height - 1) * window.stride.0 >= window.pad[0] + window.input.0
         || (shape.width - 1) * window.stride.1 >= window.pad[1] + window.input.1;
+    let bits = shape.format == OutputFormat::Binary;
     let all = [
         ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
         ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
@@ -462,6 +471,11 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("requant: wide, transposed", shape.transposed && shape.wide[2]),
         ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
         ("pool: wide", shape.kind.pools() && shape.wide[0]),
+        ("vector: signs", shape.format == OutputFormat::Sign),
+        ("vector: signs as bits", bits),
+        ("vector: signs as bits, integer mode", bits && shape.mode != RequantMode::Float32),
+        ("vector: signs that end within a byte", bits && !shape.channels.is_multiple_of(8)),
+        ("requant: signs as bits, transposed", bits && shape.transposed),
         ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
         ("pool: a window outside the input", shape.kind.pools() && outside),
     ];
