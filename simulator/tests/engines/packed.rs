@@ -26,7 +26,7 @@ pub(crate) fn refused(before: &[Instruction], run: &Operation) -> Option<&'stati
 const FORMATS: &str = "trap Unsupported: formats that the array does not list";
 const SIGNS: &str = "trap Unsupported: signs of another operation";
 
-pub(crate) const RARELY: &[&str] = &[FORMATS, SIGNS];
+pub(crate) const RARELY: &[&str] = &[FORMATS, SIGNS, "requant: signs as bits, transposed"];
 
 pub(crate) const OFTEN: &[&str] = &[
     "array: i4 weights",
@@ -44,5 +44,4 @@ pub(crate) const OFTEN: &[&str] = &[
     "vector: signs as bits",
     "vector: signs as bits, integer mode",
     "vector: signs that end within a byte",
-    "requant: signs as bits, transposed",
 ];
