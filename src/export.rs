@@ -120,7 +120,13 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
         | Op::ReduceMean { .. } => {
             return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
         }
-        Op::Rescale | Op::Quantize | Op::Dequantize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+        Op::Binarize
+        | Op::Rescale
+        | Op::Quantize
+        | Op::Dequantize
+        | Op::ConvInteger { .. }
+        | Op::MatMulInteger { .. }
+        | Op::Cast => {
             return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
         }
     };

@@ -17,6 +17,7 @@ mod operand;
 mod requantise;
 mod rescale;
 mod scaling;
+mod sign;
 mod softmax;
 mod sum;
 mod target;
@@ -72,7 +73,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         | Op::SpaceToDepth { .. }
         | Op::Resize(_)
         | Op::ReduceMean { .. } => return Err(call.unsupported()),
-        Op::Relu | Op::Clip { .. } | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+        Op::Relu | Op::Clip { .. } | Op::Binarize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(call.unsupported());
         }
     };
@@ -82,7 +83,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
 /// `q` in the output's type.
 fn narrow(call: &Call<'_>, q: Vec<i32>) -> Result<Value, GoldenError> {
     let outside = |_| call.malformed("a result outside the output's type");
-    match call.output()?.dtype {
+    match call.output()?.dtype.held() {
         DType::I8 => q.into_iter().map(i8::try_from).collect::<Result<_, _>>().map(Value::I8).map_err(outside),
         DType::U8 => q.into_iter().map(u8::try_from).collect::<Result<_, _>>().map(Value::U8).map_err(outside),
         DType::I16 => q.into_iter().map(i16::try_from).collect::<Result<_, _>>().map(Value::I16).map_err(outside),

@@ -39,6 +39,7 @@ pub fn values(tensor: &Tensor, distribution: Distribution, seed: u64) -> Vec<f32
             Distribution::Uniform { low, high } => {
                 out.extend(block.chunks_exact(UNIFORM_BYTES).take(wanted).map(|bytes| uniform(bytes, low, high)));
             }
+            few => out.extend(block.iter().take(wanted).map(|&byte| one_of_few(byte, few))),
         }
     }
     out
@@ -130,6 +131,16 @@ fn normal(bytes: &[u8]) -> f32 {
     (2 * sum - UNIFORMS_PER_NORMAL as i32 * 65535) as f32 / 131072.0
 }
 
+/// A value of a distribution that has few; the others have none here.
+fn one_of_few(byte: u8, distribution: Distribution) -> f32 {
+    match distribution {
+        Distribution::Signs { scale } => [-scale, scale][usize::from(byte & 1)],
+        Distribution::Ternary { positive, negative } => [-negative, 0.0, positive][usize::from(byte) * 3 / 256],
+        Distribution::Levels { scale } => [-2.0 * scale, -scale, scale, 2.0 * scale][usize::from(byte & 3)],
+        Distribution::Normal { .. } | Distribution::Uniform { .. } => 0.0,
+    }
+}
+
 /// Uniform in `[low, high)`, by 24 random bits.
 fn uniform(bytes: &[u8], low: f32, high: f32) -> f32 {
     let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) >> 8;
@@ -168,6 +179,18 @@ mod tests {
         assert!(draws.iter().all(|&v| (0.7..1.2).contains(&v)));
         let (mean, std) = moments(&draws);
         assert!((mean - 0.95).abs() < 0.003 && (std - 0.5 / 12f64.sqrt()).abs() < 0.002, "mean {mean}, std {std}");
+    }
+
+    #[test]
+    fn few_values_come_about_equally_often() {
+        let draw = |distribution| values(&tensor("w", 60_000), distribution, 1);
+        let share = |draws: &[f32], value: f32| draws.iter().filter(|v| **v == value).count() as f32 / 60_000.0;
+        let signs = draw(Distribution::Signs { scale: 0.5 });
+        assert!([0.5, -0.5].iter().all(|v| (share(&signs, *v) - 0.5).abs() < 0.01));
+        let ternary = draw(Distribution::Ternary { positive: 0.3, negative: 0.2 });
+        assert!([0.3, 0.0, -0.2].iter().all(|v| (share(&ternary, *v) - 1.0 / 3.0).abs() < 0.01));
+        let levels = draw(Distribution::Levels { scale: 0.1 });
+        assert!([0.1, -0.1, 0.2, -0.2].iter().all(|v| (share(&levels, *v) - 0.25).abs() < 0.01));
     }
 
     #[test]

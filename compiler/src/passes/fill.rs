@@ -8,8 +8,9 @@ use systole_network::graph::{Graph, NodeId};
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Data, Quant, TensorId, bytes_of_f32, bytes_of_i32};
 
+use super::narrow::nearest_power;
 use super::powers_of_two::{at_least, power};
-use super::{arithmetic, constants};
+use super::{arithmetic, constants, narrow};
 
 /// One constant (or pair) to make. `source` is of the imported graph, `out`, `x`, `w`, `a`, `b` of the quantised one.
 pub(super) enum Job {
@@ -27,11 +28,14 @@ pub(super) enum Job {
 pub(super) fn fill(source: &Graph, graph: &mut Graph, jobs: &[Job], seed: u64) {
     let shifts = graph.policy.requantisation == Requantisation::Shift;
     let round = if shifts { power } else { std::convert::identity };
+    let round_few = if shifts { nearest_power } else { std::convert::identity };
     let weights: Vec<(TensorId, Quant, Bytes)> = jobs
         .par_iter()
         .filter_map(|job| match job {
             Job::Weights { source: from, out } => {
-                weights(source, *from, seed, round).map(|(quant, bytes)| (*out, quant, bytes))
+                let dtype = graph.tensor(*out).dtype;
+                let round = if dtype == DType::I8 { round } else { round_few };
+                weights(source, *from, seed, (dtype, round)).map(|(quant, bytes)| (*out, quant, bytes))
             }
             _ => None,
         })
@@ -98,7 +102,7 @@ fn set(graph: &mut Graph, id: TensorId, quant: Option<Quant>, bytes: Bytes) {
     tensor.quant = quant.or(tensor.quant.take());
 }
 
-fn weights(source: &Graph, id: TensorId, seed: u64, round: fn(f32) -> f32) -> Option<(Quant, Bytes)> {
+fn weights(source: &Graph, id: TensorId, seed: u64, (dtype, round): (DType, fn(f32) -> f32)) -> Option<(Quant, Bytes)> {
     let tensor = source.tensor(id);
     let values = constants::floats(tensor, seed)?;
     let channels = *tensor.shape.first()?;
@@ -107,7 +111,10 @@ fn weights(source: &Graph, id: TensorId, seed: u64, round: fn(f32) -> f32) -> Op
     let scale: Vec<f32> = quantised
         .par_chunks_mut(row)
         .zip(values.par_chunks(row))
-        .map(|(out, weights)| arithmetic::quantise_weights(weights, out, round))
+        .map(|(out, weights)| match dtype {
+            DType::I8 => arithmetic::quantise_weights(weights, out, round),
+            _ => narrow::quantise_weights(weights, out, dtype, round),
+        })
         .collect();
     Some((Quant { zero_point: vec![0; scale.len()], scale, axis: Some(0) }, Bytes::from(quantised)))
 }

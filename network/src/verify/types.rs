@@ -23,7 +23,7 @@ pub(super) fn check(checker: &mut Checker) {
 /// Whether the operator exists in this form.
 fn belongs(op: &Op, form: Form) -> bool {
     match op {
-        Op::Relu | Op::Clip { .. } | Op::Quantize | Op::Dequantize => form == Form::Imported,
+        Op::Relu | Op::Clip { .. } | Op::Binarize | Op::Quantize | Op::Dequantize => form == Form::Imported,
         Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => form == Form::Imported,
         Op::DeformConv(_) | Op::ReduceMean { .. } => form == Form::Imported,
         Op::DeformSample(_) => form == Form::Quantised,
@@ -90,8 +90,9 @@ fn attributes(checker: &mut Checker, operands: &Operands) {
 
 const FLOAT: &[DType] = &[DType::F32];
 const ACTIVATION: &[DType] = &[DType::I8, DType::U8];
-const WEIGHT: &[DType] = &[DType::I8, DType::U8];
-const QUANTISED: &[DType] = &[DType::I8, DType::U8, DType::I16];
+const WEIGHT: &[DType] = &[DType::I8, DType::U8, DType::I4, DType::I2, DType::L2, DType::B1];
+const QUANTISED: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::B1];
+const RESULT: &[DType] = &[DType::I8, DType::U8, DType::I16];
 const BIAS: &[DType] = &[DType::I32];
 const INDEX: &[DType] = &[DType::I64];
 const DEQUANTISABLE: &[DType] = &[DType::I8, DType::U8, DType::I32];
@@ -158,7 +159,8 @@ fn quantised_types(checker: &mut Checker, operands: &Operands) {
         };
         expect(checker, operands, Some(input), allowed);
     }
-    expect(checker, operands, None, QUANTISED);
+    let has_sign = matches!(op, Op::Conv(_) | Op::FullyConnected | Op::BatchNorm { .. } | Op::Rescale);
+    expect(checker, operands, None, if has_sign || op.only_moves() { QUANTISED } else { RESULT });
 }
 
 fn same_type(checker: &mut Checker, operands: &Operands) {

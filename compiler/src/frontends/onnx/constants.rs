@@ -106,7 +106,9 @@ fn typed_elements(proto: &TensorProto, dtype: DType) -> Result<Bytes, ImportErro
         DType::I64 => Ok(proto.int64_data.iter().flat_map(|v| v.to_le_bytes()).collect()),
         DType::I8 => narrow(-128, 127),
         DType::U8 => narrow(0, 255),
-        // No file's type is read as this one yet (`dtype`).
-        DType::I16 => Err(ImportError::unsupported("its element type INT16 is not supported".to_owned())),
+        // No file's type is read as one of these yet (`dtype`).
+        DType::I16 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => {
+            Err(ImportError::unsupported(format!("its element type {} is not supported", dtype.name())))
+        }
     }
 }
