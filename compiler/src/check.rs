@@ -84,7 +84,7 @@ impl Checker<'_> {
         dram.fill(0, self.program.dram_bytes);
         for tensor in self.program.tensors.iter().filter(|tensor| tensor.role != Role::Input) {
             let [n, _, h, w] = tensor.dims;
-            let bytes = tensor.dims[1] * tensor.element.bytes();
+            let bytes = tensor.element.pixel_bytes(tensor.dims[1]);
             for pixel in 0..n * h * w {
                 let first = tensor.address + pixel * tensor.pixel_pitch;
                 dram.clear(first, first + bytes);

@@ -1,9 +1,9 @@
 //! From a quantised graph to a program: the order of the stages, and what each hands to the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
-use systole_machine::program::{ElementType, LayerEntry, Layout, ModelEntry, Program, Role, Segment, TensorEntry};
+use systole_machine::program::{LayerEntry, Layout, ModelEntry, Program, Role, Segment, TensorEntry};
 use systole_machine::spec::{Dataflow, Machine};
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
@@ -12,6 +12,7 @@ use crate::check::check;
 use crate::emit::emit;
 use crate::error::CompileError;
 use crate::fixed::{check_island, check_policy, record_bytes};
+use crate::formats;
 use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
@@ -78,12 +79,13 @@ pub fn compile(
     let graph = &quantised.graph;
     check_policy(graph, machine).map_err(|error| vec![error])?;
     let layers = layers(graph)?;
-    let mappings = map_all(&layers, graph, machine)?;
+    let bits = formats::bits(graph, &layers, machine);
+    let mappings = map_all(&layers, graph, machine, &bits)?;
     if constants == Constants::Real {
         check_sums(graph, &layers, machine)?;
     }
     let mut dram = Dram::default();
-    let places = place_activations(graph, &layers, &mut dram);
+    let places = place_activations(graph, &layers, &bits, &mut dram);
     let context = Context { graph, machine, layers: &layers, mappings: &mappings, places: &places };
     let mut image = vec![];
     let mut items = vec![];
@@ -114,17 +116,16 @@ pub fn compile(
     Ok(Compiled { program, layers, mappings, places, steps })
 }
 
-fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapping>, Vec<CompileError>> {
+fn map_all(
+    layers: &Layers,
+    graph: &Graph,
+    machine: &Machine,
+    bits: &BTreeSet<TensorId>,
+) -> Result<Vec<Mapping>, Vec<CompileError>> {
     let results: Vec<Result<Mapping, CompileError>> =
-        layers.layers.par_iter().map(|layer| map_layer(layer, layers, graph, machine)).collect();
-    let mut mappings = vec![];
+        layers.layers.par_iter().map(|layer| map_layer(layer, layers, (graph, machine), bits)).collect();
     let mut errors = vec![];
-    for result in results {
-        match result {
-            Ok(mapping) => mappings.push(mapping),
-            Err(error) => errors.push(error),
-        }
-    }
+    let mappings = results.into_iter().filter_map(|result| result.map_err(|error| errors.push(error)).ok()).collect();
     if errors.is_empty() { Ok(mappings) } else { Err(errors) }
 }
 
@@ -137,7 +138,12 @@ fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
     dims
 }
 
-fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Mapping, CompileError> {
+fn map_layer(
+    layer: &Layer,
+    layers: &Layers,
+    (graph, machine): (&Graph, &Machine),
+    bits: &BTreeSet<TensorId>,
+) -> Result<Mapping, CompileError> {
     let input = layers.dims[&layer.input];
     let output = output_dims(layer, layers);
     let window = window_of(layer);
@@ -154,14 +160,7 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         )
     };
     if let Kind::Conv { weights, groups, .. } = &layer.kind {
-        let bits = 8 * element_bytes(layer.input) as u32;
-        if machine.array.interval_cycles(bits).is_none() {
-            let message = format!(
-                "its operands have {bits} bits, which the array of `{}` does not take; add `width: {bits} bit` to `array.operands`, or choose another machine",
-                machine.name
-            );
-            return Err(CompileError::unsupported(&layer.name, message));
-        }
+        let weight_format = formats::weights(graph, layer, machine)?;
         let per_group = graph.tensor(*weights).shape.get(1).copied().unwrap_or(0);
         if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
             return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
@@ -172,7 +171,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
             return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
         }
         let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
-        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes };
+        let (window, groups, bits) = (&window, *groups, [layer.input, layer.output].map(|id| bits.contains(&id)));
+        let problem = conv::Problem { machine, window, groups, input, output, element_bytes, bits, weight_format };
         let mapping = problem.search().ok_or_else(too_small)?;
         let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
         check_pieces(layer, output, mapping.tile, parts)?;
@@ -192,6 +192,7 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         output,
         second: layer.second().is_some(),
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
+        bits_out: bits.contains(&layer.output),
         params: matches!(
             layer.kind,
             Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
@@ -287,7 +288,7 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output.address += layer.output_channel as u64 * output.element_bytes;
+        output.address += output.pixel_bytes(layer.output_channel);
         output.dims = output_dims(layer, self.layers);
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
@@ -332,6 +333,7 @@ impl Context<'_> {
             params,
             input_type: (x.dtype, x.zero_point),
             weight_type: (self.graph.tensor(*tensor).dtype, zero_weight),
+            weight_format: mapping.weight_format,
             output_type: (y.dtype, y.zero_point),
             clamp: layer.clamp,
         };
@@ -343,9 +345,10 @@ impl Context<'_> {
         }
         let pixels = output.dims[..3].iter().product::<usize>() as u64;
         let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
-        let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
+        let weights = self.graph.tensor(*tensor);
+        let weight_bytes = (weights.elements() * weights.dtype.bits()).div_ceil(8) as u64;
         let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
+            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}{}",
             mapping.tile[0],
             mapping.tile[1],
             mapping.chunks.len(),
@@ -356,6 +359,7 @@ impl Context<'_> {
             if mapping.shared { "" } else { ", input channels sliced" },
             if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
             spread_text(mapping.spread),
+            formats::text(weights.dtype, mapping.weight_format, input.bits),
         );
         let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
@@ -437,8 +441,8 @@ impl Context<'_> {
     /// Compulsory bytes: constants, and the network's inputs and outputs that the layer touches.
     fn entry(&self, layer: &Layer, macs: u64, constant_bytes: u64, mapping: String) -> LayerEntry {
         let bytes = |id: TensorId| {
-            let elements: u64 = self.layers.dims[&id].iter().map(|&d| d as u64).product();
-            elements * self.places[&id].element_bytes
+            let [n, h, w, c] = self.layers.dims[&id];
+            (n * h * w) as u64 * self.places[&id].pixel_bytes(c)
         };
         let mut compulsory_bytes = constant_bytes;
         if self.graph.inputs.contains(&layer.input) {
@@ -479,11 +483,7 @@ fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Place>) -> Ve
                 name: tensor.name.clone(),
                 shape: tensor.shape.iter().map(|&d| d as u64).collect(),
                 dims: [n, c, h, w],
-                element: match tensor.dtype {
-                    DType::I8 => ElementType::I8,
-                    DType::I16 => ElementType::I16,
-                    _ => ElementType::U8,
-                },
+                element: formats::element(tensor.dtype, place),
                 role,
                 layout: Layout::Nhwc,
                 address: place.address,

@@ -11,6 +11,7 @@ pub mod compile;
 pub mod emit;
 pub mod error;
 mod fixed;
+mod formats;
 pub mod image;
 pub mod layers;
 pub mod lower;

@@ -3,7 +3,7 @@
 //! Every activation has bytes of its own, so that each can be read after a run; a reshape shares its source's, a concatenation's input lies inside the result.
 //! Not modelled: activations that stay on chip from layer to layer, and reuse of DRAM.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use systole_network::graph::Graph;
 use systole_network::tensor::TensorId;
@@ -24,13 +24,20 @@ pub struct Place {
     pub pixel_pitch: u64,
     /// e: bytes of an element (M-2).
     pub element_bytes: u64,
+    /// Elements are bits, eight a byte (M-14); `element_bytes` is 1 then.
+    pub bits: bool,
 }
 
 impl Place {
     /// Address of image `n`, row `y`, column `x`, channel `c`.
     pub fn at(&self, n: usize, y: usize, x: usize, c: usize) -> u64 {
         let pixel = ((n * self.dims[1] + y) * self.dims[2] + x) as u64;
-        self.address + pixel * self.pixel_pitch + c as u64 * self.element_bytes
+        self.address + pixel * self.pixel_pitch + self.pixel_bytes(c)
+    }
+
+    /// Bytes of so many channels of a pixel, whole ones.
+    pub fn pixel_bytes(&self, channels: usize) -> u64 {
+        if self.bits { channels.div_ceil(8) as u64 } else { channels as u64 * self.element_bytes }
     }
 }
 
@@ -54,15 +61,21 @@ impl Dram {
     }
 }
 
-/// Places all activations.
-pub fn place_activations(graph: &Graph, layers: &Layers, dram: &mut Dram) -> BTreeMap<TensorId, Place> {
+/// Places all activations; those of `bits` packed.
+pub fn place_activations(
+    graph: &Graph,
+    layers: &Layers,
+    bits: &BTreeSet<TensorId>,
+    dram: &mut Dram,
+) -> BTreeMap<TensorId, Place> {
     let mut places: BTreeMap<TensorId, Place> = BTreeMap::new();
     for (&id, &dims) in &layers.dims {
         if !layers.inside.contains_key(&id) && graph.tensor(id).data.is_none() {
             let element_bytes = graph.tensor(id).dtype.bytes() as u64;
-            let pixel_pitch = dims[3] as u64 * element_bytes;
-            let bytes = dims[..3].iter().map(|&d| d as u64).product::<u64>() * pixel_pitch;
-            places.insert(id, Place { address: dram.allocate(bytes), dims, pixel_pitch, element_bytes });
+            let mut place = Place { address: 0, dims, pixel_pitch: 0, element_bytes, bits: bits.contains(&id) };
+            place.pixel_pitch = place.pixel_bytes(dims[3]);
+            let bytes = dims[..3].iter().map(|&d| d as u64).product::<u64>() * place.pixel_pitch;
+            places.insert(id, Place { address: dram.allocate(bytes), ..place });
         }
     }
     for &id in layers.inside.keys() {
@@ -72,7 +85,7 @@ pub fn place_activations(graph: &Graph, layers: &Layers, dram: &mut Dram) -> BTr
             channel += first;
         }
         let outer = places[&whole];
-        let address = outer.address + channel as u64 * outer.element_bytes;
+        let address = outer.address + outer.pixel_bytes(channel);
         places.insert(id, Place { address, dims: layers.dims[&id], ..outer });
     }
     places

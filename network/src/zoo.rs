@@ -11,6 +11,7 @@ use crate::graph::Graph;
 use crate::shape::ShapeError;
 
 mod alexnet;
+mod binary;
 mod builder;
 mod densenet;
 mod inception;
@@ -78,6 +79,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         densenet::ENTRIES,
         squeezenet::ENTRIES,
         mobilenet::ENTRIES,
+        binary::ENTRIES,
     ]
     .concat()
 });

@@ -116,7 +116,7 @@ fn memory(built: &Built) -> String {
     let tensors = program.tensors.iter().map(|entry| {
         let what =
             format!("tensor {} [n, c, h, w] = {:?}, {} bytes a pixel", entry.name, entry.dims, entry.pixel_pitch);
-        (entry.address, entry.dims.iter().product::<u64>() * entry.element.bytes(), what)
+        (entry.address, entry.dims[0] * entry.dims[2] * entry.dims[3] * entry.element.pixel_bytes(entry.dims[1]), what)
     });
     let constants =
         program.image.iter().map(|segment| (segment.address, segment.bytes.len() as u64, "constants".to_owned()));

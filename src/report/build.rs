@@ -314,7 +314,9 @@ fn ratio(part: f64, whole: f64) -> f64 {
 fn compulsory_bytes(program: &Program) -> u64 {
     let edge = program.tensors.iter().filter(|entry| entry.role != Role::Intermediate);
     program.model.weight_bytes
-        + edge.map(|entry| entry.dims.iter().product::<u64>() * entry.element.bytes()).sum::<u64>()
+        + edge
+            .map(|entry| entry.dims[0] * entry.dims[2] * entry.dims[3] * entry.element.pixel_bytes(entry.dims[1]))
+            .sum::<u64>()
 }
 
 /// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end.
