@@ -19,3 +19,5 @@ pub mod mapping;
 pub mod memory;
 pub mod schedule;
 mod sums;
+
+pub use formats::is_widened;
