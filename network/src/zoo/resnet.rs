@@ -46,14 +46,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "ttq-resnet-18",
         "Zhu 2016, Trained Ternary Quantization",
-        "as resnet-18, ternary weights of two scales but in the first and last layer",
+        "ternary but for first and last layer, two scales",
         1_814_073_344,
         11_689_512,
     ),
     entry(
         "twobit-resnet-18",
         "Meng 2017, Two-Bit Networks for Deep Learning on Resource-Constrained Embedded Devices",
-        "as resnet-18, weights −2, −1, 1, 2 but in the first and last layer",
+        "±1, ±2 but for first and last layer",
         1_814_073_344,
         11_689_512,
     ),
