@@ -135,7 +135,14 @@ fn normal(bytes: &[u8]) -> f32 {
 fn one_of_few(byte: u8, distribution: Distribution) -> f32 {
     match distribution {
         Distribution::Signs { scale } => [-scale, scale][usize::from(byte & 1)],
-        Distribution::Ternary { positive, negative } => [-negative, 0.0, positive][usize::from(byte) * 3 / 256],
+        Distribution::Ternary { positive, negative } => {
+            let positives = 171.0 * negative / (positive + negative);
+            match f32::from(byte) {
+                byte if byte < positives => positive,
+                byte if byte < 171.0 => -negative,
+                _ => 0.0,
+            }
+        }
         Distribution::Levels { scale } => [-2.0 * scale, -scale, scale, 2.0 * scale][usize::from(byte & 3)],
         Distribution::Normal { .. } | Distribution::Uniform { .. } => 0.0,
     }
@@ -182,13 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn few_values_come_about_equally_often() {
+    fn few_values_come_as_often_as_they_should() {
         let draw = |distribution| values(&tensor("w", 60_000), distribution, 1);
         let share = |draws: &[f32], value: f32| draws.iter().filter(|v| **v == value).count() as f32 / 60_000.0;
         let signs = draw(Distribution::Signs { scale: 0.5 });
         assert!([0.5, -0.5].iter().all(|v| (share(&signs, *v) - 0.5).abs() < 0.01));
         let ternary = draw(Distribution::Ternary { positive: 0.3, negative: 0.2 });
-        assert!([0.3, 0.0, -0.2].iter().all(|v| (share(&ternary, *v) - 1.0 / 3.0).abs() < 0.01));
+        let shares = [(0.3, 0.4 * 2.0 / 3.0), (0.0, 1.0 / 3.0), (-0.2, 0.6 * 2.0 / 3.0)];
+        assert!(shares.iter().all(|(v, expected)| (share(&ternary, *v) - expected).abs() < 0.01));
         let levels = draw(Distribution::Levels { scale: 0.1 });
         assert!([0.1, -0.1, 0.2, -0.2].iter().all(|v| (share(&levels, *v) - 0.25).abs() < 0.01));
     }

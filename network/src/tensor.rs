@@ -147,7 +147,7 @@ pub enum Distribution {
         /// Their magnitude.
         scale: f32,
     },
-    /// `positive`, 0 or `−negative`, about equally often (ternary weights).
+    /// `positive`, 0 or `−negative`: 0 a third of the time, the others as often as gives the mean 0, about (ternary weights).
     Ternary {
         /// Above 0.
         positive: f32,

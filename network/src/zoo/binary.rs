@@ -15,7 +15,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         name: "xnor-alexnet",
         paper: "Rastegari 2016, XNOR-Net: ImageNet Classification Using Binary Convolutional Neural Networks",
-        variant: "AlexNet without groups, batch norm before the signs",
+        variant: "without groups; first and last 8 bit",
         input: [3, 227, 227],
         small_input: 67,
         macs: 1_135_256_096,
@@ -25,7 +25,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         name: "bnn-vgg-small",
         paper: "Courbariaux 2016, Binarized Neural Networks",
-        variant: "CIFAR-10, 2×128C3, 2×256C3, 2×512C3, two layers of 1024",
+        variant: "CIFAR-10, 128C3 to 512C3, 2 × 1024",
         input: [3, 32, 32],
         small_input: 16,
         macs: 616_966_144,

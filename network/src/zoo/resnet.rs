@@ -46,14 +46,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "ttq-resnet-18",
         "Zhu 2016, Trained Ternary Quantization",
-        "ternary but for first and last layer, two scales",
+        "ternary, two scales; first and last 8 bit",
         1_814_073_344,
         11_689_512,
     ),
     entry(
         "twobit-resnet-18",
         "Meng 2017, Two-Bit Networks for Deep Learning on Resource-Constrained Embedded Devices",
-        "±1, ±2 but for first and last layer",
+        "±1 and ±2; first and last 8 bit",
         1_814_073_344,
         11_689_512,
     ),
