@@ -36,7 +36,7 @@ impl Window {
     }
 
     fn of_pool(pool: &Pool) -> Self {
-        Window { kernel: pool.kernel, stride: pool.stride, dilation: [1, 1], pads: pool.pads }
+        Window { kernel: pool.kernel, stride: pool.stride, dilation: pool.dilation, pads: pool.pads }
     }
 
     /// Input rows (axis 0) or columns (axis 1) under `outputs` consecutive outputs.
