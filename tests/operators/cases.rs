@@ -126,7 +126,8 @@ fn convolutions() -> Vec<Case> {
 }
 
 fn pool(kernel: usize, stride: usize, pad: usize) -> Pool {
-    Pool { kernel: [kernel; 2], stride: [stride; 2], pads: [pad; 4], ceil_mode: false, count_include_pad: false }
+    let (kernel, stride, pads) = ([kernel; 2], [stride; 2], [pad; 4]);
+    Pool { kernel, stride, pads, dilation: [1; 2], ceil_mode: false, count_include_pad: false }
 }
 
 fn pools() -> Vec<Case> {
@@ -134,6 +135,7 @@ fn pools() -> Vec<Case> {
     vec![
         one("MaxPool", "3×3, stride 2", Op::MaxPool(pool(3, 2, 1))),
         one("MaxPool", "ceil mode", Op::MaxPool(ceil.clone())),
+        one("MaxPool", "dilation 2", Op::MaxPool(Pool { dilation: [2; 2], ..pool(3, 1, 0) })),
         one("AveragePool", "without the padding", Op::AveragePool(pool(3, 2, 1))),
         one("AveragePool", "count_include_pad", Op::AveragePool(Pool { count_include_pad: true, ..pool(3, 2, 1) })),
         one("AveragePool", "ceil mode", Op::AveragePool(ceil)),
