@@ -124,7 +124,7 @@ impl<'a> Lowering<'a> {
         let node = source.node(id);
         let x = node.inputs.first().copied().ok_or_else(|| PassError::at_node(source, id, "it has no input"))?;
         let (op, inputs) = match &node.op {
-            Op::Conv(_) | Op::FullyConnected => (node.op.clone(), self.linear(id)?),
+            Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) => (node.op.clone(), self.linear(id)?),
             Op::Add | Op::Mul => (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?]),
             Op::BatchNorm { .. } => (Op::BatchNorm { epsilon: 0.0 }, self.affine(id)?),
             Op::Relu | Op::Clip { .. } => (Op::Rescale, vec![self.value(x, id)?]),
@@ -146,8 +146,7 @@ impl<'a> Lowering<'a> {
                     .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                     .into());
             }
-            Op::ConvTranspose(_)
-            | Op::DeformConv(_)
+            Op::DeformConv(_)
             | Op::DeformSample(_)
             | Op::ArgMaxPool(_)
             | Op::MaxUnpool(_)

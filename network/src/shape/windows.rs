@@ -3,21 +3,30 @@
 use super::{Axis, ShapeError, convolution, must_be, rank4};
 use crate::op::{ConvTranspose, Deform, Pool};
 
-/// `[n, m, h, w]` of a transposed convolution.
+/// `[n, m, h, w]` of a transposed convolution. Weights are `[c, m / groups, kh, kw]`, or `[m, c / groups, kh, kw]` in the quantised form; where
+/// a shape could be either, both give the same.
 pub(super) fn transposed(conv: &ConvTranspose, inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
     let (&[x, weights], bias) = match inputs {
         [x, weights, bias @ ..] if bias.len() < 2 => (&[*x, *weights], bias),
         _ => return Err(ShapeError::InputCount { expected: "2 or 3", found: inputs.len() }),
     };
-    let ([n, c, h, w], [_, per_group, ..]) = (rank4("the input", x)?, rank4("the weights", weights)?);
+    let ([n, c, h, w], [first, second, ..]) = (rank4("the input", x)?, rank4("the weights", weights)?);
     if conv.groups == 0 {
         return Err(ShapeError::ZeroAttribute { attribute: "groups" });
     }
     if c % conv.groups != 0 {
         return Err(ShapeError::Groups { groups: conv.groups, channels: c, which: "input" });
     }
-    must_be("the weights", &[c, per_group, conv.kernel[0], conv.kernel[1]], weights)?;
-    let m = per_group.checked_mul(conv.groups).ok_or(ShapeError::TooLarge)?;
+    let m = if first != c && second == c / conv.groups {
+        must_be("the weights", &[first, second, conv.kernel[0], conv.kernel[1]], weights)?;
+        if first % conv.groups != 0 {
+            return Err(ShapeError::Groups { groups: conv.groups, channels: first, which: "output" });
+        }
+        first
+    } else {
+        must_be("the weights", &[c, second, conv.kernel[0], conv.kernel[1]], weights)?;
+        second.checked_mul(conv.groups).ok_or(ShapeError::TooLarge)?
+    };
     for bias in bias {
         must_be("the bias", &[m], bias)?;
     }
