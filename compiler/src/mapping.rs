@@ -59,7 +59,7 @@ pub struct SpatialTile {
     pub pad: [usize; 2],
 }
 
-/// Cuts an output image into tiles of at most `size`, row by row.
+/// Cuts an output image into tiles of at most `size`, row by row. A tile whose windows see padding alone has a line of the image that none of them reaches.
 pub fn spatial_tiles(
     window: &crate::layers::Window,
     in_image: [usize; 2],
@@ -75,6 +75,10 @@ pub fn spatial_tiles(
                 let end = start + window.span(axis, outputs) as i64;
                 let from = start.max(0);
                 let to = end.min(in_image[axis] as i64);
+                if from >= to {
+                    // Padding alone: any one line of the image, which lies behind all windows.
+                    return (first, outputs, 0, 1, (end - start) as usize);
+                }
                 (first, outputs, from as usize, (to - from) as usize, (from - start) as usize)
             })
             .collect()
