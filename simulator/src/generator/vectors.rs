@@ -22,6 +22,10 @@ pub(super) enum Kind {
     Softmax,
     Lrn,
     Sum,
+    Table,
+    Max,
+    Min,
+    Div,
 }
 
 impl Kind {
@@ -31,7 +35,8 @@ impl Kind {
 
     /// Whether it scales by the rules of a field `mode`.
     fn has_mode(self) -> bool {
-        !matches!(self, Kind::Affine | Kind::MaxPool | Kind::Softmax | Kind::Lrn | Kind::Sum)
+        use Kind::{Affine, Div, Lrn, MaxPool, Softmax, Sum, Table};
+        !matches!(self, Affine | MaxPool | Softmax | Lrn | Sum | Table | Div)
     }
 
     /// The operands whose integer scalings it reads.
@@ -39,6 +44,7 @@ impl Kind {
         match self {
             Kind::Add | Kind::AddChannel => VectorOperand::ALL,
             Kind::Mul | Kind::MulChannel | Kind::Rescale => &[VectorOperand::Out],
+            Kind::Max | Kind::Min => &[VectorOperand::A, VectorOperand::B],
             _ => &[],
         }
     }
@@ -59,7 +65,7 @@ impl Kind {
     }
 }
 
-const KINDS: [(u64, Kind); 12] = [
+const KINDS: [(u64, Kind); 16] = [
     (30, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
@@ -72,6 +78,10 @@ const KINDS: [(u64, Kind); 12] = [
     (8, Kind::Softmax),
     (10, Kind::Lrn),
     (12, Kind::Sum),
+    (10, Kind::Table),
+    (10, Kind::Max),
+    (10, Kind::Min),
+    (8, Kind::Div),
 ];
 
 /// A pooling window.
@@ -101,6 +111,10 @@ pub(super) struct Shape {
     operands: u64,
     /// Channels of a normalisation's window.
     norm: u64,
+    /// Of those that have it: the flag `per_channel`.
+    per_channel: bool,
+    /// Of sums.
+    subtract: bool,
 }
 
 impl Shape {
@@ -115,12 +129,28 @@ impl Shape {
 
     /// Records of parameters.
     fn entries(&self) -> u64 {
-        if self.kind == Kind::Sum { self.operands } else { self.channels }
+        match self.kind {
+            Kind::Sum => self.operands,
+            Kind::Table if !self.per_channel => 1,
+            _ => self.channels,
+        }
+    }
+
+    /// The table of parameters that it takes ([`Builder::tables`]).
+    fn table(&self) -> Option<usize> {
+        let pair = matches!(self.kind, Kind::Max | Kind::Min | Kind::Div);
+        if pair && self.per_channel { Some(2) } else { self.kind.table(self.mode) }
+    }
+
+    /// Whether there is a second tensor.
+    fn has_b(&self) -> bool {
+        let pair = matches!(self.kind, Kind::Max | Kind::Min | Kind::Div);
+        matches!(self.kind, Kind::Add | Kind::Mul) || (pair && !self.per_channel)
     }
 
     /// Operands a, b, out that it has.
     fn used(&self) -> [bool; 3] {
-        [self.kind != Kind::Requant, matches!(self.kind, Kind::Add | Kind::Mul), true]
+        [self.kind != Kind::Requant, self.has_b(), true]
     }
 
     fn affordable(&self, b: &Builder) -> bool {
@@ -176,7 +206,7 @@ fn kind_and_mode(b: &mut Builder, even_unsupported: bool) -> (Kind, RequantMode)
         return (b.draw.weighted(&KINDS), b.draw.pick(RequantMode::ALL));
     }
     let (float, own) = (b.machine.vector.float32, own_mode(b.machine));
-    let has = |kind: Kind| kind == Kind::MaxPool || float || (kind.has_mode() && own.is_some());
+    let has = |kind: Kind| matches!(kind, Kind::MaxPool | Kind::Table) || float || (kind.has_mode() && own.is_some());
     let kinds: Vec<(u64, Kind)> = KINDS.into_iter().filter(|(_, kind)| has(*kind)).collect();
     let kind = b.draw.weighted(&kinds);
     let mode = match own {
@@ -209,14 +239,34 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
     let (height, width) = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let channels = d.range(1, most_channels >> (attempt / 4));
     let (operands, norm) = (d.range(1, 5), d.small(1, 12));
+    // 256 bytes a channel leave no room for many.
+    let per_channel = d.chance(45);
+    let most_tables = if per_channel { 1 + d.range(0, 2) } else { u64::MAX };
+    let channels = if kind == Kind::Table { channels.min(most_tables) } else { channels };
     // All of them, as nets have it, or some.
     let wide = match d.range(0, 9) {
+        _ if kind == Kind::Table => [false; 3],
         0..2 => [true; 3],
         2 | 3 => std::array::from_fn(|_| d.chance(50)),
         _ => [false; 3],
     };
     let channels = channels.max(1);
-    let shape = Shape { kind, mode, wide, height, width, channels, block_channels, transposed, window, operands, norm };
+    let subtract = matches!(kind, Kind::Add | Kind::AddChannel) && d.chance(40);
+    let shape = Shape {
+        kind,
+        mode,
+        wide,
+        height,
+        width,
+        channels,
+        block_channels,
+        transposed,
+        window,
+        operands,
+        norm,
+        per_channel,
+        subtract,
+    };
     let used = shape.used();
     Shape { wide: std::array::from_fn(|operand| used[operand] && wide[operand]), ..shape }
 }
@@ -250,7 +300,9 @@ fn placed(
 ) -> Option<Vec<Piece>> {
     let placed = operands(builder, shape, tensors)?;
     let mut pieces = Vec::new();
-    if let Some(table) = shape.kind.table(shape.mode)
+    if shape.kind == Kind::Table {
+        pieces.extend(bytes_of_tables(builder, 256 * shape.entries(), placed.params));
+    } else if let Some(table) = shape.table()
         && builder.draw.chance(75)
     {
         pieces.extend(parameters(builder, table, shape.entries(), placed.params));
@@ -278,14 +330,29 @@ fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Opti
     } else {
         placed.a = put(Memory::Activation, false, tensors[0].extent)?;
     }
-    if matches!(shape.kind, Kind::Add | Kind::Mul) {
+    if shape.kind == Kind::Table {
+        placed.params = put(Memory::Activation, false, 256 * shape.entries())?;
+    }
+    if shape.has_b() {
         placed.b = put(Memory::Activation, false, tensors[1].extent)?;
     }
-    if let Some(table) = shape.kind.table(shape.mode) {
+    if let Some(table) = shape.table() {
         placed.params = put(Memory::Activation, false, tables[table].record * shape.entries())?;
     }
     placed.out = put(Memory::Activation, true, tensors[2].extent)?;
     Some(placed)
+}
+
+/// A load of any bytes as tables of `ve.table`, mostly, if the load unit reaches both.
+fn bytes_of_tables(builder: &mut Builder, bytes: u64, address: u64) -> Option<Piece> {
+    let rooms = builder.rooms[Unit::Load as usize];
+    let (room, dram) = (rooms.0[Memory::Activation as usize], rooms.0[Memory::Dram as usize]);
+    if address < room.0 || address + bytes > room.1 || rooms.length(Memory::Dram) < bytes || !builder.draw.chance(85) {
+        return None;
+    }
+    let from = builder.draw.range(dram.0, dram.1 - bytes);
+    let space = systole_machine::isa::Space::Activation;
+    Some(transfers::load_row(builder.machine, from, address, bytes, space))
 }
 
 /// A load of parameters from their table, if the load unit reaches both.
@@ -415,7 +482,8 @@ fn quant(builder: &mut Builder, shape: &Shape, fine: bool) -> Operation {
 
 fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
     let (a, out, params) = (u(placed.a), u(placed.out), u(placed.params));
-    let mode = shape.mode;
+    let (mode, subtract, per_channel) = (shape.mode, Flag(shape.subtract), Flag(shape.per_channel));
+    let b = if shape.has_b() { u(placed.b) } else { params };
     match shape.kind {
         Kind::Requant => Operation::VectorRequant {
             accumulator: u(placed.accumulator),
@@ -424,9 +492,9 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
             mode,
             transposed: Flag(shape.transposed),
         },
-        Kind::Add => Operation::VectorAdd { a, b: u(placed.b), out, mode },
+        Kind::Add => Operation::VectorAdd { a, b: u(placed.b), out, mode, subtract },
         Kind::Mul => Operation::VectorMul { a, b: u(placed.b), out, mode },
-        Kind::AddChannel => Operation::VectorAddChannel { a, params, out, mode },
+        Kind::AddChannel => Operation::VectorAddChannel { a, params, out, mode, subtract },
         Kind::MulChannel => Operation::VectorMulChannel { a, params, out, mode },
         Kind::Affine => Operation::VectorAffine { a, params, out },
         Kind::Rescale => Operation::VectorRescale { a, out, mode },
@@ -435,6 +503,10 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
         Kind::Softmax => Operation::VectorSoftmax { a, out },
         Kind::Lrn => Operation::VectorLrn { a, out },
         Kind::Sum => Operation::VectorSum { a, params, out, operands: u(shape.operands) },
+        Kind::Table => Operation::VectorTable { a, params, out, per_channel },
+        Kind::Max => Operation::VectorMax { a, b, out, mode, per_channel },
+        Kind::Min => Operation::VectorMin { a, b, out, mode, per_channel },
+        Kind::Div => Operation::VectorDiv { a, b, out, per_channel },
     }
 }
 
@@ -455,6 +527,10 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("requant: transposed", shape.transposed),
         ("requant: transposed, several groups", shape.transposed && shape.height * shape.width > columns),
         ("vector: large output", shape.height * shape.width * shape.channels > 70_000),
+        ("table: one for all channels", shape.kind == Kind::Table && !shape.per_channel && shape.channels > 1),
+        ("table: one for each channel", shape.kind == Kind::Table && shape.per_channel && shape.channels > 1),
+        ("vector: a difference", shape.subtract),
+        ("vector: constants of N-25", shape.table().is_some() && shape.kind.table(shape.mode).is_none()),
         ("vector: wide a", shape.wide[0]),
         ("vector: wide b", shape.wide[1]),
         ("vector: wide output", shape.wide[2]),
