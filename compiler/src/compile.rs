@@ -128,13 +128,12 @@ fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapp
     if errors.is_empty() { Ok(mappings) } else { Err(errors) }
 }
 
-/// The layer's own output: as many channels as it makes.
+/// The layer's own output: a copy into a concatenation makes no more than it reads.
 fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
-    let mut dims = layers.dims[&layer.output];
-    if !matches!(layer.kind, Kind::Conv { .. }) {
-        dims[3] = layers.dims[&layer.input][3];
+    match layer.kind {
+        Kind::Rescale => layers.dims[&layer.input],
+        _ => layers.dims[&layer.output],
     }
-    dims
 }
 
 fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Mapping, CompileError> {
@@ -290,8 +289,7 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output.address += layer.output_channel as u64 * output.element_bytes;
-        output.dims = output_dims(layer, self.layers);
+        output = output.part(layer.output_first, [1; 3], output_dims(layer, self.layers));
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
@@ -491,6 +489,8 @@ fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Place>) -> Ve
                 layout: Layout::Nhwc,
                 address: place.address,
                 pixel_pitch: place.pixel_pitch,
+                row_pitch: place.row_pitch,
+                image_pitch: place.image_pitch,
                 scale: quant.map_or(1.0, |q| q.scale_of(0)),
                 zero_point: quant.map_or(0, |q| q.zero_point_of(0)),
                 float_name: boundary(id),

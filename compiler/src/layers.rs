@@ -36,7 +36,7 @@ impl Window {
     }
 
     fn of_pool(pool: &Pool) -> Self {
-        Window { kernel: pool.kernel, stride: pool.stride, dilation: [1, 1], pads: pool.pads }
+        Window { kernel: pool.kernel, stride: pool.stride, dilation: pool.dilation, pads: pool.pads }
     }
 
     /// Input rows (axis 0) or columns (axis 1) under `outputs` consecutive outputs.
@@ -117,8 +117,8 @@ pub struct Layer {
     pub input: TensorId,
     /// Where the result goes.
     pub output: TensorId,
-    /// First channel of the result in `output`.
-    pub output_channel: usize,
+    /// Where the result begins in `output`: image, row, column, channel.
+    pub output_first: Dims,
     /// Clamp, within the output type.
     pub clamp: (i32, i32),
 }
@@ -143,15 +143,33 @@ pub struct Layers {
     pub layers: Vec<Layer>,
     /// Physical shapes of all activations.
     pub dims: BTreeMap<TensorId, Dims>,
-    /// Activations that lie inside another one: `(whole, first channel)`; a reshape lies in its source at channel 0.
-    pub inside: BTreeMap<TensorId, (TensorId, usize)>,
+    /// Activations that lie inside another one.
+    pub inside: BTreeMap<TensorId, Inside>,
+}
+
+/// Where an activation lies inside another one: a view in its source, an input of a concatenation in the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// The other one.
+    pub whole: TensorId,
+    /// First image, row, column, channel.
+    pub first: Dims,
+    /// Images, rows, columns of the other one from one to the next.
+    pub steps: [usize; 3],
+}
+
+impl Inside {
+    /// All of it.
+    fn all(whole: TensorId) -> Self {
+        Inside { whole, first: [0; 4], steps: [1; 3] }
+    }
 }
 
 struct Builder<'a> {
     graph: &'a Graph,
     layers: Vec<Layer>,
     dims: BTreeMap<TensorId, Dims>,
-    inside: BTreeMap<TensorId, (TensorId, usize)>,
+    inside: BTreeMap<TensorId, Inside>,
     errors: Vec<CompileError>,
 }
 
@@ -222,7 +240,7 @@ impl Builder<'_> {
             }
         }
         let kind = self.kind(node)?;
-        self.push(node, kind, node.inputs[0], output, 0, node.name.clone());
+        self.push(node, kind, node.inputs[0], output, [0; 4], node.name.clone());
         Ok(())
     }
 
@@ -269,14 +287,14 @@ impl Builder<'_> {
         };
         self.dims.insert(output, dims);
         if shuffle.is_identity() {
-            self.inside.insert(output, (input, 0));
+            self.inside.insert(output, Inside::all(input));
         } else {
-            self.push(node, Kind::Shuffle(shuffle), input, output, 0, node.name.clone());
+            self.push(node, Kind::Shuffle(shuffle), input, output, [0; 4], node.name.clone());
         }
         Ok(())
     }
 
-    fn push(&mut self, node: &Node, kind: Kind, input: TensorId, output: TensorId, channel: usize, name: String) {
+    fn push(&mut self, node: &Node, kind: Kind, input: TensorId, output: TensorId, first: Dims, name: String) {
         let range = self.graph.tensor(output).dtype.range().unwrap_or((-128, 127));
         self.layers.push(Layer {
             name,
@@ -285,7 +303,7 @@ impl Builder<'_> {
             kind,
             input,
             output,
-            output_channel: channel,
+            output_first: first,
             clamp: node.clamp.unwrap_or(range),
         });
     }
@@ -386,9 +404,9 @@ impl Builder<'_> {
         }
         self.dims.insert(output, dims);
         if same_quantisation(from, to) {
-            self.inside.insert(output, (input, 0));
+            self.inside.insert(output, Inside::all(input));
         } else {
-            self.push(node, Kind::Rescale, input, output, 0, node.name.clone());
+            self.push(node, Kind::Rescale, input, output, [0; 4], node.name.clone());
         }
         Ok(())
     }
@@ -400,17 +418,17 @@ impl Builder<'_> {
             self.require_image(node, input)?;
         }
         self.set_logical_dims(output, &node.name);
-        let mut channel = 0;
+        let mut first = [0; 4];
         for &input in &node.inputs {
             let free = !self.inside.contains_key(&input) && !self.graph.inputs.contains(&input);
             let once = node.inputs.iter().filter(|&&other| other == input).count() == 1;
             if free && once && same_quantisation(self.graph.tensor(input), self.graph.tensor(output)) {
-                self.inside.insert(input, (output, channel));
+                self.inside.insert(input, Inside { first, ..Inside::all(output) });
             } else {
                 let name = format!("{}/{}", node.name, self.graph.tensor(input).name);
-                self.push(node, Kind::Rescale, input, output, channel, name);
+                self.push(node, Kind::Rescale, input, output, first, name);
             }
-            channel += self.dims[&input][3];
+            first[3] += self.dims[&input][3];
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod average_pool;
 mod batch_norm;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod elementwise;
 mod fully_connected;
 mod function;
@@ -27,6 +28,7 @@ use crate::value::Value;
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
     match &call.node.op {
         Op::Conv(conv) => conv::evaluate(call, conv).map(Value::F32),
+        Op::ConvTranspose(conv) => conv_transpose::evaluate(call, conv).map(Value::F32),
         Op::FullyConnected => fully_connected::evaluate(call).map(Value::F32),
         Op::MaxPool(pool) => max_pool::evaluate(call, pool),
         Op::AveragePool(pool) => average_pool::windows(call, pool).map(Value::F32),
@@ -55,8 +57,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Cast => sums::cast(call).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
-        Op::ConvTranspose(_)
-        | Op::DeformConv(_)
+        Op::DeformConv(_)
         | Op::DeformSample(_)
         | Op::ArgMaxPool(_)
         | Op::MaxUnpool(_)

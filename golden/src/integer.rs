@@ -10,6 +10,7 @@ mod boundary;
 mod choose;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod fully_connected;
 mod function;
 mod lrn;
@@ -37,6 +38,7 @@ use crate::value::Value;
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
     let q = match &call.node.op {
         Op::Conv(conv) => conv::evaluate(call, conv)?,
+        Op::ConvTranspose(conv) => conv_transpose::evaluate(call, conv)?,
         Op::FullyConnected => fully_connected::evaluate(call)?,
         Op::MaxPool(pool) => max_pool::evaluate(call, pool)?,
         Op::AveragePool(pool) => average_pool::windows(call, pool)?,
@@ -62,8 +64,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Reshape | Op::Identity => return rescale::view(call),
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::ConvTranspose(_)
-        | Op::DeformConv(_)
+        Op::DeformConv(_)
         | Op::DeformSample(_)
         | Op::ArgMaxPool(_)
         | Op::MaxUnpool(_)

@@ -164,11 +164,23 @@ impl<'a> Traffic<'a> {
                 in_width,
                 ..
             } => {
-                let axis = |input, kernel, stride, pad| Axis { input, output: 0, kernel, stride, dilation: 1, pad };
+                let dilation = self.pool.map(|axis| axis.dilation);
+                let axis = |n: usize, input, kernel, stride, pad| Axis {
+                    input,
+                    output: 0,
+                    kernel,
+                    stride,
+                    dilation: dilation[n].max(1),
+                    pad,
+                };
                 self.pool = [
-                    axis(in_height.get(), kernel_h.get(), stride_h.get(), pad_top.get()),
-                    axis(in_width.get(), kernel_w.get(), stride_w.get(), pad_left.get()),
+                    axis(0, in_height.get(), kernel_h.get(), stride_h.get(), pad_top.get()),
+                    axis(1, in_width.get(), kernel_w.get(), stride_w.get(), pad_left.get()),
                 ];
+            }
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                self.pool[0].dilation = dilation_h.get().max(1);
+                self.pool[1].dilation = dilation_w.get().max(1);
             }
             _ => {}
         }

@@ -192,6 +192,10 @@ impl VectorLayer<'_> {
         }
         if matches!(self.function, Function::MaxPool | Function::AveragePool { .. }) {
             setup.push(self.window_setup(tile)?);
+            setup.push(Operation::VectorDilation {
+                dilation_h: field(self.window.dilation[0] as u64, name)?,
+                dilation_w: field(self.window.dilation[1] as u64, name)?,
+            });
         }
         if let Function::Lrn(lrn) = self.function {
             setup.push(Operation::VectorNorm {

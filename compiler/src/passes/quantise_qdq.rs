@@ -129,6 +129,7 @@ pub(super) fn clamps(op: &Op) -> bool {
         op,
         Op::Conv(_)
             | Op::FullyConnected
+            | Op::ConvTranspose(_)
             | Op::Add
             | Op::Sum
             | Op::Mul

@@ -57,6 +57,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x35 Vector VectorNorm "ve.norm" { size: U8, alpha: Real, beta: Real, bias: Real }
     /// Multiplier and shift of an operand's integer scaling (rule N-17).
     0x36 Vector VectorFixed "ve.fixed" { operand: VectorOperand, multiplier: I32, shift: I8 }
+    /// Distances of the window's taps; 0 counts as 1.
+    0x37 Vector VectorDilation "ve.dilation" { dilation_h: U8, dilation_w: U8 }
     /// Accumulators to activations (rule N-1); parameters per channel: bias i32, then multiplier f32, or multiplier i32 and shift i32, or shift i32.
     0x38 Vector VectorRequant "ve.requant" { accumulator: U22, params: U32, out: U32, mode: RequantMode, transposed: Flag }
     /// Sum of two tensors (rule N-6), or their difference (rule N-25).

@@ -84,7 +84,14 @@ pub(super) fn ceil_pool(kernel: usize, stride: usize, pad: usize) -> Pool {
 
 /// A square pooling window, the same pad on all sides, averages over what is there.
 pub(super) fn pool(kernel: usize, stride: usize, pad: usize) -> Pool {
-    Pool { kernel: [kernel; 2], stride: [stride; 2], pads: [pad; 4], ceil_mode: false, count_include_pad: false }
+    Pool {
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        dilation: [1, 1],
+        pads: [pad; 4],
+        ceil_mode: false,
+        count_include_pad: false,
+    }
 }
 
 /// A graph under construction.

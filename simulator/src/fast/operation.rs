@@ -107,6 +107,9 @@ pub(super) struct VectorWork {
     pub(super) kernel_w: u64,
     pub(super) stride_h: u64,
     pub(super) stride_w: u64,
+    /// As the registers have them: 0 counts as 1.
+    pub(super) dilation_h: u64,
+    pub(super) dilation_w: u64,
     pub(super) pad_top: u64,
     pub(super) pad_left: u64,
     pub(super) pad_bottom: u64,

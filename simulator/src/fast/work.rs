@@ -381,6 +381,9 @@ impl Registers {
                 (unit.norm_size, unit.norm_alpha) = (size.get(), alpha.get());
                 (unit.norm_beta, unit.norm_bias) = (beta.get(), bias.get());
             }
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                (unit.dilation_h, unit.dilation_w) = (dilation_h.get(), dilation_w.get());
+            }
             Operation::VectorWindow {
                 kernel_h,
                 kernel_w,

@@ -91,6 +91,8 @@ pub(super) struct Window {
     stride: (u64, u64),
     pad: [u64; 4],
     input: (u64, u64),
+    /// As the register has it.
+    dilation: (u64, u64),
 }
 
 /// An operation without its addresses.
@@ -227,6 +229,7 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
         stride: (d.small(1, 3), d.small(1, 3)),
         pad: if d.chance(40) { [0; 4] } else { std::array::from_fn(|_| d.small(0, 4)) },
         input: (d.range(1, less(limits.side)), d.range(1, less(limits.side))),
+        dilation: if d.chance(60) { (1, 1) } else { (d.range(0, 4), d.range(0, 4)) },
     };
     let most_channels = if kind == Kind::Requant { 2 * columns + 3 } else { limits.channels };
     let transposed = kind == Kind::Requant && d.chance(35);
@@ -408,6 +411,7 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
             in_height: u(window.input.0),
             in_width: u(window.input.1),
         });
+        all.push(Operation::VectorDilation { dilation_h: u(window.dilation.0), dilation_w: u(window.dilation.1) });
     }
     all
 }
@@ -514,8 +518,9 @@ fn note(builder: &mut Builder, shape: &Shape) {
     let columns = u64::from(builder.machine.array.columns);
     let window = &shape.window;
     // The first window ends before the input begins, or the last begins after its end.
-    let outside = window.kernel.0 <= window.pad[0]
-        || window.kernel.1 <= window.pad[1]
+    let extent = |kernel: u64, dilation: u64| (kernel - 1) * dilation.max(1) + 1;
+    let outside = extent(window.kernel.0, window.dilation.0) <= window.pad[0]
+        || extent(window.kernel.1, window.dilation.1) <= window.pad[1]
         || (shape.height - 1) * window.stride.0 >= window.pad[0] + window.input.0
         || (shape.width - 1) * window.stride.1 >= window.pad[1] + window.input.1;
     let all = [
@@ -538,6 +543,7 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("requant: wide, transposed", shape.transposed && shape.wide[2]),
         ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
         ("pool: wide", shape.kind.pools() && shape.wide[0]),
+        ("pool: dilation", shape.kind.pools() && (window.dilation.0 > 1 || window.dilation.1 > 1)),
         ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
         ("pool: a window outside the input", shape.kind.pools() && outside),
     ];

@@ -268,9 +268,9 @@ impl Operation<'_> {
         let w = &self.work.window;
         let mut pool = Pool { max: None, sum: 0, inside: 0, padded: 0 };
         for kernel_row in 0..w.kernel_h {
-            let row = y * w.stride_h - w.pad_top + kernel_row;
+            let row = w.row(y, kernel_row);
             for kernel_column in 0..w.kernel_w {
-                let column = x * w.stride_w - w.pad_left + kernel_column;
+                let column = w.column(x, kernel_column);
                 if (0..w.in_height).contains(&row) && (0..w.in_width).contains(&column) {
                     let value = self.raw(self.work.a, self.work.quant.signed_a, row, column, channel);
                     pool.max = Some(pool.max.map_or(value, |max| max.max(value)));

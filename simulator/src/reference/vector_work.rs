@@ -87,6 +87,21 @@ pub(super) struct Window {
     pub(super) pad_right: i64,
     pub(super) in_height: i64,
     pub(super) in_width: i64,
+    /// `ve.dilation` as the register has it.
+    pub(super) dilation_h: i64,
+    pub(super) dilation_w: i64,
+}
+
+impl Window {
+    /// Input row of a tap: before the input where negative.
+    pub(super) fn row(&self, y: i64, tap: i64) -> i64 {
+        y * self.stride_h - self.pad_top + tap * self.dilation_h.max(1)
+    }
+
+    /// Input column of a tap.
+    pub(super) fn column(&self, x: i64, tap: i64) -> i64 {
+        x * self.stride_w - self.pad_left + tap * self.dilation_w.max(1)
+    }
 }
 
 /// `ve.norm`.

@@ -253,6 +253,7 @@ impl Registers {
             | Operation::VectorWindow { .. }
             | Operation::VectorNorm { .. }
             | Operation::VectorFixed { .. }
+            | Operation::VectorDilation { .. }
             | Operation::VectorSync { .. } => {
                 self.configure_vector(operation);
                 Work::Control
@@ -403,7 +404,11 @@ impl Registers {
                     pad_right: int!(pad_right),
                     in_height: int!(in_height),
                     in_width: int!(in_width),
+                    ..v.window
                 };
+            }
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                (v.window.dilation_h, v.window.dilation_w) = (int!(dilation_h), int!(dilation_w));
             }
             _ => {}
         }

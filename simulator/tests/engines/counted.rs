@@ -253,7 +253,7 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "norm", "sync"]
+        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "sync"]
             .iter()
             .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run"),
@@ -429,6 +429,7 @@ const OFTEN: &[&str] = &[
     "requant: several blocks",
     "requant: blocks under the columns",
     "pool: padding",
+    "pool: dilation",
     "lrn: an even window",
     "sum: three or more tensors",
     "pool: a window outside the input",

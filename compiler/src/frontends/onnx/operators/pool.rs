@@ -31,21 +31,20 @@ pub(super) fn global_average_pool(importer: &mut Importer<'_>, node: &NodeView<'
 fn pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, make: fn(Pool) -> Op) -> Result<()> {
     let x = inputs.required(0, "input")?;
     let [n, c, h, w] = extents(importer, x)?;
-    if node.pair("dilations", [1, 1])? != [1, 1] {
-        return Err(ImportError::unsupported("its attribute `dilations` is not [1, 1]"));
-    }
     if !node.has("kernel_shape") {
         return Err(ImportError::invalid("it has no attribute `kernel_shape`"));
     }
     let (kernel, stride) = (node.pair("kernel_shape", [1, 1])?, node.pair("strides", [1, 1])?);
     let ceil_mode = flag(node, "ceil_mode")?;
     let count_include_pad = flag(node, "count_include_pad")?;
-    let window = Window { kernel, stride, dilation: [1, 1], ceil: ceil_mode };
+    let dilation = node.pair("dilations", [1, 1])?;
+    let window = Window { kernel, stride, dilation, ceil: ceil_mode };
     let (pads, [oh, ow]) = window.place(node, [h, w])?;
-    if (0..4).any(|side| pads[side] >= kernel[side % 2]) {
+    let steps_over = |axis: usize| pads[axis] > 0 && dilation[axis] > [h, w][axis];
+    if (0..4).any(|side| pads[side] >= window.extent(side % 2)) || (0..2).any(steps_over) {
         return Err(ImportError::invalid(format!("pads {pads:?} leave a window of {kernel:?} nothing but padding")));
     }
-    let op = make(Pool { kernel, stride, pads, ceil_mode, count_include_pad });
+    let op = make(Pool { kernel, stride, dilation, pads, ceil_mode, count_include_pad });
     // Of integers the maximum keeps type and scale.
     let (dtype, quant) = (importer.tensor(x).dtype, importer.tensor(x).quant.clone());
     importer.emit_typed(node, op, vec![x], vec![n, c, oh, ow], dtype, quant)
