@@ -276,7 +276,11 @@ impl Pair {
         let [of_a, of_b] = [left, right].map(|v| self.writer.value(v / self.scale_out));
         match kind {
             VectorKind::Max | VectorKind::MaxChannel if on(Mutant::LargerBeforeScales) => {
-                if a > b { of_a } else { of_b }
+                if a > b {
+                    of_a
+                } else {
+                    of_b
+                }
             }
             VectorKind::Max | VectorKind::MaxChannel => of_a.max(of_b),
             VectorKind::Min | VectorKind::MinChannel => of_a.min(of_b),

@@ -50,10 +50,7 @@ impl VectorKind {
     /// Whether the second operand is a constant per channel.
     pub(super) fn has_constants(self) -> bool {
         use VectorKind as Kind;
-        matches!(
-            self,
-            Kind::AddChannel | Kind::MulChannel | Kind::MaxChannel | Kind::MinChannel | Kind::DivChannel
-        )
+        matches!(self, Kind::AddChannel | Kind::MulChannel | Kind::MaxChannel | Kind::MinChannel | Kind::DivChannel)
     }
 
     /// Whether parameters are tables of bytes.
@@ -64,10 +61,7 @@ impl VectorKind {
     /// Whether it is of those that choose or divide (N-25), which `pairs` computes.
     pub(super) fn pairs(self) -> bool {
         use VectorKind as Kind;
-        matches!(
-            self,
-            Kind::Max | Kind::MaxChannel | Kind::Min | Kind::MinChannel | Kind::Div | Kind::DivChannel
-        )
+        matches!(self, Kind::Max | Kind::MaxChannel | Kind::Min | Kind::MinChannel | Kind::Div | Kind::DivChannel)
     }
 
     /// Whether operand a is a tensor in the activation buffer.

@@ -276,14 +276,9 @@ impl Registers {
                 out: out.get(),
                 ..unit
             },
-            Operation::VectorAdd { a, b, out, subtract, .. } => VectorWork {
-                kind: Kind::Add,
-                a: a.get(),
-                b: b.get(),
-                out: out.get(),
-                subtract: subtract.0,
-                ..unit
-            },
+            Operation::VectorAdd { a, b, out, subtract, .. } => {
+                VectorWork { kind: Kind::Add, a: a.get(), b: b.get(), out: out.get(), subtract: subtract.0, ..unit }
+            }
             Operation::VectorMul { a, b, out, .. } => {
                 VectorWork { kind: Kind::Mul, a: a.get(), b: b.get(), out: out.get(), ..unit }
             }

@@ -42,7 +42,13 @@ fn constants_of_channels_wrap() {
     let setup = [ve_shape(1, 1, 1, 0), ve_quant([0, 1, 0], [-128, 127], true), ve_scale(1.0, 1.0, 1.0)];
     // −2^31 − 1 wraps to 2^31 − 1.
     let data = bytes(&[0xff, 0, i32::MIN as u32, 0]);
-    let add = Operation::VectorAddChannel { a: u(0), params: u(8), out: u(OUT), mode: RequantMode::Float32, subtract: Flag(false) };
+    let add = Operation::VectorAddChannel {
+        a: u(0),
+        params: u(8),
+        out: u(OUT),
+        mode: RequantMode::Float32,
+        subtract: Flag(false),
+    };
     assert_eq!(compute(&data, &setup, add, 1), [127]);
     // −1 · (2^31 − 1)
     let mul = Operation::VectorMulChannel { a: u(0), params: u(8), out: u(OUT), mode: RequantMode::Float32 };
