@@ -1,10 +1,12 @@
 //! From a quantised graph to a program: the order of the stages, and what each hands to the next.
 
+mod text;
+
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use systole_machine::program::{ElementType, LayerEntry, Layout, ModelEntry, Program, Role, Segment, TensorEntry};
-use systole_machine::spec::{Dataflow, Machine};
+use systole_machine::spec::Machine;
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
 
@@ -16,12 +18,12 @@ use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_poi
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
-use crate::mapping::conv::{Side, Spread};
 use crate::mapping::{ConvMapping, VectorMapping, conv, vector};
 use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
+use text::{dataflow_text, spread_text};
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,13 +130,12 @@ fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapp
     if errors.is_empty() { Ok(mappings) } else { Err(errors) }
 }
 
-/// The layer's own output: as many channels as it makes.
+/// The layer's own output: a copy into a concatenation makes no more than it reads.
 fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
-    let mut dims = layers.dims[&layer.output];
-    if !matches!(layer.kind, Kind::Conv { .. }) {
-        dims[3] = layers.dims[&layer.input][3];
+    match layer.kind {
+        Kind::Rescale => layers.dims[&layer.input],
+        _ => layers.dims[&layer.output],
     }
-    dims
 }
 
 fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Mapping, CompileError> {
@@ -194,8 +195,12 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
         params: matches!(
             layer.kind,
-            Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
+            Kind::Add(Second::Channel(_))
+                | Kind::Mul(Second::Channel(_))
+                | Kind::Pair(_, Second::Channel(_))
+                | Kind::Affine { .. }
         ),
+        table_bytes: if let Kind::Table(table) = layer.kind { table.bytes() } else { [0; 2] },
         tensors: if let Kind::Sum(more) = &layer.kind { 1 + more.len() } else { 1 },
         all_channels: matches!(layer.kind, Kind::Softmax | Kind::Lrn(_) | Kind::Shuffle(_)),
         work,
@@ -229,8 +234,11 @@ fn window_of(layer: &Layer) -> Window {
     }
 }
 
-/// Each window must see the image: otherwise a tile without input would be needed.
+/// Each window of a pooling must see the image: of nothing there is no maximum.
 fn check_window(layer: &Layer, window: &Window) -> Result<(), CompileError> {
+    if matches!(layer.kind, Kind::Conv { .. }) {
+        return Ok(());
+    }
     let reach = [0, 1].map(|axis| (window.kernel[axis] - 1) * window.dilation[axis]);
     let leading = (0..2).any(|axis| window.pads[axis] > reach[axis]);
     let trailing = (0..2).any(|axis| window.pads[axis + 2] > reach[axis]);
@@ -244,29 +252,6 @@ fn check_window(layer: &Layer, window: &Window) -> Result<(), CompileError> {
         ));
     }
     Ok(())
-}
-
-/// Named where it is not what everyone presumes.
-fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static str {
-    match dataflow {
-        Dataflow::WeightStationary if machine.array.dataflows.len() == 1 => "",
-        Dataflow::WeightStationary => ", weight-stationary",
-        Dataflow::OutputStationary => ", output-stationary",
-        Dataflow::InputStationary => ", input-stationary",
-    }
-}
-
-/// Named where there is something to tell.
-fn spread_text(spread: Spread) -> String {
-    if spread.arrays == 1 {
-        return String::new();
-    }
-    let (side, common) = match spread.side {
-        Side::Chunks => ("chunks", "input"),
-        Side::Tiles => ("tiles", "weights"),
-    };
-    let copies = if spread.copies { format!(", each with its {common}") } else { String::new() };
-    format!(", {side} over {} arrays{copies}", spread.arrays)
 }
 
 struct Lowered {
@@ -287,8 +272,7 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output.address += layer.output_channel as u64 * output.element_bytes;
-        output.dims = output_dims(layer, self.layers);
+        output = output.part(layer.output_first, [1; 3], output_dims(layer, self.layers));
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
@@ -381,6 +365,8 @@ impl Context<'_> {
         let (function, second) = match &layer.kind {
             Kind::Add(second) => (Function::Add, Some(second)),
             Kind::Mul(second) => (Function::Mul, Some(second)),
+            Kind::Pair(pair, second) => (Function::Pair(*pair), Some(second)),
+            Kind::Table(table) => (Function::Table { per_channel: table.is_per_channel() }, None),
             Kind::Affine { .. } => (Function::Affine, None),
             Kind::Rescale => (Function::Rescale, None),
             Kind::MaxPool(_) => (Function::MaxPool, None),
@@ -391,13 +377,9 @@ impl Context<'_> {
             Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
             Kind::Conv { .. } => return Err(CompileError::internal(&layer.name, "a convolution on the vector unit")),
         };
-        let has_params = matches!(second, Some(Second::Channel(_))) || function == Function::Affine;
-        let entries = match function {
-            Function::Sum(more) => 1 + more.len(),
-            _ if has_params => output.dims[3],
-            _ => 0,
-        };
-        let params = (entries > 0).then(|| dram.allocate(8 * entries as u64));
+        let constants_read = matches!(second, Some(Second::Channel(_)));
+        let constant_bytes = function.parameter_bytes(output.dims[3], constants_read);
+        let params = (constant_bytes > 0).then(|| dram.allocate(constant_bytes));
         let b = match second {
             Some(Second::Tensor(id) | Second::Channel(id)) => self.operand(*id),
             None => OperandQuant { dtype: DType::U8, zero_point: 0, scale: 1.0 },
@@ -430,7 +412,6 @@ impl Context<'_> {
             "{}x{} pixels x {} channels on the vector unit",
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
-        let constant_bytes = 8 * entries as u64;
         Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text) })
     }
 
@@ -488,6 +469,8 @@ fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Place>) -> Ve
                 layout: Layout::Nhwc,
                 address: place.address,
                 pixel_pitch: place.pixel_pitch,
+                row_pitch: place.row_pitch,
+                image_pitch: place.image_pitch,
                 scale: quant.map_or(1.0, |q| q.scale_of(0)),
                 zero_point: quant.map_or(0, |q| q.zero_point_of(0)),
                 float_name: boundary(id),

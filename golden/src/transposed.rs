@@ -89,7 +89,8 @@ impl Transposed {
         let m = m.filter(|m| divides && inputs == Some(c) && [kh, kw] == conv.kernel && m.is_multiple_of(conv.groups));
         let m = m.ok_or_else(misfit)?;
         let axes = Axis::new(h, conv, 0).zip(Axis::new(w, conv, 1));
-        let (rows, cols) = axes.ok_or_else(|| call.malformed(format!("{conv:?} does not fit an input of {h} x {w}")))?;
+        let (rows, cols) =
+            axes.ok_or_else(|| call.malformed(format!("{conv:?} does not fit an input of {h} x {w}")))?;
         call.expect_output([n, m, rows.output, cols.output])?;
         Ok(Transposed { n, c, m, groups: conv.groups, rows, cols, order })
     }

@@ -144,7 +144,8 @@ fn definition(case: &Case, dims: [usize; 4], x: &[i64], w: &[i64]) -> Vec<(i64, 
         let group = m / (case.m / conv.groups);
         let (mut sum, mut seen) = (0, false);
         for (ky, kx) in (0..conv.kernel[0]).flat_map(|ky| (0..conv.kernel[1]).map(move |kx| (ky, kx))) {
-            let (Some(iy), Some(ix)) = (rows[y + ky * conv.dilation[0]], columns[column + kx * conv.dilation[1]]) else {
+            let (Some(iy), Some(ix)) = (rows[y + ky * conv.dilation[0]], columns[column + kx * conv.dilation[1]])
+            else {
                 continue;
             };
             seen = true;

@@ -250,6 +250,7 @@ impl<'a> Traffic<'a> {
 fn record_bytes(operation: &Operation) -> u64 {
     match operation {
         Operation::VectorRequant { mode: RequantMode::Fixed | RequantMode::FixedDouble, .. } => 12,
+        Operation::VectorTable { .. } => 256,
         _ => 8,
     }
 }
@@ -326,6 +327,23 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
             VectorRun { a: Some(a.get()), out: out.get(), ..run }
         }
         Operation::VectorLrn { a, out } => VectorRun { a: Some(a.get()), out: out.get(), ..run },
+        // One record for all channels, as for one tensor.
+        Operation::VectorTable { a, params, out, per_channel } => VectorRun {
+            a: Some(a.get()),
+            params: Some(params.get()),
+            tensors: (!per_channel.0).then_some(1),
+            out: out.get(),
+            ..run
+        },
+        Operation::VectorMax { a, b, out, per_channel, .. }
+        | Operation::VectorMin { a, b, out, per_channel, .. }
+        | Operation::VectorDiv { a, b, out, per_channel } => VectorRun {
+            a: Some(a.get()),
+            b: (!per_channel.0).then_some(b.get()),
+            params: per_channel.0.then_some(b.get()),
+            out: out.get(),
+            ..run
+        },
         Operation::VectorSum { a, params, out, operands } => VectorRun {
             a: Some(a.get()),
             params: Some(params.get()),

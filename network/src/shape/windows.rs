@@ -98,7 +98,7 @@ fn offset_shape(
     if groups == 0 {
         return Err(ShapeError::ZeroAttribute { attribute: "offset groups" });
     }
-    if x[1] % groups != 0 {
+    if !x[1].is_multiple_of(groups) {
         return Err(ShapeError::Groups { groups, channels: x[1], which: "input" });
     }
     let taps = deform.conv.kernel.iter().try_fold(groups * each, |all, &k| all.checked_mul(k));
