@@ -341,7 +341,7 @@ impl Context<'_> {
                 (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
             }
         };
-        let text = mapping.describe(self.machine, &window);
+        let text = mapping.describe(self.machine, &window) + phase.map_or("", Phase::describe);
         let entry = self.entry(layer, macs, constant_bytes, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
     }
