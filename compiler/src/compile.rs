@@ -1,5 +1,7 @@
 //! From a quantised graph to a program: the order of the stages, and what each hands to the next.
 
+mod text;
+
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
@@ -22,6 +24,7 @@ use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
+use text::conv_text;
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,8 +205,12 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
         params: matches!(
             layer.kind,
-            Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
+            Kind::Add(Second::Channel(_))
+                | Kind::Mul(Second::Channel(_))
+                | Kind::Pair(_, Second::Channel(_))
+                | Kind::Affine { .. }
         ),
+        table_bytes: if let Kind::Table(table) = layer.kind { table.bytes() } else { [0; 2] },
         tensors: if let Kind::Sum(more) = &layer.kind { 1 + more.len() } else { 1 },
         all_channels: matches!(layer.kind, Kind::Softmax | Kind::Lrn(_) | Kind::Shuffle(_)),
         work,
@@ -237,7 +244,7 @@ fn window_of(layer: &Layer) -> Window {
     }
 }
 
-/// Each window of a pooling must see the image: of padding alone there is no largest value. A convolution's sum of it is 0.
+/// Each window of a pooling must see the image: of nothing there is no maximum.
 fn check_window(layer: &Layer, window: &Window) -> Result<(), CompileError> {
     if matches!(layer.kind, Kind::Conv { .. }) {
         return Ok(());
@@ -341,7 +348,7 @@ impl Context<'_> {
                 (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
             }
         };
-        let text = mapping.describe(self.machine, &window) + phase.map_or("", Phase::describe);
+        let text = conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe);
         let entry = self.entry(layer, macs, constant_bytes, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
     }
@@ -366,6 +373,8 @@ impl Context<'_> {
         let (function, second) = match &layer.kind {
             Kind::Add(second) => (Function::Add, Some(second)),
             Kind::Mul(second) => (Function::Mul, Some(second)),
+            Kind::Pair(pair, second) => (Function::Pair(*pair), Some(second)),
+            Kind::Table(table) => (Function::Table { per_channel: table.is_per_channel() }, None),
             Kind::Affine { .. } => (Function::Affine, None),
             Kind::Rescale => (Function::Rescale, None),
             Kind::MaxPool(_) => (Function::MaxPool, None),
@@ -376,13 +385,9 @@ impl Context<'_> {
             Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
             Kind::Conv { .. } => return Err(CompileError::internal(&layer.name, "a convolution on the vector unit")),
         };
-        let has_params = matches!(second, Some(Second::Channel(_))) || function == Function::Affine;
-        let entries = match function {
-            Function::Sum(more) => 1 + more.len(),
-            _ if has_params => output.dims[3],
-            _ => 0,
-        };
-        let params = (entries > 0).then(|| dram.allocate(8 * entries as u64));
+        let constants_read = matches!(second, Some(Second::Channel(_)));
+        let constant_bytes = function.parameter_bytes(output.dims[3], constants_read);
+        let params = (constant_bytes > 0).then(|| dram.allocate(constant_bytes));
         let b = match second {
             Some(Second::Tensor(id) | Second::Channel(id)) => self.operand(*id),
             None => OperandQuant { dtype: DType::U8, zero_point: 0, scale: 1.0 },
@@ -415,7 +420,6 @@ impl Context<'_> {
             "{}x{} pixels x {} channels on the vector unit",
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
-        let constant_bytes = 8 * entries as u64;
         Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text) })
     }
 

@@ -11,6 +11,7 @@ use crate::layers::transposed::Phase;
 use crate::layers::{Kind, Layer, Second};
 use crate::mapping::conv::chunk_elements;
 use crate::mapping::{Chunk, ConvMapping, Part};
+use crate::tables;
 
 /// Bytes of a stored constant.
 pub(crate) fn stored<'a>(graph: &'a Graph, id: TensorId, layer: &str) -> Result<&'a [u8], CompileError> {
@@ -225,13 +226,8 @@ pub fn requant_params(
 /// Constants without values.
 pub fn channel_params(graph: &Graph, layer: &Layer) -> Result<Option<Vec<u8>>, CompileError> {
     match &layer.kind {
-        Kind::Add(Second::Channel(id)) | Kind::Mul(Second::Channel(id)) => {
-            let values = stored(graph, *id, &layer.name)?;
-            let wide: Vec<i32> = match graph.tensor(*id).dtype {
-                DType::I8 => values.iter().map(|&q| i32::from(q as i8)).collect(),
-                DType::I16 => values.chunks_exact(2).map(|q| i32::from(i16::from_le_bytes([q[0], q[1]]))).collect(),
-                _ => values.iter().map(|&q| i32::from(q)).collect(),
-            };
+        Kind::Add(Second::Channel(id)) | Kind::Mul(Second::Channel(id)) | Kind::Pair(_, Second::Channel(id)) => {
+            let wide = operand_values(graph.tensor(*id).dtype, stored(graph, *id, &layer.name)?);
             Ok(Some(interleave(wide.into_iter().map(i32::to_le_bytes), std::iter::repeat([0; 4]))))
         }
         Kind::Affine { a, b } => {
@@ -245,6 +241,16 @@ pub fn channel_params(graph: &Graph, layer: &Layer) -> Result<Option<Vec<u8>>, C
             let zeros = tensors().map(|tensor| zero(tensor).to_le_bytes());
             Ok(Some(interleave(tensors().map(|tensor| scale(tensor, 0).to_le_bytes()), zeros)))
         }
+        Kind::Table(table) => tables::bytes(graph, layer, *table).map(Some),
         _ => Ok(None),
+    }
+}
+
+/// The integers of a constant operand.
+pub(crate) fn operand_values(dtype: DType, bytes: &[u8]) -> Vec<i32> {
+    match dtype {
+        DType::I8 => bytes.iter().map(|&q| i32::from(q as i8)).collect(),
+        DType::I16 => bytes.chunks_exact(2).map(|q| i32::from(i16::from_le_bytes([q[0], q[1]]))).collect(),
+        _ => bytes.iter().map(|&q| i32::from(q)).collect(),
     }
 }

@@ -15,6 +15,7 @@ use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
 
 use crate::error::CompileError;
+use crate::tables::Table;
 use shuffle::Shuffle;
 use transposed::{Cost, Pending, Phase, expand};
 
@@ -38,7 +39,7 @@ impl Window {
     }
 
     fn of_pool(pool: &Pool) -> Self {
-        Window { kernel: pool.kernel, stride: pool.stride, dilation: [1, 1], pads: pool.pads }
+        Window { kernel: pool.kernel, stride: pool.stride, dilation: pool.dilation, pads: pool.pads }
     }
 
     /// Input rows (axis 0) or columns (axis 1) under `outputs` consecutive outputs.
@@ -54,6 +55,19 @@ pub enum Second {
     Tensor(TensorId),
     /// A constant per channel.
     Channel(TensorId),
+}
+
+/// What rule N-25 makes of two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pair {
+    /// Their difference.
+    Difference,
+    /// Their quotient.
+    Quotient,
+    /// The larger.
+    Maximum,
+    /// The smaller.
+    Minimum,
 }
 
 /// What a layer computes.
@@ -76,6 +90,10 @@ pub enum Kind {
     },
     /// Sum.
     Add(Second),
+    /// Of rule N-25.
+    Pair(Pair, Second),
+    /// A function by a table (N-24).
+    Table(Table),
     /// Product.
     Mul(Second),
     /// Batch norm: constants a, b.
@@ -139,7 +157,9 @@ impl Layer {
     /// The second activation of an element-wise layer.
     pub fn second(&self) -> Option<TensorId> {
         match self.kind {
-            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) => Some(id),
+            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) | Kind::Pair(_, Second::Tensor(id)) => {
+                Some(id)
+            }
             _ => None,
         }
     }
@@ -254,7 +274,12 @@ impl Builder<'_> {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::Sum => self.add_sum_dims(node)?,
-            Op::Add | Op::Mul if self.graph.tensor(node.inputs[1]).data.is_none() => {
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min
+                if self.graph.tensor(node.inputs[1]).data.is_none() =>
+            {
+                self.dims.insert(output, self.dims[&node.inputs[0]]);
+            }
+            Op::Function(_) => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::FullyConnected => self.set_logical_dims(output, &node.name),
@@ -365,6 +390,22 @@ impl Builder<'_> {
             },
             Op::Add => Kind::Add(self.second(node)?),
             Op::Mul => Kind::Mul(self.second(node)?),
+            Op::Sub => Kind::Pair(Pair::Difference, self.second(node)?),
+            Op::Div => Kind::Pair(Pair::Quotient, self.second(node)?),
+            Op::Max => Kind::Pair(Pair::Maximum, self.second(node)?),
+            Op::Min => Kind::Pair(Pair::Minimum, self.second(node)?),
+            Op::Function(_) | Op::PRelu if self.has_wide(node) => {
+                let message = "a table of 16-bit activations would have 65536 entries (rule N-24)";
+                return Err(CompileError::unsupported(&node.name, message));
+            }
+            Op::Function(function) => Kind::Table(Table::Function(*function)),
+            Op::PRelu => Kind::Table(Table::Slopes(node.inputs[1])),
+            Op::GlobalMaxPool => {
+                if !self.keeps_quantisation(node) {
+                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
+                }
+                Kind::MaxPool(Window { kernel: [dims[1], dims[2]], ..Window::point() })
+            }
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
             Op::Lrn(_) if self.graph.tensor(node.inputs[0]).dtype == DType::I16 => {
@@ -404,6 +445,11 @@ impl Builder<'_> {
                 ));
             }
         })
+    }
+
+    /// Whether input or output have 16 bits.
+    fn has_wide(&self, node: &Node) -> bool {
+        [node.inputs[0], node.outputs[0]].iter().any(|id| self.graph.tensor(*id).dtype == DType::I16)
     }
 
     /// Whether scalings are integers (N-17).

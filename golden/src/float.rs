@@ -10,6 +10,7 @@ mod conv;
 mod conv_transpose;
 mod elementwise;
 mod fully_connected;
+mod function;
 mod lrn;
 mod max_pool;
 mod softmax;
@@ -41,6 +42,14 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Softmax => softmax::evaluate(call).map(Value::F32),
         Op::Lrn(attributes) => lrn::evaluate(call, attributes).map(Value::F32),
         Op::Sum => elementwise::sum(call).map(Value::F32),
+        Op::GlobalMaxPool => max_pool::evaluate(call, &call.whole_image()?),
+        Op::Sub => elementwise::binary(call, |a, b| a - b).map(Value::F32),
+        Op::Div => elementwise::binary(call, |a, b| a / b).map(Value::F32),
+        Op::Max => elementwise::binary(call, |a, b| if a > b || a.is_nan() { a } else { b }).map(Value::F32),
+        Op::Min => elementwise::binary(call, |a, b| if a < b || a.is_nan() { a } else { b }).map(Value::F32),
+        Op::Function(function) => elementwise::unary(call, |x| function::value(*function, x)).map(Value::F32),
+        Op::PRelu => function::prelu(call).map(Value::F32),
+        Op::ReduceMean { axes, .. } => function::mean(call, axes).map(Value::F32),
         Op::Transpose { perm } => transpose::evaluate(call, perm),
         Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
@@ -52,19 +61,11 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         | Op::DeformSample(_)
         | Op::ArgMaxPool(_)
         | Op::MaxUnpool(_)
-        | Op::GlobalMaxPool
-        | Op::Sub
-        | Op::Div
-        | Op::Max
-        | Op::Min
-        | Op::Function(_)
-        | Op::PRelu
         | Op::Slice { .. }
         | Op::Pad { .. }
         | Op::DepthToSpace { .. }
         | Op::SpaceToDepth { .. }
-        | Op::Resize(_)
-        | Op::ReduceMean { .. } => Err(call.unsupported()),
+        | Op::Resize(_) => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
 }

@@ -7,10 +7,12 @@ mod add;
 mod average_pool;
 mod batch_norm;
 mod boundary;
+mod choose;
 mod concat;
 mod conv;
 mod conv_transpose;
 mod fully_connected;
+mod function;
 mod lrn;
 mod max_pool;
 mod mul;
@@ -41,13 +43,19 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::MaxPool(pool) => max_pool::evaluate(call, pool)?,
         Op::AveragePool(pool) => average_pool::windows(call, pool)?,
         Op::GlobalAveragePool => average_pool::global(call)?,
-        Op::Add => add::evaluate(call)?,
+        Op::Add | Op::Sub => add::evaluate(call)?,
         Op::Mul => mul::evaluate(call)?,
         Op::BatchNorm { .. } => batch_norm::evaluate(call)?,
         Op::Concat => concat::evaluate(call)?,
         Op::Softmax => softmax::evaluate(call)?,
         Op::Lrn(attributes) => lrn::evaluate(call, attributes)?,
         Op::Sum => sum::evaluate(call)?,
+        Op::GlobalMaxPool => max_pool::evaluate(call, &call.whole_image()?)?,
+        Op::Div => choose::quotient(call)?,
+        Op::Max => choose::evaluate(call, i32::max)?,
+        Op::Min => choose::evaluate(call, i32::min)?,
+        Op::Function(function) => function::evaluate(call, *function)?,
+        Op::PRelu => function::prelu(call)?,
         Op::Transpose { perm } => {
             rescale::check_view(call)?;
             return transpose::evaluate(call, perm);
@@ -60,13 +68,6 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         | Op::DeformSample(_)
         | Op::ArgMaxPool(_)
         | Op::MaxUnpool(_)
-        | Op::GlobalMaxPool
-        | Op::Sub
-        | Op::Div
-        | Op::Max
-        | Op::Min
-        | Op::Function(_)
-        | Op::PRelu
         | Op::Slice { .. }
         | Op::Pad { .. }
         | Op::DepthToSpace { .. }

@@ -24,6 +24,7 @@ mod ports;
 mod retires;
 mod scaled;
 mod simd;
+mod table;
 mod timeline;
 mod traced;
 mod work;

@@ -23,6 +23,8 @@ pub struct Pool {
     pub kernel: [usize; 2],
     /// `[vertical, horizontal]`.
     pub stride: [usize; 2],
+    /// Distance of taps, `[vertical, horizontal]`.
+    pub dilation: [usize; 2],
     /// `[top, left, bottom, right]`.
     pub pads: [usize; 4],
     /// Output size rounds up; a window that would start beyond the input and its leading pad is dropped.

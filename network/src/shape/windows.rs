@@ -98,7 +98,7 @@ fn offset_shape(
     if groups == 0 {
         return Err(ShapeError::ZeroAttribute { attribute: "offset groups" });
     }
-    if x[1] % groups != 0 {
+    if !x[1].is_multiple_of(groups) {
         return Err(ShapeError::Groups { groups, channels: x[1], which: "input" });
     }
     let taps = deform.conv.kernel.iter().try_fold(groups * each, |all, &k| all.checked_mul(k));
@@ -114,14 +114,17 @@ pub(super) fn unpooled(pool: &Pool, inputs: &[&[usize]]) -> Result<Vec<usize>, S
     must_be("the switches", x, switches)?;
     let side = |axis: usize, pooled: usize| {
         let [before, after] = [pool.pads[axis], pool.pads[axis + 2]];
-        let covered = (pooled - 1).checked_mul(pool.stride[axis])?.checked_add(pool.kernel[axis])?;
+        let span = (pool.kernel[axis].checked_sub(1)?).checked_mul(pool.dilation[axis])?.checked_add(1)?;
+        let covered = (pooled - 1).checked_mul(pool.stride[axis])?.checked_add(span)?;
         covered.checked_sub(before.checked_add(after)?)
     };
     let image = [side(0, h), side(1, w)];
     let [Some(rows), Some(cols)] = image else {
         return Err(ShapeError::Attribute { attribute: "pads", shape: x.to_vec() });
     };
-    Axis { input: rows, before: 0, after: 0, kernel: pool.kernel[0], stride: pool.stride[0], dilation: 1 }.extents()?;
-    Axis { input: cols, before: 0, after: 0, kernel: pool.kernel[1], stride: pool.stride[1], dilation: 1 }.extents()?;
+    for (axis, input) in [rows, cols].into_iter().enumerate() {
+        let (kernel, stride, dilation) = (pool.kernel[axis], pool.stride[axis], pool.dilation[axis]);
+        Axis { input, before: 0, after: 0, kernel, stride, dilation }.extents()?;
+    }
     Ok(vec![n, c, rows, cols])
 }
