@@ -22,6 +22,7 @@ use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
+use text::conv_text;
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -345,7 +346,7 @@ impl Context<'_> {
                 (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
             }
         };
-        let text = mapping.describe(self.machine, &window);
+        let text = conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe);
         let entry = self.entry(layer, macs, constant_bytes, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
     }

@@ -8,6 +8,7 @@ mod dice;
 mod machine;
 mod network;
 mod run;
+mod transposed;
 
 use std::collections::BTreeMap;
 
@@ -71,6 +72,16 @@ const EXPECTED_HITS: &[&str] = &[
     "16-bit result",
     "16-bit operand of the vector unit",
     "no single precision",
+    "transposed convolution",
+    "depthwise transposed convolution",
+    "grouped transposed convolution",
+    "stride over the kernel",
+    "output padding",
+    "rows of bias alone",
+    "stride and dilation",
+    "transposed convolution into a concatenation",
+    "phases apart",
+    "phases side by side",
 ];
 
 /// What happened in all cases.
