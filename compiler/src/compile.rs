@@ -15,6 +15,7 @@ use crate::emit::emit;
 use crate::error::CompileError;
 use crate::fixed::{check_island, check_policy, record_bytes};
 use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
+use crate::layers::transposed::Phase;
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
@@ -79,7 +80,11 @@ pub fn compile(
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
     check_policy(graph, machine).map_err(|error| vec![error])?;
-    let layers = layers(graph)?;
+    let cycles = |layer: &Layer, layers: &Layers| match map_layer(layer, layers, graph, machine) {
+        Ok(Mapping::Conv(mapping)) => Some(mapping.cycles),
+        _ => None,
+    };
+    let layers = layers(graph, &cycles)?;
     let mappings = map_all(&layers, graph, machine)?;
     if constants == Constants::Real {
         check_sums(graph, &layers, machine)?;
@@ -132,14 +137,16 @@ fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapp
 
 /// The layer's own output: a copy into a concatenation makes no more than it reads.
 fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
-    match layer.kind {
+    match &layer.kind {
         Kind::Rescale => layers.dims[&layer.input],
+        Kind::Conv { phase: Some(phase), .. } => phase.output_dims(layers.dims[&layer.output]),
         _ => layers.dims[&layer.output],
     }
 }
 
 fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Mapping, CompileError> {
-    let input = layers.dims[&layer.input];
+    let phase = layer.phase();
+    let input = phase.map_or(layers.dims[&layer.input], |phase| phase.input_dims(layers.dims[&layer.input]));
     let output = output_dims(layer, layers);
     let window = window_of(layer);
     check_window(layer, &window)?;
@@ -167,13 +174,16 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
             return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
         }
-        if graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
+        if phase.is_none()
+            && graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
             && graph.tensor(*weights).elements() != output[3] * input[1] * input[2] * input[3]
         {
             return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
         }
         let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
-        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes };
+        let scattered = phase.is_some_and(Phase::is_scattered);
+        let problem =
+            conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes, scattered };
         let mapping = problem.search().ok_or_else(too_small)?;
         let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
         check_pieces(layer, output, mapping.tile, parts)?;
@@ -272,7 +282,10 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output = output.part(layer.output_first, [1; 3], output_dims(layer, self.layers));
+        output = match layer.phase() {
+            Some(phase) => phase.output_place(&output),
+            None => output.part(layer.output_first, [1; 3], output_dims(layer, self.layers)),
+        };
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
@@ -294,7 +307,8 @@ impl Context<'_> {
         dram: &mut Dram,
         constants: Constants,
     ) -> Result<Lowered, CompileError> {
-        let input = self.places[&layer.input];
+        let phase = layer.phase();
+        let input = phase.map_or(self.places[&layer.input], |phase| phase.input_place(&self.places[&layer.input]));
         let window = window_of(layer);
         let channels = output.dims[3];
         let weights = dram.allocate(mapping.weight_bytes);
@@ -325,23 +339,17 @@ impl Context<'_> {
             image.push(Segment { address: weights, bytes: tiles });
             image.push(Segment { address: params, bytes: self.requant_params(layer, channels)? });
         }
-        let pixels = output.dims[..3].iter().product::<usize>() as u64;
-        let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
-        let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
-        let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
-            mapping.tile[0],
-            mapping.tile[1],
-            mapping.chunks.len(),
-            mapping.chunks[0].outputs.1,
-            dataflow_text(self.machine, mapping.dataflow),
-            if mapping.packed { ", taps packed" } else { "" },
-            if mapping.place.resident { ", weights resident" } else { ", weights streamed" },
-            if mapping.shared { "" } else { ", input channels sliced" },
-            if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
-            spread_text(mapping.spread),
-        );
-        let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
+        let (macs, constant_bytes) = match phase {
+            Some(phase) => phase.work(self.layers.dims[&layer.input], &self.graph.tensor(*tensor).shape),
+            None => {
+                let pixels = output.dims[..3].iter().product::<usize>() as u64;
+                let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
+                let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
+                (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
+            }
+        };
+        let text = mapping.describe(self.machine, &window);
+        let entry = self.entry(layer, macs, constant_bytes, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
     }
 
@@ -422,10 +430,12 @@ impl Context<'_> {
             elements * self.places[&id].element_bytes
         };
         let mut compulsory_bytes = constant_bytes;
-        if self.graph.inputs.contains(&layer.input) {
+        // Once for all phases of a node.
+        let leads = layer.phase().is_none_or(|phase| phase.leads);
+        if leads && self.graph.inputs.contains(&layer.input) {
             compulsory_bytes += bytes(layer.input);
         }
-        if self.graph.outputs.contains(&layer.output) {
+        if leads && self.graph.outputs.contains(&layer.output) {
             compulsory_bytes += bytes(layer.output);
         }
         LayerEntry {

@@ -5,6 +5,7 @@
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
 pub mod shuffle;
+pub mod transposed;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use systole_network::tensor::{DType, Tensor, TensorId};
 use crate::error::CompileError;
 use crate::tables::Table;
 use shuffle::Shuffle;
+use transposed::{Cost, Pending, Phase, expand};
 
 /// A window that walks over an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +85,8 @@ pub enum Kind {
         groups: usize,
         /// A fully connected node: the whole image is the window.
         whole: bool,
+        /// A part of a transposed convolution; `window` and `groups` are the part's.
+        phase: Option<Box<Phase>>,
     },
     /// Sum.
     Add(Second),
@@ -142,6 +146,14 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// The part of a transposed convolution that it is.
+    pub fn phase(&self) -> Option<&Phase> {
+        match &self.kind {
+            Kind::Conv { phase, .. } => phase.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The second activation of an element-wise layer.
     pub fn second(&self) -> Option<TensorId> {
         match self.kind {
@@ -165,6 +177,8 @@ pub struct Layers {
     pub dims: BTreeMap<TensorId, Dims>,
     /// Activations that lie inside another one.
     pub inside: BTreeMap<TensorId, Inside>,
+    /// Columns in DRAM before and behind each row of an activation that has bytes of its own; nobody reads them.
+    pub margins: BTreeMap<TensorId, [usize; 2]>,
 }
 
 /// Where an activation lies inside another one: a view in its source, an input of a concatenation in the result.
@@ -190,18 +204,26 @@ struct Builder<'a> {
     layers: Vec<Layer>,
     dims: BTreeMap<TensorId, Dims>,
     inside: BTreeMap<TensorId, Inside>,
+    transposed: Vec<Pending>,
     errors: Vec<CompileError>,
 }
 
-/// Makes the layers of a quantised graph.
+/// Makes the layers of a quantised graph. `cost` chooses between ways that all compute the same.
 ///
 /// # Errors
 /// Every node that no instruction sequence serves, by name.
-pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
+pub fn layers(graph: &Graph, cost: Cost<'_>) -> Result<Layers, Vec<CompileError>> {
     let order = graph.topological_order().map_err(|node| {
         vec![CompileError::invalid(&graph.node(node).name, "the graph has a cycle through this node")]
     })?;
-    let mut builder = Builder { graph, layers: vec![], dims: BTreeMap::new(), inside: BTreeMap::new(), errors: vec![] };
+    let mut builder = Builder {
+        graph,
+        layers: vec![],
+        dims: BTreeMap::new(),
+        inside: BTreeMap::new(),
+        transposed: vec![],
+        errors: vec![],
+    };
     for &input in &graph.inputs {
         builder.set_logical_dims(input, "the input");
     }
@@ -215,11 +237,13 @@ pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
             builder.errors.push(error);
         }
     }
-    if builder.errors.is_empty() {
-        Ok(Layers { layers: builder.layers, dims: builder.dims, inside: builder.inside })
-    } else {
-        Err(builder.errors)
+    if !builder.errors.is_empty() {
+        return Err(builder.errors);
     }
+    let Builder { layers, dims, inside, transposed, .. } = builder;
+    let mut layers = Layers { layers, dims, inside, margins: BTreeMap::new() };
+    expand(&mut layers, &transposed, cost);
+    Ok(layers)
 }
 
 fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
@@ -265,6 +289,9 @@ impl Builder<'_> {
             }
         }
         let kind = self.kind(node)?;
+        if let Op::ConvTranspose(conv) = &node.op {
+            self.transposed.push(Pending { index: self.layers.len(), conv: conv.clone() });
+        }
         self.push(node, kind, node.inputs[0], output, [0; 4], node.name.clone());
         Ok(())
     }
@@ -342,6 +369,16 @@ impl Builder<'_> {
                 window: Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads },
                 groups: conv.groups,
                 whole: false,
+                phase: None,
+            },
+            // Its phases are chosen when all layers are known.
+            Op::ConvTranspose(conv) => Kind::Conv {
+                weights: node.inputs[1],
+                bias: node.inputs.get(2).copied(),
+                window: Window::point(),
+                groups: conv.groups,
+                whole: false,
+                phase: None,
             },
             Op::FullyConnected => Kind::Conv {
                 weights: node.inputs[1],
@@ -349,6 +386,7 @@ impl Builder<'_> {
                 window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
                 groups: 1,
                 whole: true,
+                phase: None,
             },
             Op::Add => Kind::Add(self.second(node)?),
             Op::Mul => Kind::Mul(self.second(node)?),

@@ -104,8 +104,10 @@ impl Network {
                 conv.kernel[axis] -= 1;
             }
             let reach = (conv.kernel[axis] - 1) * conv.dilation[axis];
-            conv.pads[axis] = self.dice.between(0, reach);
-            conv.pads[axis + 2] = self.dice.between(0, reach);
+            // Beyond the reach of the kernel, some windows see padding alone.
+            let most = reach + if self.dice.chance(15) { 4 } else { 0 };
+            conv.pads[axis] = self.dice.between(0, most);
+            conv.pads[axis + 2] = self.dice.between(0, most);
         }
         let out = [0, 1].map(|axis| {
             let size = [h, w][axis] + conv.pads[axis] + conv.pads[axis + 2];
@@ -118,6 +120,10 @@ impl Network {
         });
         if conv.dilation != [1, 1] {
             self.hits.push("dilation");
+        }
+        if conv.pads.iter().enumerate().any(|(side, &pad)| pad > (conv.kernel[side % 2] - 1) * conv.dilation[side % 2])
+        {
+            self.hits.push("windows of padding alone");
         }
         if conv.pads[0] != conv.pads[2] {
             self.hits.push("asymmetric padding");
