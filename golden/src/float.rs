@@ -12,6 +12,7 @@ mod elementwise;
 mod fully_connected;
 mod lrn;
 mod max_pool;
+mod resize;
 mod softmax;
 mod sums;
 
@@ -20,8 +21,8 @@ use systole_network::op::Op;
 use crate::call::Call;
 use crate::error::GoldenError;
 use crate::integer::{dequantize, quantize};
-use crate::transpose;
 use crate::value::Value;
+use crate::{moves, transpose};
 
 /// The output of a node of the imported form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
@@ -42,6 +43,8 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Lrn(attributes) => lrn::evaluate(call, attributes).map(Value::F32),
         Op::Sum => elementwise::sum(call).map(Value::F32),
         Op::Transpose { perm } => transpose::evaluate(call, perm),
+        Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => moves::evaluate(call),
+        Op::Resize(attributes) => resize::evaluate(call, attributes),
         Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
         Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
@@ -59,11 +62,6 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         | Op::Min
         | Op::Function(_)
         | Op::PRelu
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::DepthToSpace { .. }
-        | Op::SpaceToDepth { .. }
-        | Op::Resize(_)
         | Op::ReduceMean { .. } => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
