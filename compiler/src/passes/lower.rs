@@ -139,6 +139,11 @@ impl<'a> Lowering<'a> {
             | Op::Lrn(_)
             | Op::Reshape
             | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::DepthToSpace { .. }
+            | Op::SpaceToDepth { .. }
+            | Op::Resize(_)
             | Op::Identity => (node.op.clone(), vec![self.value(x, id)?]),
             Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
                 let message = "its sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
@@ -157,11 +162,6 @@ impl<'a> Lowering<'a> {
             | Op::Min
             | Op::Function(_)
             | Op::PRelu
-            | Op::Slice { .. }
-            | Op::Pad { .. }
-            | Op::DepthToSpace { .. }
-            | Op::SpaceToDepth { .. }
-            | Op::Resize(_)
             | Op::ReduceMean { .. } => {
                 let message = format!("{} has no integer form yet", node.op.name());
                 return Err(PassError::at_node(source, id, message).into());
