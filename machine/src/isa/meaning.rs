@@ -80,6 +80,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("ve.sum/a", "address in the activation buffer of the first tensor; the others follow, `height` rows each"),
     ("ve.sum/params", "address in the activation buffer of the parameters, 8 bytes a tensor"),
     ("operands", "tensors that are added"),
+    ("bytes", "bytes of the stream"),
+    ("ld.decode/dram", "address in DRAM of the stream's first byte"),
+    ("ld.decode/buffer", "address in the weight buffer of the first decoded byte"),
 ];
 
 /// The meaning of a field, the narrower entry before the wider one; `None` for one without.
