@@ -214,33 +214,35 @@ fn machines() -> impl Strategy<Value = Machine> {
             (vector.clone(), dram.clone(), control.clone(), prop::option::of(energy.clone())),
             prop::option::of((1u32..=65536, 0u32..=65535)),
         );
-        parts.prop_map(move |((name, clock_hz, weight_registers, outstanding_bursts), buffers, rest, decoder)| Machine {
-            name,
-            clock_hz,
-            array: Array {
-                rows,
-                columns,
-                count: 1,
-                dataflows: vec![Dataflow::WeightStationary],
-                dot_product_width: 1,
-                pe_latency_cycles: 1,
-                operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
-                weight_registers,
-                activation_bits: 8,
-                accumulator_bits: 32,
-                overflow: Overflow::Wrap,
-            },
-            activation: buffers.0,
-            weight: buffers.1,
-            unified: false,
-            accumulator: buffers.2,
-            vector: rest.0,
-            outstanding_bursts,
-            weight_decoder: decoder
-                .map(|(output_bytes, latency_cycles)| WeightDecoder { output_bytes, latency_cycles }),
-            dram: rest.1,
-            control: rest.2,
-            energy: rest.3,
+        parts.prop_map(move |((name, clock_hz, weight_registers, outstanding_bursts), buffers, rest, decoder)| {
+            Machine {
+                name,
+                clock_hz,
+                array: Array {
+                    rows,
+                    columns,
+                    count: 1,
+                    dataflows: vec![Dataflow::WeightStationary],
+                    dot_product_width: 1,
+                    pe_latency_cycles: 1,
+                    operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
+                    weight_registers,
+                    activation_bits: 8,
+                    accumulator_bits: 32,
+                    overflow: Overflow::Wrap,
+                },
+                activation: buffers.0,
+                weight: buffers.1,
+                unified: false,
+                accumulator: buffers.2,
+                vector: rest.0,
+                outstanding_bursts,
+                weight_decoder: decoder
+                    .map(|(output_bytes, latency_cycles)| WeightDecoder { output_bytes, latency_cycles }),
+                dram: rest.1,
+                control: rest.2,
+                energy: rest.3,
+            }
         })
     })
 }

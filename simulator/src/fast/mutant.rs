@@ -108,6 +108,10 @@ mutants! {
     RoundedOnce "N-17" "double rounding rounds once"
     TiesUpTwice "N-17" "the second rounding of negative values takes ties upwards"
     NarrowSumsKept "N-20" "sums of under 32 bits do not wrap"
+    DecoderAtOnce "T-8" "a decoder has no latency"
+    DecoderAsWideAsPort "T-8" "a decoder does not limit the port"
+    ShareRoundsUp "T-8" "a burst's share of the decoded bytes is rounded up"
+    LongestRunHasValue "N-29" "a value follows the run of 255 too"
 }
 
 #[cfg(feature = "mutants")]
