@@ -9,10 +9,11 @@ use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
 
 use crate::check::check;
+use crate::compress::stored::StoredWeights;
 use crate::emit::emit;
 use crate::error::CompileError;
 use crate::fixed::{check_island, check_policy, record_bytes};
-use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
+use crate::image::{channel_params, requant_params, weight_zero_point};
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
@@ -72,7 +73,7 @@ pub enum Constants {
 pub fn compile(
     quantised: &Quantised,
     machine: &Machine,
-    header: Header,
+    mut header: Header,
     constants: Constants,
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
@@ -93,6 +94,7 @@ pub fn compile(
         items.extend(lowered.items);
         image.extend(lowered.image);
         entries.push(lowered.entry);
+        header.model.weight_bytes = header.model.weight_bytes.saturating_sub(lowered.saved);
     }
     if machine.unified {
         items.iter_mut().for_each(Item::unify);
@@ -273,6 +275,8 @@ struct Lowered {
     items: Vec<Item>,
     image: Vec<Segment>,
     entry: LayerEntry,
+    /// Bytes of weights that compression saves.
+    saved: u64,
 }
 
 struct Context<'a> {
@@ -313,7 +317,8 @@ impl Context<'_> {
         let input = self.places[&layer.input];
         let window = window_of(layer);
         let channels = output.dims[3];
-        let weights = dram.allocate(mapping.weight_bytes);
+        let (stored, mut image) =
+            StoredWeights::new(self.graph, layer, mapping, self.machine, input.dims[3], dram, constants)?;
         let params = dram.allocate(record_bytes(self.machine) * channels as u64);
         let (x, y) = (self.operand(layer.input), self.operand(layer.output));
         let Kind::Conv { weights: tensor, groups, .. } = &layer.kind else {
@@ -328,24 +333,23 @@ impl Context<'_> {
             mapping,
             input,
             output,
-            weights,
+            weights: &stored,
             params,
             input_type: (x.dtype, x.zero_point),
             weight_type: (self.graph.tensor(*tensor).dtype, zero_weight),
             output_type: (y.dtype, y.zero_point),
             clamp: layer.clamp,
         };
-        let mut image = vec![];
         if constants == Constants::Real {
-            let tiles = weight_tiles(self.graph, layer, mapping, self.machine, input.dims[3])?;
-            image.push(Segment { address: weights, bytes: tiles });
-            image.push(Segment { address: params, bytes: self.requant_params(layer, channels)? });
+            let bytes = requant_params(self.graph, layer, channels, self.machine.vector.requantisation)?;
+            image.push(Segment { address: params, bytes });
         }
         let pixels = output.dims[..3].iter().product::<usize>() as u64;
         let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
-        let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
+        let saved = stored.saved(self.graph.tensor(*tensor).elements() as u64);
+        let weight_bytes = self.graph.tensor(*tensor).elements() as u64 - saved;
         let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
+            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}{}",
             mapping.tile[0],
             mapping.tile[1],
             mapping.chunks.len(),
@@ -356,13 +360,10 @@ impl Context<'_> {
             if mapping.shared { "" } else { ", input channels sliced" },
             if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
             spread_text(mapping.spread),
+            stored.text(),
         );
         let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
-        Ok(Lowered { items: lowering.items()?, image, entry })
-    }
-
-    fn requant_params(&self, layer: &Layer, channels: usize) -> Result<Vec<u8>, CompileError> {
-        requant_params(self.graph, layer, channels, self.machine.vector.requantisation)
+        Ok(Lowered { items: lowering.items()?, image, entry, saved })
     }
 
     fn lower_vector(
@@ -431,7 +432,7 @@ impl Context<'_> {
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
         let constant_bytes = 8 * entries as u64;
-        Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text) })
+        Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text), saved: 0 })
     }
 
     /// Compulsory bytes: constants, and the network's inputs and outputs that the layer touches.
