@@ -19,3 +19,4 @@ pub mod mapping;
 pub mod memory;
 pub mod schedule;
 mod sums;
+pub mod tables;

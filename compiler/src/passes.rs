@@ -13,6 +13,7 @@ mod powers_of_two;
 mod quantise;
 mod quantise_float;
 mod quantise_qdq;
+mod transposed;
 mod unused;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -13,6 +13,9 @@ use crate::shape::ShapeError;
 mod alexnet;
 mod builder;
 mod densenet;
+mod dilated;
+mod fcn;
+mod googlenet;
 mod inception;
 mod inception_resnet;
 mod inception_v2;
@@ -20,9 +23,12 @@ mod inception_v3;
 mod inception_v4;
 mod lenet;
 mod mobilenet;
+mod nas;
 mod nin;
 mod resnet;
 mod resnet_v2;
+mod shufflenet;
+mod sppnet;
 mod squeezenet;
 mod vgg;
 mod xception;
@@ -68,6 +74,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         alexnet::ENTRIES,
         nin::ENTRIES,
         vgg::ENTRIES,
+        googlenet::ENTRIES,
         inception_v2::ENTRIES,
         inception_v3::ENTRIES,
         inception_v4::ENTRIES,
@@ -78,6 +85,11 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         densenet::ENTRIES,
         squeezenet::ENTRIES,
         mobilenet::ENTRIES,
+        shufflenet::ENTRIES,
+        nas::ENTRIES,
+        sppnet::ENTRIES,
+        fcn::ENTRIES,
+        dilated::ENTRIES,
     ]
     .concat()
 });

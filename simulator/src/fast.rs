@@ -25,6 +25,7 @@ mod ports;
 mod retires;
 mod scaled;
 mod simd;
+mod table;
 mod timeline;
 mod traced;
 mod work;

@@ -57,6 +57,7 @@ fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     let requantisation = machine.vector.requantisation;
     match (v.kind, v.mode) {
         (Kind::MaxPool, _) => false,
+        (Kind::Table { .. }, _) => v.tensors().any(|tensor| tensor.wide),
         (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
         (_, Some(RequantMode::Fixed)) => {
             !matches!(requantisation, Requantisation::FixedPoint { double_rounding: false, .. })
@@ -157,6 +158,7 @@ fn bad_shift(v: &VectorWork) -> bool {
     let read = match v.kind {
         Kind::Add | Kind::AddChannel => vec![a, b, out],
         Kind::Mul | Kind::MulChannel | Kind::Rescale => vec![out],
+        Kind::Max | Kind::Min => vec![a, b],
         _ => Vec::new(),
     };
     read.iter().any(|scaling| !range.contains(&scaling.shift))
