@@ -1,7 +1,5 @@
 //! From a quantised graph to a program: the order of the stages, and what each hands to the next.
 
-mod text;
-
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
@@ -24,7 +22,6 @@ use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
-use text::{dataflow_text, spread_text};
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
