@@ -7,6 +7,7 @@ mod channels;
 mod dice;
 mod machine;
 mod network;
+mod pairs;
 mod run;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,20 @@ const EXPECTED_HITS: &[&str] = &[
     "16-bit result",
     "16-bit operand of the vector unit",
     "no single precision",
+    "Sigmoid",
+    "Tanh",
+    "HardSwish",
+    "HardSigmoid",
+    "LeakyRelu",
+    "Elu",
+    "PRelu",
+    "Sub",
+    "Div",
+    "Max",
+    "Min",
+    "constant per channel of rule N-25",
+    "two tensors of rule N-25",
+    "global max pooling",
 ];
 
 /// What happened in all cases.
