@@ -21,6 +21,7 @@ fn macs_and_parameters_are_those_of_the_definition() {
 fn entries_state_the_published_figures() {
     let published = [
         ("lenet-5", 2_293_000, 431_080),
+        ("lenet-5-tanh", 2_293_000, 431_080),
         ("alexnet", 724_406_816, 60_965_224),
         ("alexnet-torchvision", 714_188_480, 61_100_840),
         ("nin", 1_100_188_800, 7_595_176),
