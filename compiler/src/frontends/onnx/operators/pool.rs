@@ -29,7 +29,9 @@ pub(super) fn max_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs:
 /// The second output: where the maxima are.
 fn arg_max(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, indices: &str) -> Result<()> {
     if node.int("storage_order", 0)? != 0 {
-        return Err(ImportError::unsupported("it counts indices down the columns (its attribute `storage_order` is 1)"));
+        return Err(ImportError::unsupported(
+            "it counts indices down the columns (its attribute `storage_order` is 1)",
+        ));
     }
     image_shape(importer, x)?;
     let (attributes, shape) = window(importer, node, x)?;
