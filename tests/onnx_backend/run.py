@@ -70,6 +70,9 @@ class Case:
         graph = self.model.graph
         self.op = graph.node[0].op_type
         data = os.path.join(folder, "test_data_set_0")
+        constants = {tensor.name for tensor in graph.initializer}
+        for info in [info for info in graph.input if info.name in constants]:
+            graph.input.remove(info)
         self.refusal = None
         try:
             self.values = [load(os.path.join(data, f"input_{i}.pb"), info) for i, info in enumerate(graph.input)]
@@ -83,12 +86,11 @@ class Case:
         self.inputs = {}
         kept = []
         for info, value in zip(graph.input, self.values):
-            if len(graph.node) == 1 and list(first).index(info.name) not in computed or len(kept) > 0 and len(graph.node) > 1:
+            if list(first).index(info.name) not in computed:
                 graph.initializer.append(numpy_helper.from_array(value, info.name))
             else:
                 kept.append(info)
                 self.inputs[info.name] = value
-        self.all_inputs = {info.name: value for info, value in zip(graph.input, self.values)}
         del graph.input[:]
         graph.input.extend(kept)
         # What the test computes has shapes: some tests leave the extents open.
