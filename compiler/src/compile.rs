@@ -1,11 +1,9 @@
 //! From a quantised graph to a program: the order of the stages, and what each hands to the next.
 
-mod text;
-
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use systole_machine::program::{ElementType, LayerEntry, Layout, ModelEntry, Program, Role, Segment, TensorEntry};
+use systole_machine::program::{LayerEntry, ModelEntry, Program, Segment};
 use systole_machine::spec::Machine;
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
@@ -15,6 +13,7 @@ use crate::emit::emit;
 use crate::error::CompileError;
 use crate::fixed::{check_island, check_policy, record_bytes};
 use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
+use crate::layers::transposed::Phase;
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
@@ -23,7 +22,14 @@ use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
-use text::{dataflow_text, spread_text};
+use text::conv_text;
+
+mod moves;
+mod table;
+mod text;
+
+use moves::MoveMapping;
+use table::tensor_table;
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +38,8 @@ pub enum Mapping {
     Conv(ConvMapping),
     /// On the vector unit.
     Vector(VectorMapping),
+    /// By loads and stores alone.
+    Move(MoveMapping),
 }
 
 /// Everything between graph and program, for `--emit` and `--explain`.
@@ -79,7 +87,11 @@ pub fn compile(
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
     check_policy(graph, machine).map_err(|error| vec![error])?;
-    let layers = layers(graph)?;
+    let cycles = |layer: &Layer, layers: &Layers| match map_layer(layer, layers, graph, machine) {
+        Ok(Mapping::Conv(mapping)) => Some(mapping.cycles),
+        _ => None,
+    };
+    let layers = layers(graph, &cycles)?;
     let mappings = map_all(&layers, graph, machine)?;
     if constants == Constants::Real {
         check_sums(graph, &layers, machine)?;
@@ -132,19 +144,24 @@ fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapp
 
 /// The layer's own output: a copy into a concatenation makes no more than it reads.
 fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
-    match layer.kind {
+    match &layer.kind {
         Kind::Rescale => layers.dims[&layer.input],
+        Kind::Conv { phase: Some(phase), .. } => phase.output_dims(layers.dims[&layer.output]),
         _ => layers.dims[&layer.output],
     }
 }
 
 fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Mapping, CompileError> {
-    let input = layers.dims[&layer.input];
+    let phase = layer.phase();
+    let input = phase.map_or(layers.dims[&layer.input], |phase| phase.input_dims(layers.dims[&layer.input]));
     let output = output_dims(layer, layers);
     let window = window_of(layer);
     check_window(layer, &window)?;
     check_island(layer, machine)?;
     let element_bytes = |id: TensorId| graph.tensor(id).dtype.bytes() as u64;
+    if let Kind::Move(_) = &layer.kind {
+        return Ok(Mapping::Move(MoveMapping::of(machine, output, element_bytes(layer.output))));
+    }
     let too_small = || {
         CompileError::unsupported(
             &layer.name,
@@ -167,13 +184,16 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
             return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
         }
-        if graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
+        if phase.is_none()
+            && graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
             && graph.tensor(*weights).elements() != output[3] * input[1] * input[2] * input[3]
         {
             return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
         }
         let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
-        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes };
+        let scattered = phase.is_some_and(Phase::is_scattered);
+        let problem =
+            conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes, scattered };
         let mapping = problem.search().ok_or_else(too_small)?;
         let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
         check_pieces(layer, output, mapping.tile, parts)?;
@@ -211,7 +231,7 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
 }
 
 /// Pieces of work of one layer at most: far beyond any network, and a bound on the compiler's own memory.
-const MAX_PIECES: usize = 1 << 20;
+pub(crate) const MAX_PIECES: usize = 1 << 20;
 
 fn check_pieces(layer: &Layer, output: Dims, tile: [usize; 2], pieces_of_a_tile: usize) -> Result<(), CompileError> {
     let tiles = output[1].div_ceil(tile[0]).saturating_mul(output[2].div_ceil(tile[1])).saturating_mul(output[0]);
@@ -272,10 +292,14 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output = output.part(layer.output_first, [1; 3], output_dims(layer, self.layers));
+        output = match layer.phase() {
+            Some(phase) => phase.output_place(&output),
+            None => output.part(layer.output_first, [1; 3], output_dims(layer, self.layers)),
+        };
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
+            Mapping::Move(mapping) => self.lower_move(index as u32, layer, *mapping, output, dram, constants),
         }
     }
 
@@ -294,7 +318,8 @@ impl Context<'_> {
         dram: &mut Dram,
         constants: Constants,
     ) -> Result<Lowered, CompileError> {
-        let input = self.places[&layer.input];
+        let phase = layer.phase();
+        let input = phase.map_or(self.places[&layer.input], |phase| phase.input_place(&self.places[&layer.input]));
         let window = window_of(layer);
         let channels = output.dims[3];
         let weights = dram.allocate(mapping.weight_bytes);
@@ -325,23 +350,17 @@ impl Context<'_> {
             image.push(Segment { address: weights, bytes: tiles });
             image.push(Segment { address: params, bytes: self.requant_params(layer, channels)? });
         }
-        let pixels = output.dims[..3].iter().product::<usize>() as u64;
-        let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
-        let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
-        let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
-            mapping.tile[0],
-            mapping.tile[1],
-            mapping.chunks.len(),
-            mapping.chunks[0].outputs.1,
-            dataflow_text(self.machine, mapping.dataflow),
-            if mapping.packed { ", taps packed" } else { "" },
-            if mapping.place.resident { ", weights resident" } else { ", weights streamed" },
-            if mapping.shared { "" } else { ", input channels sliced" },
-            if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
-            spread_text(mapping.spread),
-        );
-        let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
+        let (macs, constant_bytes) = match phase {
+            Some(phase) => phase.work(self.layers.dims[&layer.input], &self.graph.tensor(*tensor).shape),
+            None => {
+                let pixels = output.dims[..3].iter().product::<usize>() as u64;
+                let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
+                let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
+                (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
+            }
+        };
+        let text = conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe);
+        let entry = self.entry(layer, macs, constant_bytes, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
     }
 
@@ -375,7 +394,9 @@ impl Context<'_> {
             Kind::Lrn(lrn) => (Function::Lrn(*lrn), None),
             Kind::Sum(_) => (Function::Sum(&more), None),
             Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
-            Kind::Conv { .. } => return Err(CompileError::internal(&layer.name, "a convolution on the vector unit")),
+            Kind::Conv { .. } | Kind::Move(_) => {
+                return Err(CompileError::internal(&layer.name, "a layer of another unit on the vector unit"));
+            }
         };
         let constants_read = matches!(second, Some(Second::Channel(_)));
         let constant_bytes = function.parameter_bytes(output.dims[3], constants_read);
@@ -422,10 +443,12 @@ impl Context<'_> {
             elements * self.places[&id].element_bytes
         };
         let mut compulsory_bytes = constant_bytes;
-        if self.graph.inputs.contains(&layer.input) {
+        // Once for all phases of a node.
+        let leads = layer.phase().is_none_or(|phase| phase.leads);
+        if leads && self.graph.inputs.contains(&layer.input) {
             compulsory_bytes += bytes(layer.input);
         }
-        if self.graph.outputs.contains(&layer.output) {
+        if leads && self.graph.outputs.contains(&layer.output) {
             compulsory_bytes += bytes(layer.output);
         }
         LayerEntry {
@@ -437,44 +460,4 @@ impl Context<'_> {
             mapping,
         }
     }
-}
-
-fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Place>) -> Vec<TensorEntry> {
-    let graph = &quantised.graph;
-    let boundary =
-        |id| quantised.inputs.iter().chain(&quantised.outputs).find(|b| b.tensor == id).map(|b| b.float_name.clone());
-    places
-        .iter()
-        .map(|(&id, place)| {
-            let tensor = graph.tensor(id);
-            let quant = tensor.quant.as_ref();
-            let role = if graph.inputs.contains(&id) {
-                Role::Input
-            } else if graph.outputs.contains(&id) {
-                Role::Output
-            } else {
-                Role::Intermediate
-            };
-            let [n, h, w, c] = place.dims.map(|d| d as u64);
-            TensorEntry {
-                name: tensor.name.clone(),
-                shape: tensor.shape.iter().map(|&d| d as u64).collect(),
-                dims: [n, c, h, w],
-                element: match tensor.dtype {
-                    DType::I8 => ElementType::I8,
-                    DType::I16 => ElementType::I16,
-                    _ => ElementType::U8,
-                },
-                role,
-                layout: Layout::Nhwc,
-                address: place.address,
-                pixel_pitch: place.pixel_pitch,
-                row_pitch: place.row_pitch,
-                image_pitch: place.image_pitch,
-                scale: quant.map_or(1.0, |q| q.scale_of(0)),
-                zero_point: quant.map_or(0, |q| q.zero_point_of(0)),
-                float_name: boundary(id),
-            }
-        })
-        .collect()
 }

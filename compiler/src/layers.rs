@@ -4,7 +4,10 @@
 //! of its source. A concatenation becomes a rescaling copy per input that could not be placed straight into the result.
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
+pub mod boxes;
+mod moves;
 pub mod shuffle;
+pub mod transposed;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +18,9 @@ use systole_network::tensor::{DType, Tensor, TensorId};
 
 use crate::error::CompileError;
 use crate::tables::Table;
+use boxes::Move;
 use shuffle::Shuffle;
+use transposed::{Cost, Pending, Phase, expand};
 
 /// A window that walks over an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +88,8 @@ pub enum Kind {
         groups: usize,
         /// A fully connected node: the whole image is the window.
         whole: bool,
+        /// A part of a transposed convolution; `window` and `groups` are the part's.
+        phase: Option<Box<Phase>>,
     },
     /// Sum.
     Add(Second),
@@ -118,6 +125,8 @@ pub enum Kind {
     Sum(Vec<TensorId>),
     /// The channels of each pixel in another order.
     Shuffle(Shuffle),
+    /// A copy by DMA alone.
+    Move(Move),
 }
 
 /// A fused operator.
@@ -142,6 +151,14 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// The part of a transposed convolution that it is.
+    pub fn phase(&self) -> Option<&Phase> {
+        match &self.kind {
+            Kind::Conv { phase, .. } => phase.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The second activation of an element-wise layer.
     pub fn second(&self) -> Option<TensorId> {
         match self.kind {
@@ -165,6 +182,8 @@ pub struct Layers {
     pub dims: BTreeMap<TensorId, Dims>,
     /// Activations that lie inside another one.
     pub inside: BTreeMap<TensorId, Inside>,
+    /// Columns in DRAM before and behind each row of an activation that has bytes of its own; nobody reads them.
+    pub margins: BTreeMap<TensorId, [usize; 2]>,
 }
 
 /// Where an activation lies inside another one: a view in its source, an input of a concatenation in the result.
@@ -190,18 +209,26 @@ struct Builder<'a> {
     layers: Vec<Layer>,
     dims: BTreeMap<TensorId, Dims>,
     inside: BTreeMap<TensorId, Inside>,
+    transposed: Vec<Pending>,
     errors: Vec<CompileError>,
 }
 
-/// Makes the layers of a quantised graph.
+/// Makes the layers of a quantised graph. `cost` chooses between ways that all compute the same.
 ///
 /// # Errors
 /// Every node that no instruction sequence serves, by name.
-pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
+pub fn layers(graph: &Graph, cost: Cost<'_>) -> Result<Layers, Vec<CompileError>> {
     let order = graph.topological_order().map_err(|node| {
         vec![CompileError::invalid(&graph.node(node).name, "the graph has a cycle through this node")]
     })?;
-    let mut builder = Builder { graph, layers: vec![], dims: BTreeMap::new(), inside: BTreeMap::new(), errors: vec![] };
+    let mut builder = Builder {
+        graph,
+        layers: vec![],
+        dims: BTreeMap::new(),
+        inside: BTreeMap::new(),
+        transposed: vec![],
+        errors: vec![],
+    };
     for &input in &graph.inputs {
         builder.set_logical_dims(input, "the input");
     }
@@ -215,11 +242,13 @@ pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
             builder.errors.push(error);
         }
     }
-    if builder.errors.is_empty() {
-        Ok(Layers { layers: builder.layers, dims: builder.dims, inside: builder.inside })
-    } else {
-        Err(builder.errors)
+    if !builder.errors.is_empty() {
+        return Err(builder.errors);
     }
+    let Builder { layers, dims, inside, transposed, .. } = builder;
+    let mut layers = Layers { layers, dims, inside, margins: BTreeMap::new() };
+    expand(&mut layers, &transposed, cost);
+    Ok(layers)
 }
 
 fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
@@ -246,6 +275,9 @@ impl Builder<'_> {
             Op::Reshape | Op::Identity => return self.add_view(node),
             Op::Transpose { perm } => return self.add_transpose(node, perm),
             Op::Concat => return self.add_concat(node),
+            Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } | Op::Resize(_) => {
+                return self.add_move(node);
+            }
             Op::Rescale => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
@@ -265,6 +297,9 @@ impl Builder<'_> {
             }
         }
         let kind = self.kind(node)?;
+        if let Op::ConvTranspose(conv) = &node.op {
+            self.transposed.push(Pending { index: self.layers.len(), conv: conv.clone() });
+        }
         self.push(node, kind, node.inputs[0], output, [0; 4], node.name.clone());
         Ok(())
     }
@@ -304,11 +339,7 @@ impl Builder<'_> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, dims) = (self.graph.tensor(input), self.dims[&input]);
         let Some(shuffle) = shuffle::shuffle(&from.shape, perm, dims) else {
-            let message = format!(
-                "transposing {:?} by {perm:?} moves pixels; only axes that together are the channels may change places",
-                from.shape
-            );
-            return Err(CompileError::unsupported(&node.name, message));
+            return self.add_transposed(node, perm);
         };
         self.dims.insert(output, dims);
         if shuffle.is_identity() {
@@ -342,6 +373,16 @@ impl Builder<'_> {
                 window: Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads },
                 groups: conv.groups,
                 whole: false,
+                phase: None,
+            },
+            // Its phases are chosen when all layers are known.
+            Op::ConvTranspose(conv) => Kind::Conv {
+                weights: node.inputs[1],
+                bias: node.inputs.get(2).copied(),
+                window: Window::point(),
+                groups: conv.groups,
+                whole: false,
+                phase: None,
             },
             Op::FullyConnected => Kind::Conv {
                 weights: node.inputs[1],
@@ -349,6 +390,7 @@ impl Builder<'_> {
                 window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
                 groups: 1,
                 whole: true,
+                phase: None,
             },
             Op::Add => Kind::Add(self.second(node)?),
             Op::Mul => Kind::Mul(self.second(node)?),
@@ -442,11 +484,7 @@ impl Builder<'_> {
         let flattens = to.shape.len() == 2 || (to.shape.len() > 2 && to.shape[2..].iter().all(|&d| d == 1));
         let splits = shuffle::pixel_axis(&to.shape, dims).is_some();
         if !(keeps_batch && (flattens || splits || from.shape == to.shape)) {
-            let message = format!(
-                "reshape from {:?} to {:?}; flattening an image and splitting its channels are supported",
-                from.shape, to.shape
-            );
-            return Err(CompileError::unsupported(&node.name, message));
+            return self.add_reshaped(node);
         }
         self.dims.insert(output, dims);
         if same_quantisation(from, to) {
@@ -466,7 +504,7 @@ impl Builder<'_> {
         self.set_logical_dims(output, &node.name);
         let mut first = [0; 4];
         for &input in &node.inputs {
-            let free = !self.inside.contains_key(&input) && !self.graph.inputs.contains(&input);
+            let free = self.is_free(input);
             let once = node.inputs.iter().filter(|&&other| other == input).count() == 1;
             if free && once && same_quantisation(self.graph.tensor(input), self.graph.tensor(output)) {
                 self.inside.insert(input, Inside { first, ..Inside::all(output) });

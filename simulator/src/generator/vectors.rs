@@ -69,13 +69,13 @@ impl Kind {
 }
 
 const KINDS: [(u64, Kind); 16] = [
-    (30, Kind::Requant),
+    (36, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
-    (8, Kind::AddChannel),
-    (8, Kind::MulChannel),
+    (10, Kind::AddChannel),
+    (10, Kind::MulChannel),
     (8, Kind::Affine),
-    (8, Kind::Rescale),
+    (10, Kind::Rescale),
     (10, Kind::MaxPool),
     (10, Kind::AveragePool),
     (8, Kind::Softmax),
