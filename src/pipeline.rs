@@ -270,7 +270,7 @@ fn seeded_floats(graph: &Graph, index: u64, seed: u64) -> BTreeMap<TensorId, Val
         let tensor = graph.tensor(*id);
         (*id, Value::F32(seed::image(&tensor.shape, &tensor.name, index, seed)))
     };
-    graph.inputs.iter().map(image).collect()
+    graph.inputs.iter().filter(|&&id| graph.tensor(id).dtype == DType::F32).map(image).collect()
 }
 
 /// Inputs for the imported form (`golden --float`): of the file, else seeded.
@@ -286,8 +286,8 @@ pub fn float_inputs(
     let ports: Vec<Port> = graph.inputs.iter().map(|&id| port(graph, id, None)).collect();
     let inputs = Inputs::open(path, &ports)?;
     for (port, &id) in ports.iter().zip(&graph.inputs) {
-        if let Some(floats) = inputs.float(&port.name, &port.shape)? {
-            values.insert(id, Value::F32(floats));
+        if let Some(given) = inputs.typed(&port.name, &port.shape, graph.tensor(id).dtype)? {
+            values.insert(id, given);
         }
     }
     Ok(values)
