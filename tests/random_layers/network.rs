@@ -70,7 +70,7 @@ impl Network {
 
     pub(crate) fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
         let range = self.graph.tensor(output).dtype.range().expect("an activation type");
-        let clampable = !matches!(op, Op::Reshape | Op::Transpose { .. } | Op::Identity | Op::Concat | Op::Softmax);
+        let clampable = !op.only_moves() && !matches!(op, Op::Concat | Op::Softmax);
         let clamp = (clampable && self.dice.chance(40)).then(|| {
             self.hits.push("clamp");
             let low = range.0 + self.dice.below(100) as i32;
@@ -311,7 +311,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(16) {
+        tensor = match network.dice.below(20) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -321,6 +321,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             11 if network.graph.tensor(tensor).dtype != DType::I16 => network.lrn(&name, tensor),
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
+            15..=18 => network.moves(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }
