@@ -12,7 +12,7 @@ pub mod transposed;
 
 use std::collections::BTreeMap;
 
-use systole_network::graph::{Graph, Node};
+use systole_network::graph::{Graph, Node, NodeId};
 use systole_network::op::{Lrn, Op, Pool};
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
@@ -200,6 +200,7 @@ struct Builder<'a> {
     inside: BTreeMap<TensorId, Inside>,
     transposed: Vec<Pending>,
     errors: Vec<CompileError>,
+    consumers: BTreeMap<TensorId, Vec<NodeId>>,
 }
 
 /// Makes the layers of a quantised graph. `cost` chooses between ways that all compute the same.
@@ -217,6 +218,7 @@ pub fn layers(graph: &Graph, cost: Cost<'_>) -> Result<Layers, Vec<CompileError>
         inside: BTreeMap::new(),
         transposed: vec![],
         errors: vec![],
+        consumers: graph.consumers(),
     };
     for &input in &graph.inputs {
         builder.set_logical_dims(input, "the input");
@@ -315,6 +317,9 @@ impl Builder<'_> {
         let Some(shuffle) = shuffle::shuffle(&from.shape, perm, dims) else {
             return self.add_transposed(node, perm);
         };
+        if self.wants_image(output, dims) {
+            return self.add_transposed(node, perm);
+        }
         self.dims.insert(output, dims);
         if shuffle.is_identity() {
             self.inside.insert(output, Inside::all(input));
@@ -429,10 +434,11 @@ impl Builder<'_> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, to) = (self.graph.tensor(input), self.graph.tensor(output));
         let dims = self.dims[&input];
-        let keeps_batch = from.shape.first() == to.shape.first();
+        let keeps_batch = [from, to].iter().all(|tensor| tensor.shape.first() == Some(&dims[0]));
         let flattens = to.shape.len() == 2 || (to.shape.len() > 2 && to.shape[2..].iter().all(|&d| d == 1));
         let splits = shuffle::pixel_axis(&to.shape, dims).is_some();
-        if !(keeps_batch && (flattens || splits || from.shape == to.shape)) {
+        let fits = keeps_batch && (flattens || splits || from.shape == to.shape);
+        if !fits || self.wants_image(output, dims) {
             return self.add_reshaped(node);
         }
         self.dims.insert(output, dims);

@@ -6,6 +6,7 @@
 mod channels;
 mod dice;
 mod machine;
+mod moves;
 mod network;
 mod pairs;
 mod run;
@@ -97,6 +98,17 @@ const EXPECTED_HITS: &[&str] = &[
     "constant per channel of rule N-25",
     "two tensors of rule N-25",
     "global max pooling",
+    "slice as a view",
+    "slice of any steps",
+    "copy inside a border",
+    "result inside a border",
+    "mirrored padding",
+    "space to depth",
+    "depth to space",
+    "nearest, whole factors",
+    "nearest, any factors",
+    "transposition of channels and pixels",
+    "reshape",
 ];
 
 /// What happened in all cases.
