@@ -7,12 +7,14 @@ mod average_pool;
 mod batch_norm;
 mod concat;
 mod conv;
+mod deform;
 mod elementwise;
 mod fully_connected;
 mod lrn;
 mod max_pool;
 mod softmax;
 mod sums;
+mod unpool;
 
 use systole_network::op::Op;
 
@@ -44,13 +46,13 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
         Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
         Op::Cast => sums::cast(call).map(Value::F32),
+        Op::DeformConv(deform) => deform::evaluate(call, deform).map(Value::F32),
+        Op::DeformSample(deform) => deform::samples(call, deform).map(Value::F32),
+        Op::ArgMaxPool(pool) => unpool::indices(call, pool).map(Value::I64),
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
         Op::ConvTranspose(_)
-        | Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
         | Op::GlobalMaxPool
         | Op::Sub
         | Op::Div

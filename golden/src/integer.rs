@@ -9,6 +9,7 @@ mod batch_norm;
 mod boundary;
 mod concat;
 mod conv;
+mod deform;
 mod fully_connected;
 mod lrn;
 mod max_pool;
@@ -20,6 +21,7 @@ mod scaling;
 mod softmax;
 mod sum;
 mod target;
+mod unpool;
 
 pub(crate) use boundary::{dequantize, quantize};
 
@@ -52,13 +54,13 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         }
         Op::Rescale => rescale::evaluate(call)?,
         Op::Reshape | Op::Identity => return rescale::view(call),
+        Op::DeformSample(deform) => deform::evaluate(call, deform)?,
+        Op::ArgMaxPool(pool) => unpool::switches(call, pool)?,
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool)?,
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
         Op::ConvTranspose(_)
         | Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
         | Op::GlobalMaxPool
         | Op::Sub
         | Op::Div

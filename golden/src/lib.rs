@@ -13,6 +13,7 @@ pub mod value;
 mod broadcast;
 mod call;
 mod constants;
+mod deform;
 mod float;
 mod integer;
 mod patches;

@@ -11,6 +11,7 @@ mod footprint;
 mod machines;
 mod memories;
 mod parameters;
+mod taps;
 mod tokens;
 mod transfers;
 mod vectors;

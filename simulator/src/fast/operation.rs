@@ -25,12 +25,20 @@ pub(super) enum VectorKind {
     Softmax,
     Lrn,
     Sum,
+    Gather,
+    ArgMax,
+    Unpool,
 }
 
 impl VectorKind {
-    /// Whether operand A is a pooling's input tile.
+    /// Whether operand A is the input tile of `ve.window`.
     pub(super) fn pools(self) -> bool {
-        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool)
+        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool) || self.has_taps()
+    }
+
+    /// Whether it deals in single taps of the window (`taps`).
+    pub(super) fn has_taps(self) -> bool {
+        matches!(self, VectorKind::Gather | VectorKind::ArgMax | VectorKind::Unpool)
     }
 
     /// Whether parameters, per channel or per operand, are fetched.
@@ -46,7 +54,8 @@ impl VectorKind {
 
     /// Whether a second tensor is read.
     pub(super) fn has_b(self) -> bool {
-        matches!(self, VectorKind::Add | VectorKind::Mul)
+        use VectorKind as Kind;
+        matches!(self, Kind::Add | Kind::Mul | Kind::Gather | Kind::Unpool)
     }
 }
 
@@ -81,6 +90,10 @@ pub(super) struct VectorWork {
     pub(super) pad_right: u64,
     pub(super) in_height: u64,
     pub(super) in_width: u64,
+    /// Row and column of the image where the first window of `ve.gather` begins.
+    pub(super) origin: [i64; 2],
+    /// Of `ve.gather`: vertical, horizontal.
+    pub(super) dilation: [u64; 2],
     pub(super) include_pad: bool,
     /// How results are scaled.
     pub(super) mode: Mode,
@@ -105,6 +118,25 @@ impl VectorWork {
     /// Rows of operand a where it is no pooling's input.
     pub(super) fn rows_a(&self) -> u64 {
         if self.kind == VectorKind::Sum { self.operands * self.height } else { self.height }
+    }
+
+    /// Elements of a pixel of a, b or the output.
+    pub(super) fn pixel(&self, operand: usize) -> u64 {
+        match (self.kind, operand) {
+            (VectorKind::Gather, 1) => 2 * self.kernel_h * self.kernel_w,
+            (VectorKind::Gather, 2) => self.kernel_h * self.kernel_w * self.channels,
+            _ => self.channels,
+        }
+    }
+
+    /// Height and width of a, b or the output.
+    pub(super) fn size(&self, operand: usize) -> (u64, u64) {
+        match (self.kind, operand) {
+            (kind, 0) if kind.pools() => (self.in_height, self.in_width),
+            (VectorKind::Unpool, 1) => (self.in_height, self.in_width),
+            (_, 0) => (self.rows_a(), self.width),
+            _ => (self.height, self.width),
+        }
     }
 
     /// Bytes of an element of a, b or the output, 0 where the operation has no such tensor.

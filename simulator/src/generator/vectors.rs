@@ -5,7 +5,7 @@ use systole_machine::spec::{Machine, Requantisation};
 
 use super::builder::{Builder, Piece, Table, Tensor, i, u};
 use super::footprint::{Access, Memory};
-use super::{parameters, transfers};
+use super::{parameters, taps, transfers};
 
 /// Operations.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,16 +22,29 @@ pub(super) enum Kind {
     Softmax,
     Lrn,
     Sum,
+    Gather,
+    ArgMax,
+    Unpool,
 }
 
 impl Kind {
     fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool)
+        matches!(self, Kind::MaxPool | Kind::AveragePool) || self.has_taps()
+    }
+
+    /// Whether it deals in single taps of the window.
+    pub(super) fn has_taps(self) -> bool {
+        matches!(self, Kind::Gather | Kind::ArgMax | Kind::Unpool)
+    }
+
+    /// Whether it has a second tensor.
+    fn has_b(self) -> bool {
+        matches!(self, Kind::Add | Kind::Mul | Kind::Gather | Kind::Unpool)
     }
 
     /// Whether it scales by the rules of a field `mode`.
     fn has_mode(self) -> bool {
-        !matches!(self, Kind::Affine | Kind::MaxPool | Kind::Softmax | Kind::Lrn | Kind::Sum)
+        !matches!(self, Kind::Affine | Kind::MaxPool | Kind::Softmax | Kind::Lrn | Kind::Sum) && !self.has_taps()
     }
 
     /// The operands whose integer scalings it reads.
@@ -59,7 +72,7 @@ impl Kind {
     }
 }
 
-const KINDS: [(u64, Kind); 12] = [
+const KINDS: [(u64, Kind); 15] = [
     (30, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
@@ -72,31 +85,34 @@ const KINDS: [(u64, Kind); 12] = [
     (8, Kind::Softmax),
     (10, Kind::Lrn),
     (12, Kind::Sum),
+    (16, Kind::Gather),
+    (8, Kind::ArgMax),
+    (8, Kind::Unpool),
 ];
 
 /// A pooling window.
 #[derive(Clone, Copy)]
 pub(super) struct Window {
-    kernel: (u64, u64),
-    stride: (u64, u64),
+    pub(super) kernel: (u64, u64),
+    pub(super) stride: (u64, u64),
     pad: [u64; 4],
-    input: (u64, u64),
+    pub(super) input: (u64, u64),
 }
 
 /// An operation without its addresses.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
-    kind: Kind,
+    pub(super) kind: Kind,
     mode: RequantMode,
     /// Whether elements of a, b and the output have two bytes.
     wide: [bool; 3],
-    height: u64,
-    width: u64,
-    channels: u64,
+    pub(super) height: u64,
+    pub(super) width: u64,
+    pub(super) channels: u64,
     block_channels: u64,
     /// Accumulator vectors of pixels.
     transposed: bool,
-    window: Window,
+    pub(super) window: Window,
     /// Tensors of a sum.
     operands: u64,
     /// Channels of a normalisation's window.
@@ -120,11 +136,12 @@ impl Shape {
 
     /// Operands a, b, out that it has.
     fn used(&self) -> [bool; 3] {
-        [self.kind != Kind::Requant, matches!(self.kind, Kind::Add | Kind::Mul), true]
+        [self.kind != Kind::Requant, self.kind.has_b(), true]
     }
 
     fn affordable(&self, b: &Builder) -> bool {
         let taps = match self.kind {
+            kind if kind.has_taps() => taps::passes(self),
             kind if kind.pools() => self.window.kernel.0 * self.window.kernel.1,
             Kind::Sum => self.operands,
             Kind::Lrn => self.norm + 2,
@@ -176,7 +193,8 @@ fn kind_and_mode(b: &mut Builder, even_unsupported: bool) -> (Kind, RequantMode)
         return (b.draw.weighted(&KINDS), b.draw.pick(RequantMode::ALL));
     }
     let (float, own) = (b.machine.vector.float32, own_mode(b.machine));
-    let has = |kind: Kind| kind == Kind::MaxPool || float || (kind.has_mode() && own.is_some());
+    let chooses = |kind: Kind| matches!(kind, Kind::MaxPool | Kind::ArgMax | Kind::Unpool);
+    let has = |kind: Kind| chooses(kind) || float || (kind.has_mode() && own.is_some());
     let kinds: Vec<(u64, Kind)> = KINDS.into_iter().filter(|(_, kind)| has(*kind)).collect();
     let kind = b.draw.weighted(&kinds);
     let mode = match own {
@@ -191,7 +209,11 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
     let columns = u64::from(b.machine.array.columns);
     let limits = b.limits;
     let d = &mut b.draw;
-    let pooled = if kind.pools() { 3 } else { 1 };
+    let pooled = match kind {
+        Kind::ArgMax | Kind::Unpool => 5,
+        _ if kind.pools() => 3,
+        _ => 1,
+    };
     let window = Window {
         kernel: (d.range(1, less(pooled)), d.range(1, less(pooled + 1))),
         stride: (d.small(1, 3), d.small(1, 3)),
@@ -234,10 +256,13 @@ struct Placed {
 /// Operands a, b and the output.
 fn tensors(builder: &mut Builder, shape: &Shape) -> [Tensor; 3] {
     let (in_height, in_width) = shape.input();
-    let [a, b, out] = shape.wide.map(|wide| if wide { 2 * shape.channels } else { shape.channels });
+    let [of_b, of_out] = taps::elements(shape);
+    let bytes = |operand: usize, elements: u64| if shape.wide[operand] { 2 * elements } else { elements };
+    let [a, b, out] = [bytes(0, shape.channels), bytes(1, of_b), bytes(2, of_out)];
+    let (b_height, b_width) = if shape.kind == Kind::Unpool { shape.window.input } else { (shape.height, shape.width) };
     [
         builder.tensor(in_height, in_width, a),
-        builder.tensor(shape.height, shape.width, b),
+        builder.tensor(b_height, b_width, b),
         builder.tensor(shape.height, shape.width, out),
     ]
 }
@@ -278,7 +303,7 @@ fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Opti
     } else {
         placed.a = put(Memory::Activation, false, tensors[0].extent)?;
     }
-    if matches!(shape.kind, Kind::Add | Kind::Mul) {
+    if shape.kind.has_b() {
         placed.b = put(Memory::Activation, false, tensors[1].extent)?;
     }
     if let Some(table) = shape.kind.table(shape.mode) {
@@ -319,7 +344,9 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
     if shape.mode != RequantMode::Float32 {
         let sum = matches!(shape.kind, Kind::Add | Kind::AddChannel);
         all.extend(parameters::registers(builder.draw, shape.mode, sum, shape.kind.scaled()));
-    } else if !matches!(shape.kind, Kind::Requant | Kind::MaxPool) {
+    } else if shape.kind == Kind::Gather {
+        all.extend(taps::registers(builder.draw));
+    } else if !matches!(shape.kind, Kind::Requant | Kind::MaxPool | Kind::ArgMax | Kind::Unpool) {
         let fine_scales = [builder.draw.float(-8, -4), 1.0, builder.draw.float(-21, -14)];
         let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
         all.push(Operation::VectorScale { a, b, out });
@@ -434,6 +461,9 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
         Kind::AveragePool => Operation::VectorAveragePool { a, out, include_pad: Flag(builder.draw.chance(50)), mode },
         Kind::Softmax => Operation::VectorSoftmax { a, out },
         Kind::Lrn => Operation::VectorLrn { a, out },
+        Kind::Gather => Operation::VectorGather { a, b: u(placed.b), out },
+        Kind::ArgMax => Operation::VectorArgMax { a, out },
+        Kind::Unpool => Operation::VectorUnpool { a, b: u(placed.b), out },
         Kind::Sum => Operation::VectorSum { a, params, out, operands: u(shape.operands) },
     }
 }
@@ -441,6 +471,7 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
 fn note(builder: &mut Builder, shape: &Shape) {
     let columns = u64::from(builder.machine.array.columns);
     let window = &shape.window;
+    let reduces = shape.kind.pools() && !shape.kind.has_b();
     // The first window ends before the input begins, or the last begins after its end.
     let outside = window.kernel.0 <= window.pad[0]
         || window.kernel.1 <= window.pad[1]
@@ -461,9 +492,10 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("vector: several widths", shape.wide != [shape.wide[2]; 3]),
         ("requant: wide, transposed", shape.transposed && shape.wide[2]),
         ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
-        ("pool: wide", shape.kind.pools() && shape.wide[0]),
-        ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
-        ("pool: a window outside the input", shape.kind.pools() && outside),
+        ("pool: wide", reduces && shape.wide[0]),
+        ("pool: padding", reduces && window.pad != [0; 4]),
+        ("pool: a window outside the input", reduces && outside),
     ];
     builder.notes.extend(all.iter().filter(|entry| entry.1).map(|entry| entry.0));
+    taps::note(builder, shape);
 }

@@ -55,7 +55,7 @@ fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> boo
 fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     let requantisation = machine.vector.requantisation;
     match (v.kind, v.mode) {
-        (Kind::MaxPool, _) => false,
+        (Kind::MaxPool | Kind::ArgMax | Kind::Unpool, _) => false,
         (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
         (_, Some(RequantMode::Fixed)) => {
             !matches!(requantisation, Requantisation::FixedPoint { double_rounding: false, .. })
@@ -138,6 +138,7 @@ fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {
     [v.height, v.width, v.channels].contains(&0)
         || (v.kind.pools() && window.contains(&0))
         || (v.kind == Kind::Lrn && v.norm.size == 0)
+        || (v.kind == Kind::Gather && (v.deform.dilation_h == 0 || v.deform.dilation_w == 0))
         || v.kind.tensors() == 0
         || v.tensors().any(|tensor| bad_tensor(&tensor))
         || (v.kind == Kind::Requant && v.block_channels == 0)

@@ -253,7 +253,7 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "norm", "sync"]
+        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "norm", "deform", "sync"]
             .iter()
             .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run"),
@@ -430,11 +430,16 @@ const OFTEN: &[&str] = &[
     "sum: three or more tensors",
     "pool: a window outside the input",
     "vector: parameters loaded",
+    "gather: several taps",
+    "argmax: several taps",
+    "unpool: windows that overlap",
     "load repeats DRAM bytes",
     "load of planes of rows",
 ];
 
 const RARELY: &[&str] = &[
+    "unpool: windows with gaps",
+    "gather: strides",
     "lrn: a window beyond the channels",
     "trap beyond an instruction that waits for ever",
     "trap Unsupported: a mode that the machine lacks",
