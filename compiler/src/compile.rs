@@ -1,10 +1,13 @@
 //! From a quantised graph to a program: the order of the stages, and what each hands to the next.
 
+mod taps;
+mod text;
+
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use systole_machine::program::{ElementType, LayerEntry, Layout, ModelEntry, Program, Role, Segment, TensorEntry};
-use systole_machine::spec::{Dataflow, Machine};
+use systole_machine::spec::Machine;
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
 
@@ -16,12 +19,12 @@ use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_poi
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
-use crate::mapping::conv::{Side, Spread};
 use crate::mapping::{ConvMapping, VectorMapping, conv, vector};
 use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
+use text::{dataflow_text, spread_text};
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,7 +134,7 @@ fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapp
 /// The layer's own output: as many channels as it makes.
 fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
     let mut dims = layers.dims[&layer.output];
-    if !matches!(layer.kind, Kind::Conv { .. }) {
+    if !matches!(layer.kind, Kind::Conv { .. } | Kind::Sample(_)) {
         dims[3] = layers.dims[&layer.input][3];
     }
     dims
@@ -178,8 +181,15 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         check_pieces(layer, output, mapping.tile, parts)?;
         return Ok(Mapping::Conv(mapping));
     }
+    if let Some(mapping) = taps::map(layer, [input, output], graph, machine) {
+        check_pieces(layer, output, mapping.tile, taps::slices_of(layer, input, mapping.channels).len())?;
+        return Ok(Mapping::Vector(mapping));
+    }
     let work = match &layer.kind {
-        Kind::MaxPool(window) | Kind::AveragePool { window, .. } => (window.kernel[0] * window.kernel[1]) as u64,
+        Kind::Sample(_) | Kind::Unpool { .. } => return Err(too_small()),
+        Kind::MaxPool(window) | Kind::ArgMax(window) | Kind::AveragePool { window, .. } => {
+            (window.kernel[0] * window.kernel[1]) as u64
+        }
         Kind::Softmax => 3,
         Kind::Lrn(lrn) => lrn.size as u64 + 2,
         Kind::Sum(more) => 1 + more.len() as u64,
@@ -224,7 +234,8 @@ fn check_pieces(layer: &Layer, output: Dims, tile: [usize; 2], pieces_of_a_tile:
 
 fn window_of(layer: &Layer) -> Window {
     match &layer.kind {
-        Kind::Conv { window, .. } | Kind::MaxPool(window) | Kind::AveragePool { window, .. } => window.clone(),
+        Kind::Conv { window, .. } | Kind::MaxPool(window) | Kind::ArgMax(window) => window.clone(),
+        Kind::AveragePool { window, .. } => window.clone(),
         _ => Window::point(),
     }
 }
@@ -244,29 +255,6 @@ fn check_window(layer: &Layer, window: &Window) -> Result<(), CompileError> {
         ));
     }
     Ok(())
-}
-
-/// Named where it is not what everyone presumes.
-fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static str {
-    match dataflow {
-        Dataflow::WeightStationary if machine.array.dataflows.len() == 1 => "",
-        Dataflow::WeightStationary => ", weight-stationary",
-        Dataflow::OutputStationary => ", output-stationary",
-        Dataflow::InputStationary => ", input-stationary",
-    }
-}
-
-/// Named where there is something to tell.
-fn spread_text(spread: Spread) -> String {
-    if spread.arrays == 1 {
-        return String::new();
-    }
-    let (side, common) = match spread.side {
-        Side::Chunks => ("chunks", "input"),
-        Side::Tiles => ("tiles", "weights"),
-    };
-    let copies = if spread.copies { format!(", each with its {common}") } else { String::new() };
-    format!(", {side} over {} arrays{copies}", spread.arrays)
 }
 
 struct Lowered {
@@ -291,6 +279,7 @@ impl Context<'_> {
         output.dims = output_dims(layer, self.layers);
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
+            Mapping::Vector(mapping) if taps::has(&layer.kind) => self.lower_taps(index as u32, layer, mapping, output),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
         }
     }
@@ -384,12 +373,15 @@ impl Context<'_> {
             Kind::Affine { .. } => (Function::Affine, None),
             Kind::Rescale => (Function::Rescale, None),
             Kind::MaxPool(_) => (Function::MaxPool, None),
+            Kind::ArgMax(_) => (Function::ArgMax, None),
             Kind::AveragePool { include_pad, .. } => (Function::AveragePool { include_pad: *include_pad }, None),
             Kind::Softmax => (Function::Softmax, None),
             Kind::Lrn(lrn) => (Function::Lrn(*lrn), None),
             Kind::Sum(_) => (Function::Sum(&more), None),
             Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
-            Kind::Conv { .. } => return Err(CompileError::internal(&layer.name, "a convolution on the vector unit")),
+            Kind::Conv { .. } | Kind::Sample(_) | Kind::Unpool { .. } => {
+                return Err(CompileError::internal(&layer.name, "a layer with a lowering of its own"));
+            }
         };
         let has_params = matches!(second, Some(Second::Channel(_))) || function == Function::Affine;
         let entries = match function {

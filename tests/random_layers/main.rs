@@ -8,6 +8,7 @@ mod dice;
 mod machine;
 mod network;
 mod run;
+mod taps;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use rayon::prelude::*;
 use run::{REFUSALS, Verdict, run_case};
 
 /// What a run of the default size must have met.
-const EXPECTED_HITS: [&str; 53] = [
+const EXPECTED_HITS: [&str; 63] = [
     "dense convolution",
     "depthwise convolution",
     "grouped convolution",
@@ -70,6 +71,16 @@ const EXPECTED_HITS: [&str; 53] = [
     "16-bit result",
     "16-bit operand of the vector unit",
     "no single precision",
+    "deformable convolution",
+    "deformable, several groups",
+    "deformable, several offset groups",
+    "sample inside the image",
+    "sample over the edge",
+    "sample outside the image",
+    "sample between pixels",
+    "unpooling",
+    "unpooling of windows that overlap",
+    "unpooling of windows with gaps",
 ];
 
 /// What happened in all cases.

@@ -70,7 +70,9 @@ impl Network {
 
     pub(crate) fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
         let range = self.graph.tensor(output).dtype.range().expect("an activation type");
-        let clampable = !matches!(op, Op::Reshape | Op::Transpose { .. } | Op::Identity | Op::Concat | Op::Softmax);
+        let switched = matches!(op, Op::ArgMaxPool(_) | Op::MaxUnpool(_));
+        let clampable =
+            !switched && !matches!(op, Op::Reshape | Op::Transpose { .. } | Op::Identity | Op::Concat | Op::Softmax);
         let clamp = (clampable && self.dice.chance(40)).then(|| {
             self.hits.push("clamp");
             let low = range.0 + self.dice.below(100) as i32;
@@ -147,7 +149,7 @@ impl Network {
         output
     }
 
-    fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
+    pub(crate) fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
         let count: usize = shape.iter().product();
         let bytes = self.dice.bytes(count);
         let channels = shape[0];
@@ -168,7 +170,13 @@ impl Network {
         self.constant(format!("{name}_weight"), shape, dtype, Some(quant), Data::Stored(bytes.into()))
     }
 
-    fn with_bias(&mut self, name: &str, input: TensorId, weights: TensorId, channels: usize) -> Vec<TensorId> {
+    pub(crate) fn with_bias(
+        &mut self,
+        name: &str,
+        input: TensorId,
+        weights: TensorId,
+        channels: usize,
+    ) -> Vec<TensorId> {
         if self.dice.chance(30) {
             return vec![input, weights];
         }
@@ -302,7 +310,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(16) {
+        tensor = match network.dice.below(20) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -312,6 +320,8 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             11 if network.graph.tensor(tensor).dtype != DType::I16 => network.lrn(&name, tensor),
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
+            15 | 16 => network.deformable(&name, tensor),
+            17 | 18 => network.unpooling(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }
