@@ -12,6 +12,8 @@ use crate::shape::ShapeError;
 
 mod alexnet;
 mod builder;
+mod deconvnet;
+mod deformable;
 mod densenet;
 mod inception;
 mod inception_resnet;
@@ -78,6 +80,8 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         densenet::ENTRIES,
         squeezenet::ENTRIES,
         mobilenet::ENTRIES,
+        deformable::ENTRIES,
+        deconvnet::ENTRIES,
     ]
     .concat()
 });

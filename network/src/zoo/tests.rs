@@ -53,6 +53,8 @@ fn entries_state_the_published_figures() {
         ("squeezenet-1.1", 349_151_936, 1_235_496),
         ("mobilenet-v1", 568_740_352, 4_231_976),
         ("mobilenet-v2", 300_774_272, 3_504_872),
+        ("deformable-resnet-50", 6_103_248_896, 25_805_918),
+        ("deconvnet", 1_172_179_200, 1_257_475),
     ];
     let stated: Vec<_> = entries().iter().map(|entry| (entry.name, entry.macs, entry.parameters)).collect();
     assert_eq!(stated, published);
