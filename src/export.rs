@@ -145,12 +145,17 @@ fn conv_attributes(conv: &Conv) -> Vec<AttributeProto> {
 }
 
 fn pool_attributes(pool: &Pool) -> Vec<AttributeProto> {
-    vec![
+    let mut attributes = vec![
         integers("kernel_shape", &pool.kernel),
         integers("strides", &pool.stride),
         integers("pads", &pool.pads),
         integer("ceil_mode", i64::from(pool.ceil_mode)),
-    ]
+    ];
+    // Of average pooling only since operator set 19; absent means 1.
+    if pool.dilation != [1, 1] {
+        attributes.push(integers("dilations", &pool.dilation));
+    }
+    attributes
 }
 
 fn integer(name: &str, i: i64) -> AttributeProto {

@@ -109,19 +109,12 @@ pub fn quantise(x: f32, scale: f32, zero_point: i32, element: ElementType) -> i3
     (rounded + i64::from(zero_point)).clamp(low.into(), high.into()) as i32
 }
 
-/// Addresses of a tensor's pixels, in the order of its logical pixels (image, row, column).
-fn pixels(entry: &TensorEntry) -> impl Iterator<Item = u64> {
-    let [n, _, h, w] = entry.dims;
-    let (first, pitch) = (entry.address, entry.pixel_pitch);
-    (0..n * h * w).map(move |pixel| first + pixel * pitch)
-}
-
 /// A tensor out of DRAM, in logical order (M-2). `None` when it does not lie in `dram`.
 pub fn gather(entry: &TensorEntry, dram: &[u8]) -> Option<Vec<u8>> {
     let [n, c, h, w] = entry.dims.map(|d| d as usize);
     let (image, element) = (h * w, entry.element.bytes() as usize);
     let mut logical = vec![0; n * c * image * element];
-    for (pixel, address) in pixels(entry).enumerate() {
+    for (pixel, address) in entry.pixels().enumerate() {
         let start = usize::try_from(address).ok()?;
         let bytes = dram.get(start..start.checked_add(c * element)?)?;
         let (item, place) = (pixel / image, pixel % image);
@@ -143,10 +136,10 @@ pub fn scatter(entry: &TensorEntry, logical: &[u8]) -> Vec<(u64, Vec<u8>)> {
         let (item, channel) = (plane / c, plane % c);
         bytes[((item * image + place) * c + channel) * size..][..size].copy_from_slice(element);
     }
-    if entry.pixel_pitch == (c * size) as u64 || bytes.is_empty() {
+    if entry.is_dense() || bytes.is_empty() {
         return vec![(entry.address, bytes)];
     }
-    pixels(entry).zip(bytes.chunks(c * size)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
+    entry.pixels().zip(bytes.chunks(c * size)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
 }
 
 /// The arrays of a file by name; a `.npy` file's one array has the empty name.
@@ -385,6 +378,8 @@ mod tests {
             layout: Layout::Nhwc,
             address: 3,
             pixel_pitch,
+            row_pitch: dims[3] * pixel_pitch,
+            image_pitch: dims[2] * dims[3] * pixel_pitch,
             scale: 0.5,
             zero_point: 10,
             float_name: None,
@@ -407,6 +402,19 @@ mod tests {
             assert_eq!(dram[3 + pitch as usize..][..2], [1, 13]);
         }
         assert_eq!(gather(&entry([2, 2, 3, 4], 2), &[0; 50]), None);
+    }
+
+    #[test]
+    fn a_box_inside_a_larger_tensor_leaves_what_lies_between() {
+        // 2 × 2 pixels of one byte, every second column of rows of 5, in images of 3 rows.
+        let entry = TensorEntry { row_pitch: 5, image_pitch: 15, ..entry([2, 1, 2, 2], 2) };
+        let pieces = scatter(&entry, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        let places: Vec<u64> = pieces.iter().map(|(address, _)| *address).collect();
+        assert_eq!(places, [3, 5, 8, 10, 18, 20, 23, 25]);
+        let mut dram = vec![0xee; 26];
+        pieces.iter().for_each(|(address, bytes)| dram[*address as usize] = bytes[0]);
+        assert_eq!(dram.iter().filter(|&&byte| byte == 0xee).count(), 18);
+        assert_eq!(gather(&entry, &dram), Some(vec![1, 2, 3, 4, 5, 6, 7, 8]));
     }
 
     #[test]

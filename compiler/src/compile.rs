@@ -16,6 +16,7 @@ use crate::emit::emit;
 use crate::error::CompileError;
 use crate::fixed::{check_island, check_policy, record_bytes};
 use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
+use crate::layers::transposed::Phase;
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
@@ -80,7 +81,11 @@ pub fn compile(
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
     check_policy(graph, machine).map_err(|error| vec![error])?;
-    let layers = layers(graph)?;
+    let cycles = |layer: &Layer, layers: &Layers| match map_layer(layer, layers, graph, machine) {
+        Ok(Mapping::Conv(mapping)) => Some(mapping.cycles),
+        _ => None,
+    };
+    let layers = layers(graph, &cycles)?;
     let mappings = map_all(&layers, graph, machine)?;
     if constants == Constants::Real {
         check_sums(graph, &layers, machine)?;
@@ -131,17 +136,18 @@ fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapp
     if errors.is_empty() { Ok(mappings) } else { Err(errors) }
 }
 
-/// The layer's own output: as many channels as it makes.
+/// The layer's own output: a copy into a concatenation makes no more than it reads.
 fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
-    let mut dims = layers.dims[&layer.output];
-    if !matches!(layer.kind, Kind::Conv { .. } | Kind::Sample(_)) {
-        dims[3] = layers.dims[&layer.input][3];
+    match &layer.kind {
+        Kind::Rescale => layers.dims[&layer.input],
+        Kind::Conv { phase: Some(phase), .. } => phase.output_dims(layers.dims[&layer.output]),
+        _ => layers.dims[&layer.output],
     }
-    dims
 }
 
 fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Mapping, CompileError> {
-    let input = layers.dims[&layer.input];
+    let phase = layer.phase();
+    let input = phase.map_or(layers.dims[&layer.input], |phase| phase.input_dims(layers.dims[&layer.input]));
     let output = output_dims(layer, layers);
     let window = window_of(layer);
     check_window(layer, &window)?;
@@ -169,13 +175,16 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
             return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
         }
-        if graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
+        if phase.is_none()
+            && graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
             && graph.tensor(*weights).elements() != output[3] * input[1] * input[2] * input[3]
         {
             return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
         }
         let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
-        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes };
+        let scattered = phase.is_some_and(Phase::is_scattered);
+        let problem =
+            conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes, scattered };
         let mapping = problem.search().ok_or_else(too_small)?;
         let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
         check_pieces(layer, output, mapping.tile, parts)?;
@@ -204,8 +213,12 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
         params: matches!(
             layer.kind,
-            Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
+            Kind::Add(Second::Channel(_))
+                | Kind::Mul(Second::Channel(_))
+                | Kind::Pair(_, Second::Channel(_))
+                | Kind::Affine { .. }
         ),
+        table_bytes: if let Kind::Table(table) = layer.kind { table.bytes() } else { [0; 2] },
         tensors: if let Kind::Sum(more) = &layer.kind { 1 + more.len() } else { 1 },
         all_channels: matches!(layer.kind, Kind::Softmax | Kind::Lrn(_) | Kind::Shuffle(_)),
         work,
@@ -240,8 +253,11 @@ fn window_of(layer: &Layer) -> Window {
     }
 }
 
-/// Each window must see the image: otherwise a tile without input would be needed.
+/// Each window of a pooling must see the image: of nothing there is no maximum.
 fn check_window(layer: &Layer, window: &Window) -> Result<(), CompileError> {
+    if matches!(layer.kind, Kind::Conv { .. }) {
+        return Ok(());
+    }
     let reach = [0, 1].map(|axis| (window.kernel[axis] - 1) * window.dilation[axis]);
     let leading = (0..2).any(|axis| window.pads[axis] > reach[axis]);
     let trailing = (0..2).any(|axis| window.pads[axis + 2] > reach[axis]);
@@ -275,8 +291,10 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output.address += layer.output_channel as u64 * output.element_bytes;
-        output.dims = output_dims(layer, self.layers);
+        output = match layer.phase() {
+            Some(phase) => phase.output_place(&output),
+            None => output.part(layer.output_first, [1; 3], output_dims(layer, self.layers)),
+        };
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
             Mapping::Vector(mapping) if taps::has(&layer.kind) => self.lower_taps(index as u32, layer, mapping, output),
@@ -299,7 +317,8 @@ impl Context<'_> {
         dram: &mut Dram,
         constants: Constants,
     ) -> Result<Lowered, CompileError> {
-        let input = self.places[&layer.input];
+        let phase = layer.phase();
+        let input = phase.map_or(self.places[&layer.input], |phase| phase.input_place(&self.places[&layer.input]));
         let window = window_of(layer);
         let channels = output.dims[3];
         let weights = dram.allocate(mapping.weight_bytes);
@@ -330,23 +349,17 @@ impl Context<'_> {
             image.push(Segment { address: weights, bytes: tiles });
             image.push(Segment { address: params, bytes: self.requant_params(layer, channels)? });
         }
-        let pixels = output.dims[..3].iter().product::<usize>() as u64;
-        let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
-        let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
-        let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
-            mapping.tile[0],
-            mapping.tile[1],
-            mapping.chunks.len(),
-            mapping.chunks[0].outputs.1,
-            dataflow_text(self.machine, mapping.dataflow),
-            if mapping.packed { ", taps packed" } else { "" },
-            if mapping.place.resident { ", weights resident" } else { ", weights streamed" },
-            if mapping.shared { "" } else { ", input channels sliced" },
-            if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
-            spread_text(mapping.spread),
-        );
-        let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
+        let (macs, constant_bytes) = match phase {
+            Some(phase) => phase.work(self.layers.dims[&layer.input], &self.graph.tensor(*tensor).shape),
+            None => {
+                let pixels = output.dims[..3].iter().product::<usize>() as u64;
+                let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
+                let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
+                (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
+            }
+        };
+        let text = mapping.describe(self.machine, &window);
+        let entry = self.entry(layer, macs, constant_bytes, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
     }
 
@@ -370,6 +383,8 @@ impl Context<'_> {
         let (function, second) = match &layer.kind {
             Kind::Add(second) => (Function::Add, Some(second)),
             Kind::Mul(second) => (Function::Mul, Some(second)),
+            Kind::Pair(pair, second) => (Function::Pair(*pair), Some(second)),
+            Kind::Table(table) => (Function::Table { per_channel: table.is_per_channel() }, None),
             Kind::Affine { .. } => (Function::Affine, None),
             Kind::Rescale => (Function::Rescale, None),
             Kind::MaxPool(_) => (Function::MaxPool, None),
@@ -383,13 +398,9 @@ impl Context<'_> {
                 return Err(CompileError::internal(&layer.name, "a layer with a lowering of its own"));
             }
         };
-        let has_params = matches!(second, Some(Second::Channel(_))) || function == Function::Affine;
-        let entries = match function {
-            Function::Sum(more) => 1 + more.len(),
-            _ if has_params => output.dims[3],
-            _ => 0,
-        };
-        let params = (entries > 0).then(|| dram.allocate(8 * entries as u64));
+        let constants_read = matches!(second, Some(Second::Channel(_)));
+        let constant_bytes = function.parameter_bytes(output.dims[3], constants_read);
+        let params = (constant_bytes > 0).then(|| dram.allocate(constant_bytes));
         let b = match second {
             Some(Second::Tensor(id) | Second::Channel(id)) => self.operand(*id),
             None => OperandQuant { dtype: DType::U8, zero_point: 0, scale: 1.0 },
@@ -422,7 +433,6 @@ impl Context<'_> {
             "{}x{} pixels x {} channels on the vector unit",
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
-        let constant_bytes = 8 * entries as u64;
         Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text) })
     }
 
@@ -433,10 +443,12 @@ impl Context<'_> {
             elements * self.places[&id].element_bytes
         };
         let mut compulsory_bytes = constant_bytes;
-        if self.graph.inputs.contains(&layer.input) {
+        // Once for all phases of a node.
+        let leads = layer.phase().is_none_or(|phase| phase.leads);
+        if leads && self.graph.inputs.contains(&layer.input) {
             compulsory_bytes += bytes(layer.input);
         }
-        if self.graph.outputs.contains(&layer.output) {
+        if leads && self.graph.outputs.contains(&layer.output) {
             compulsory_bytes += bytes(layer.output);
         }
         LayerEntry {
@@ -480,6 +492,8 @@ fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Place>) -> Ve
                 layout: Layout::Nhwc,
                 address: place.address,
                 pixel_pitch: place.pixel_pitch,
+                row_pitch: place.row_pitch,
+                image_pitch: place.image_pitch,
                 scale: quant.map_or(1.0, |q| q.scale_of(0)),
                 zero_point: quant.map_or(0, |q| q.zero_point_of(0)),
                 float_name: boundary(id),

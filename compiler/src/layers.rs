@@ -5,6 +5,7 @@
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
 pub mod shuffle;
+pub mod transposed;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,9 @@ use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
 
 use crate::error::CompileError;
+use crate::tables::Table;
 use shuffle::Shuffle;
+use transposed::{Cost, Pending, Phase, expand};
 
 /// A window that walks over an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Window {
     }
 
     fn of_pool(pool: &Pool) -> Self {
-        Window { kernel: pool.kernel, stride: pool.stride, dilation: [1, 1], pads: pool.pads }
+        Window { kernel: pool.kernel, stride: pool.stride, dilation: pool.dilation, pads: pool.pads }
     }
 
     /// Input rows (axis 0) or columns (axis 1) under `outputs` consecutive outputs.
@@ -54,6 +57,19 @@ pub enum Second {
     Channel(TensorId),
 }
 
+/// What rule N-25 makes of two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pair {
+    /// Their difference.
+    Difference,
+    /// Their quotient.
+    Quotient,
+    /// The larger.
+    Maximum,
+    /// The smaller.
+    Minimum,
+}
+
 /// What a layer computes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
@@ -69,9 +85,15 @@ pub enum Kind {
         groups: usize,
         /// A fully connected node: the whole image is the window.
         whole: bool,
+        /// A part of a transposed convolution; `window` and `groups` are the part's.
+        phase: Option<Box<Phase>>,
     },
     /// Sum.
     Add(Second),
+    /// Of rule N-25.
+    Pair(Pair, Second),
+    /// A function by a table (N-24).
+    Table(Table),
     /// Product.
     Mul(Second),
     /// Batch norm: constants a, b.
@@ -141,17 +163,27 @@ pub struct Layer {
     pub input: TensorId,
     /// Where the result goes.
     pub output: TensorId,
-    /// First channel of the result in `output`.
-    pub output_channel: usize,
+    /// Where the result begins in `output`: image, row, column, channel.
+    pub output_first: Dims,
     /// Clamp, within the output type.
     pub clamp: (i32, i32),
 }
 
 impl Layer {
+    /// The part of a transposed convolution that it is.
+    pub fn phase(&self) -> Option<&Phase> {
+        match &self.kind {
+            Kind::Conv { phase, .. } => phase.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The second activation of an element-wise layer.
     pub fn second(&self) -> Option<TensorId> {
         match self.kind {
-            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) => Some(id),
+            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) | Kind::Pair(_, Second::Tensor(id)) => {
+                Some(id)
+            }
             _ => None,
         }
     }
@@ -167,27 +199,55 @@ pub struct Layers {
     pub layers: Vec<Layer>,
     /// Physical shapes of all activations.
     pub dims: BTreeMap<TensorId, Dims>,
-    /// Activations that lie inside another one: `(whole, first channel)`; a reshape lies in its source at channel 0.
-    pub inside: BTreeMap<TensorId, (TensorId, usize)>,
+    /// Activations that lie inside another one.
+    pub inside: BTreeMap<TensorId, Inside>,
+    /// Columns in DRAM before and behind each row of an activation that has bytes of its own; nobody reads them.
+    pub margins: BTreeMap<TensorId, [usize; 2]>,
+}
+
+/// Where an activation lies inside another one: a view in its source, an input of a concatenation in the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// The other one.
+    pub whole: TensorId,
+    /// First image, row, column, channel.
+    pub first: Dims,
+    /// Images, rows, columns of the other one from one to the next.
+    pub steps: [usize; 3],
+}
+
+impl Inside {
+    /// All of it.
+    fn all(whole: TensorId) -> Self {
+        Inside { whole, first: [0; 4], steps: [1; 3] }
+    }
 }
 
 struct Builder<'a> {
     graph: &'a Graph,
     layers: Vec<Layer>,
     dims: BTreeMap<TensorId, Dims>,
-    inside: BTreeMap<TensorId, (TensorId, usize)>,
+    inside: BTreeMap<TensorId, Inside>,
+    transposed: Vec<Pending>,
     errors: Vec<CompileError>,
 }
 
-/// Makes the layers of a quantised graph.
+/// Makes the layers of a quantised graph. `cost` chooses between ways that all compute the same.
 ///
 /// # Errors
 /// Every node that no instruction sequence serves, by name.
-pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
+pub fn layers(graph: &Graph, cost: Cost<'_>) -> Result<Layers, Vec<CompileError>> {
     let order = graph.topological_order().map_err(|node| {
         vec![CompileError::invalid(&graph.node(node).name, "the graph has a cycle through this node")]
     })?;
-    let mut builder = Builder { graph, layers: vec![], dims: BTreeMap::new(), inside: BTreeMap::new(), errors: vec![] };
+    let mut builder = Builder {
+        graph,
+        layers: vec![],
+        dims: BTreeMap::new(),
+        inside: BTreeMap::new(),
+        transposed: vec![],
+        errors: vec![],
+    };
     for &input in &graph.inputs {
         builder.set_logical_dims(input, "the input");
     }
@@ -201,11 +261,13 @@ pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
             builder.errors.push(error);
         }
     }
-    if builder.errors.is_empty() {
-        Ok(Layers { layers: builder.layers, dims: builder.dims, inside: builder.inside })
-    } else {
-        Err(builder.errors)
+    if !builder.errors.is_empty() {
+        return Err(builder.errors);
     }
+    let Builder { layers, dims, inside, transposed, .. } = builder;
+    let mut layers = Layers { layers, dims, inside, margins: BTreeMap::new() };
+    expand(&mut layers, &transposed, cost);
+    Ok(layers)
 }
 
 fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
@@ -236,7 +298,12 @@ impl Builder<'_> {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::Sum => self.add_sum_dims(node)?,
-            Op::Add | Op::Mul if self.graph.tensor(node.inputs[1]).data.is_none() => {
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min
+                if self.graph.tensor(node.inputs[1]).data.is_none() =>
+            {
+                self.dims.insert(output, self.dims[&node.inputs[0]]);
+            }
+            Op::Function(_) => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::FullyConnected => self.set_logical_dims(output, &node.name),
@@ -246,7 +313,10 @@ impl Builder<'_> {
             }
         }
         let kind = self.kind(node)?;
-        self.push(node, kind, node.inputs[0], output, 0, node.name.clone());
+        if let Op::ConvTranspose(conv) = &node.op {
+            self.transposed.push(Pending { index: self.layers.len(), conv: conv.clone() });
+        }
+        self.push(node, kind, node.inputs[0], output, [0; 4], node.name.clone());
         Ok(())
     }
 
@@ -293,14 +363,14 @@ impl Builder<'_> {
         };
         self.dims.insert(output, dims);
         if shuffle.is_identity() {
-            self.inside.insert(output, (input, 0));
+            self.inside.insert(output, Inside::all(input));
         } else {
-            self.push(node, Kind::Shuffle(shuffle), input, output, 0, node.name.clone());
+            self.push(node, Kind::Shuffle(shuffle), input, output, [0; 4], node.name.clone());
         }
         Ok(())
     }
 
-    fn push(&mut self, node: &Node, kind: Kind, input: TensorId, output: TensorId, channel: usize, name: String) {
+    fn push(&mut self, node: &Node, kind: Kind, input: TensorId, output: TensorId, first: Dims, name: String) {
         let range = self.graph.tensor(output).dtype.range().unwrap_or((-128, 127));
         self.layers.push(Layer {
             name,
@@ -309,7 +379,7 @@ impl Builder<'_> {
             kind,
             input,
             output,
-            output_channel: channel,
+            output_first: first,
             clamp: node.clamp.unwrap_or(range),
         });
     }
@@ -323,6 +393,16 @@ impl Builder<'_> {
                 window: Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads },
                 groups: conv.groups,
                 whole: false,
+                phase: None,
+            },
+            // Its phases are chosen when all layers are known.
+            Op::ConvTranspose(conv) => Kind::Conv {
+                weights: node.inputs[1],
+                bias: node.inputs.get(2).copied(),
+                window: Window::point(),
+                groups: conv.groups,
+                whole: false,
+                phase: None,
             },
             Op::FullyConnected => Kind::Conv {
                 weights: node.inputs[1],
@@ -330,9 +410,26 @@ impl Builder<'_> {
                 window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
                 groups: 1,
                 whole: true,
+                phase: None,
             },
             Op::Add => Kind::Add(self.second(node)?),
             Op::Mul => Kind::Mul(self.second(node)?),
+            Op::Sub => Kind::Pair(Pair::Difference, self.second(node)?),
+            Op::Div => Kind::Pair(Pair::Quotient, self.second(node)?),
+            Op::Max => Kind::Pair(Pair::Maximum, self.second(node)?),
+            Op::Min => Kind::Pair(Pair::Minimum, self.second(node)?),
+            Op::Function(_) | Op::PRelu if self.has_wide(node) => {
+                let message = "a table of 16-bit activations would have 65536 entries (rule N-24)";
+                return Err(CompileError::unsupported(&node.name, message));
+            }
+            Op::Function(function) => Kind::Table(Table::Function(*function)),
+            Op::PRelu => Kind::Table(Table::Slopes(node.inputs[1])),
+            Op::GlobalMaxPool => {
+                if !self.keeps_quantisation(node) {
+                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
+                }
+                Kind::MaxPool(Window { kernel: [dims[1], dims[2]], ..Window::point() })
+            }
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
             Op::Lrn(_) if self.graph.tensor(node.inputs[0]).dtype == DType::I16 => {
@@ -389,6 +486,11 @@ impl Builder<'_> {
         })
     }
 
+    /// Whether input or output have 16 bits.
+    fn has_wide(&self, node: &Node) -> bool {
+        [node.inputs[0], node.outputs[0]].iter().any(|id| self.graph.tensor(*id).dtype == DType::I16)
+    }
+
     /// Whether scalings are integers (N-17).
     fn is_integer(&self) -> bool {
         self.graph.policy.requantisation != Requantisation::Float32
@@ -425,9 +527,9 @@ impl Builder<'_> {
         }
         self.dims.insert(output, dims);
         if same_quantisation(from, to) {
-            self.inside.insert(output, (input, 0));
+            self.inside.insert(output, Inside::all(input));
         } else {
-            self.push(node, Kind::Rescale, input, output, 0, node.name.clone());
+            self.push(node, Kind::Rescale, input, output, [0; 4], node.name.clone());
         }
         Ok(())
     }
@@ -439,17 +541,17 @@ impl Builder<'_> {
             self.require_image(node, input)?;
         }
         self.set_logical_dims(output, &node.name);
-        let mut channel = 0;
+        let mut first = [0; 4];
         for &input in &node.inputs {
             let free = !self.inside.contains_key(&input) && !self.graph.inputs.contains(&input);
             let once = node.inputs.iter().filter(|&&other| other == input).count() == 1;
             if free && once && same_quantisation(self.graph.tensor(input), self.graph.tensor(output)) {
-                self.inside.insert(input, (output, channel));
+                self.inside.insert(input, Inside { first, ..Inside::all(output) });
             } else {
                 let name = format!("{}/{}", node.name, self.graph.tensor(input).name);
-                self.push(node, Kind::Rescale, input, output, channel, name);
+                self.push(node, Kind::Rescale, input, output, first, name);
             }
-            channel += self.dims[&input][3];
+            first[3] += self.dims[&input][3];
         }
         Ok(())
     }

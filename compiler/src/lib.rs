@@ -18,3 +18,4 @@ pub mod mapping;
 pub mod memory;
 pub mod schedule;
 mod sums;
+pub mod tables;

@@ -85,20 +85,19 @@ pub(crate) struct Rows {
 fn rows(place: &Place, cut: &Cut, pitch: u64) -> Rows {
     let [height, width] = cut.size.map(|size| size as u64);
     let channels = cut.channels.1 as u64 * place.element_bytes;
-    let image_row = place.dims[2] as u64 * place.pixel_pitch;
     if place.pixel_pitch == channels && pitch == channels {
         let row = width * channels;
-        let contiguous = cut.size[1] == place.dims[2] || height == 1;
+        let contiguous = place.row_pitch == row || height == 1;
         if contiguous && height * row <= Unsigned::<24>::MAX {
             return Rows { row_bytes: height * row, rows: 1, planes: 1, dram: [0, 0], buffer: [0, 0] };
         }
-        return Rows { row_bytes: row, rows: height, planes: 1, dram: [image_row, 0], buffer: [row, 0] };
+        return Rows { row_bytes: row, rows: height, planes: 1, dram: [place.row_pitch, 0], buffer: [row, 0] };
     }
     Rows {
         row_bytes: channels,
         rows: width,
         planes: height,
-        dram: [place.pixel_pitch, image_row],
+        dram: [place.pixel_pitch, place.row_pitch],
         buffer: [pitch, width * pitch],
     }
 }

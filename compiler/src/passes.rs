@@ -15,6 +15,7 @@ mod quantise;
 mod quantise_float;
 mod quantise_qdq;
 mod switches;
+mod transposed;
 mod unused;
 
 use std::collections::{BTreeMap, BTreeSet};

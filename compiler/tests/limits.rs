@@ -62,7 +62,14 @@ fn pooled(size: usize, kernel: usize, pad: usize, machine: &Machine) -> Result<u
         })
     };
     let (input, output) = (tensor("in", size), tensor("out", size + 2 * pad + 1 - kernel));
-    let pool = Pool { kernel: [kernel; 2], stride: [1, 1], pads: [pad; 4], ceil_mode: false, count_include_pad: false };
+    let pool = Pool {
+        kernel: [kernel; 2],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pads: [pad; 4],
+        ceil_mode: false,
+        count_include_pad: false,
+    };
     graph.add_node(Node {
         name: "pool".into(),
         op: Op::MaxPool(pool),

@@ -7,10 +7,13 @@ mod add;
 mod average_pool;
 mod batch_norm;
 mod boundary;
+mod choose;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod deform;
 mod fully_connected;
+mod function;
 mod lrn;
 mod max_pool;
 mod mul;
@@ -37,17 +40,24 @@ use crate::value::Value;
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
     let q = match &call.node.op {
         Op::Conv(conv) => conv::evaluate(call, conv)?,
+        Op::ConvTranspose(conv) => conv_transpose::evaluate(call, conv)?,
         Op::FullyConnected => fully_connected::evaluate(call)?,
         Op::MaxPool(pool) => max_pool::evaluate(call, pool)?,
         Op::AveragePool(pool) => average_pool::windows(call, pool)?,
         Op::GlobalAveragePool => average_pool::global(call)?,
-        Op::Add => add::evaluate(call)?,
+        Op::Add | Op::Sub => add::evaluate(call)?,
         Op::Mul => mul::evaluate(call)?,
         Op::BatchNorm { .. } => batch_norm::evaluate(call)?,
         Op::Concat => concat::evaluate(call)?,
         Op::Softmax => softmax::evaluate(call)?,
         Op::Lrn(attributes) => lrn::evaluate(call, attributes)?,
         Op::Sum => sum::evaluate(call)?,
+        Op::GlobalMaxPool => max_pool::evaluate(call, &call.whole_image()?)?,
+        Op::Div => choose::quotient(call)?,
+        Op::Max => choose::evaluate(call, i32::max)?,
+        Op::Min => choose::evaluate(call, i32::min)?,
+        Op::Function(function) => function::evaluate(call, *function)?,
+        Op::PRelu => function::prelu(call)?,
         Op::Transpose { perm } => {
             rescale::check_view(call)?;
             return transpose::evaluate(call, perm);
@@ -59,15 +69,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::MaxUnpool(pool) => unpool::evaluate(call, pool)?,
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::ConvTranspose(_)
-        | Op::DeformConv(_)
-        | Op::GlobalMaxPool
-        | Op::Sub
-        | Op::Div
-        | Op::Max
-        | Op::Min
-        | Op::Function(_)
-        | Op::PRelu
+        Op::DeformConv(_)
         | Op::Slice { .. }
         | Op::Pad { .. }
         | Op::DepthToSpace { .. }

@@ -19,6 +19,7 @@ mod integer;
 mod patches;
 mod shapes;
 mod transpose;
+mod transposed;
 mod window;
 
 pub use error::GoldenError;

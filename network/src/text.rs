@@ -200,6 +200,9 @@ fn convolution(conv: &Conv) -> String {
 
 fn pooling(pool: &Pool) -> String {
     let mut text = window(pool.kernel, pool.stride, pool.pads);
+    if pool.dilation != [1, 1] {
+        let _ = write!(text, " dilation {}x{}", pool.dilation[0], pool.dilation[1]);
+    }
     for (flag, name) in [(pool.ceil_mode, " ceil"), (pool.count_include_pad, " count-include-pad")] {
         if flag {
             text += name;

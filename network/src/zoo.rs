@@ -15,6 +15,9 @@ mod builder;
 mod deconvnet;
 mod deformable;
 mod densenet;
+mod dilated;
+mod fcn;
+mod googlenet;
 mod inception;
 mod inception_resnet;
 mod inception_v2;
@@ -22,9 +25,12 @@ mod inception_v3;
 mod inception_v4;
 mod lenet;
 mod mobilenet;
+mod nas;
 mod nin;
 mod resnet;
 mod resnet_v2;
+mod shufflenet;
+mod sppnet;
 mod squeezenet;
 mod vgg;
 mod xception;
@@ -70,6 +76,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         alexnet::ENTRIES,
         nin::ENTRIES,
         vgg::ENTRIES,
+        googlenet::ENTRIES,
         inception_v2::ENTRIES,
         inception_v3::ENTRIES,
         inception_v4::ENTRIES,
@@ -80,6 +87,11 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         densenet::ENTRIES,
         squeezenet::ENTRIES,
         mobilenet::ENTRIES,
+        shufflenet::ENTRIES,
+        nas::ENTRIES,
+        sppnet::ENTRIES,
+        fcn::ENTRIES,
+        dilated::ENTRIES,
         deformable::ENTRIES,
         deconvnet::ENTRIES,
     ]

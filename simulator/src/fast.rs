@@ -24,6 +24,7 @@ mod ports;
 mod retires;
 mod scaled;
 mod simd;
+mod table;
 mod taps;
 mod timeline;
 mod traced;

@@ -166,11 +166,23 @@ impl<'a> Traffic<'a> {
                 in_width,
                 ..
             } => {
-                let axis = |input, kernel, stride, pad| Axis { input, output: 0, kernel, stride, dilation: 1, pad };
+                let dilation = self.pool.map(|axis| axis.dilation);
+                let axis = |n: usize, input, kernel, stride, pad| Axis {
+                    input,
+                    output: 0,
+                    kernel,
+                    stride,
+                    dilation: dilation[n].max(1),
+                    pad,
+                };
                 self.pool = [
-                    axis(in_height.get(), kernel_h.get(), stride_h.get(), pad_top.get()),
-                    axis(in_width.get(), kernel_w.get(), stride_w.get(), pad_left.get()),
+                    axis(0, in_height.get(), kernel_h.get(), stride_h.get(), pad_top.get()),
+                    axis(1, in_width.get(), kernel_w.get(), stride_w.get(), pad_left.get()),
                 ];
+            }
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                self.pool[0].dilation = dilation_h.get().max(1);
+                self.pool[1].dilation = dilation_w.get().max(1);
             }
             _ => {}
         }
@@ -240,6 +252,7 @@ impl<'a> Traffic<'a> {
 fn record_bytes(operation: &Operation) -> u64 {
     match operation {
         Operation::VectorRequant { mode: RequantMode::Fixed | RequantMode::FixedDouble, .. } => 12,
+        Operation::VectorTable { .. } => 256,
         _ => 8,
     }
 }
@@ -316,6 +329,23 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
             VectorRun { a: Some(a.get()), out: out.get(), ..run }
         }
         Operation::VectorLrn { a, out } => VectorRun { a: Some(a.get()), out: out.get(), ..run },
+        // One record for all channels, as for one tensor.
+        Operation::VectorTable { a, params, out, per_channel } => VectorRun {
+            a: Some(a.get()),
+            params: Some(params.get()),
+            tensors: (!per_channel.0).then_some(1),
+            out: out.get(),
+            ..run
+        },
+        Operation::VectorMax { a, b, out, per_channel, .. }
+        | Operation::VectorMin { a, b, out, per_channel, .. }
+        | Operation::VectorDiv { a, b, out, per_channel } => VectorRun {
+            a: Some(a.get()),
+            b: (!per_channel.0).then_some(b.get()),
+            params: per_channel.0.then_some(b.get()),
+            out: out.get(),
+            ..run
+        },
         Operation::VectorSum { a, params, out, operands } => VectorRun {
             a: Some(a.get()),
             params: Some(params.get()),

@@ -106,8 +106,10 @@ impl Network {
                 conv.kernel[axis] -= 1;
             }
             let reach = (conv.kernel[axis] - 1) * conv.dilation[axis];
-            conv.pads[axis] = self.dice.between(0, reach);
-            conv.pads[axis + 2] = self.dice.between(0, reach);
+            // Beyond the reach of the kernel, some windows see padding alone.
+            let most = reach + if self.dice.chance(15) { 4 } else { 0 };
+            conv.pads[axis] = self.dice.between(0, most);
+            conv.pads[axis + 2] = self.dice.between(0, most);
         }
         let out = [0, 1].map(|axis| {
             let size = [h, w][axis] + conv.pads[axis] + conv.pads[axis + 2];
@@ -120,6 +122,10 @@ impl Network {
         });
         if conv.dilation != [1, 1] {
             self.hits.push("dilation");
+        }
+        if conv.pads.iter().enumerate().any(|(side, &pad)| pad > (conv.kernel[side % 2] - 1) * conv.dilation[side % 2])
+        {
+            self.hits.push("windows of padding alone");
         }
         if conv.pads[0] != conv.pads[2] {
             self.hits.push("asymmetric padding");
@@ -202,9 +208,13 @@ impl Network {
         let [n, c, h, w] = self.graph.tensor(input).nchw().expect("rank 4");
         let kernel = [self.dice.between(1, h.min(4)), self.dice.between(1, w.min(4))];
         let stride = [self.dice.between(1, 3), self.dice.between(1, 3)];
-        let pads = [kernel[0], kernel[1], kernel[0], kernel[1]].map(|k| self.dice.below(k));
-        let pool =
-            Pool { kernel, stride, pads, ceil_mode: self.dice.chance(50), count_include_pad: self.dice.chance(50) };
+        let dilation = [0, 1].map(|axis| self.pool_dilation(kernel[axis], [h, w][axis]));
+        let pads = [0, 1, 0, 1].map(|axis| self.dice.below((kernel[axis] - 1) * dilation[axis] + 1));
+        let (ceil_mode, count_include_pad) = (self.dice.chance(50), self.dice.chance(50));
+        let pool = Pool { kernel, stride, dilation, pads, ceil_mode, count_include_pad };
+        if dilation != [1, 1] {
+            self.hits.push("dilated pooling");
+        }
         let average = self.dice.chance(50);
         let (quant, dtype) = if average {
             self.averaged(input)
@@ -218,6 +228,11 @@ impl Network {
         self.hits.push(if average { "average pooling" } else { "max pooling" });
         self.node(name, op, vec![input], output);
         output
+    }
+
+    /// At times more than 1, so that the window still fits.
+    fn pool_dilation(&mut self, kernel: usize, input: usize) -> usize {
+        if kernel == 1 || self.dice.chance(60) { 1 } else { self.dice.between(1, ((input - 1) / (kernel - 1)).min(3)) }
     }
 
     fn global_pool(&mut self, name: &str, input: TensorId) -> TensorId {

@@ -125,7 +125,8 @@ fn read(dram: &[u8], entry: &TensorEntry) -> Vec<u8> {
     for image in 0..n {
         for channel in 0..c {
             for pixel in 0..h * w {
-                let pixel = entry.address + (image * h * w + pixel) * entry.pixel_pitch;
+                let row = entry.address + image * entry.image_pitch + pixel / w * entry.row_pitch;
+                let pixel = row + pixel % w * entry.pixel_pitch;
                 let first = (pixel + channel * entry.element.bytes()) as usize;
                 bytes.extend(&dram[first..first + entry.element.bytes() as usize]);
             }

@@ -84,7 +84,9 @@ impl Network {
             let kernel = [self.dice.between(1, h.min(4)), self.dice.between(1, w.min(4))];
             let stride = [self.dice.between(1, 3), self.dice.between(1, 3)];
             let pads = [kernel[0], kernel[1], kernel[0], kernel[1]].map(|k| self.dice.below(k));
-            let pool = Pool { kernel, stride, pads, ceil_mode: self.dice.chance(40), count_include_pad: false };
+            let dilation = if self.dice.chance(20) { [2, 2] } else { [1, 1] };
+            let pool =
+                Pool { kernel, stride, dilation, pads, ceil_mode: self.dice.chance(40), count_include_pad: false };
             let pooled = infer(&Op::MaxPool(pool.clone()), &[&shape]).map(|mut shapes| shapes.swap_remove(0));
             if let Ok(pooled) = pooled
                 && infer(&Op::MaxUnpool(pool.clone()), &[&pooled, &pooled]).is_ok()

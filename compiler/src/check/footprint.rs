@@ -215,6 +215,16 @@ impl Registers {
             | Operation::VectorAffine { a: x, params: table, out: to } => {
                 vec![a(x.get()), params(table.get()), out(to.get())]
             }
+            Operation::VectorTable { a: x, params: table, out: to, per_channel } => {
+                let tables = if per_channel.0 { channels } else { 1 };
+                vec![a(x.get()), range(Memory::Activation, table.get(), 256 * tables, false), out(to.get())]
+            }
+            Operation::VectorMax { a: x, b: y, out: to, per_channel, .. }
+            | Operation::VectorMin { a: x, b: y, out: to, per_channel, .. }
+            | Operation::VectorDiv { a: x, b: y, out: to, per_channel } => {
+                let second = if per_channel.0 { params(y.get()) } else { b(y.get()) };
+                vec![a(x.get()), second, out(to.get())]
+            }
             Operation::VectorSum { a: x, params: table, out: to, operands } => {
                 let rows = [operands.get() * height, width];
                 let table = range(Memory::Activation, table.get(), 8 * operands.get(), false);

@@ -1,4 +1,4 @@
-//! How a layer's mapping is told.
+//! What the mapping of a convolution is called in the program's table of layers.
 
 use systole_machine::spec::{Dataflow, Machine};
 

@@ -93,12 +93,8 @@ impl TapsLayer<'_> {
             quant(name, self.quants.map(|q| (q.dtype, q.zero_point)), self.clamp)?,
             scales(self.quants[0].scale, self.quants[1].scale, self.quants[2].scale),
             self.window(window, [height, width], [0; 2])?,
-            Operation::VectorDeform {
-                origin_y: origin(0)?,
-                origin_x: origin(1)?,
-                dilation_h: field(window.dilation[0] as u64, name)?,
-                dilation_w: field(window.dilation[1] as u64, name)?,
-            },
+            self.dilation(window)?,
+            Operation::VectorDeform { origin_y: origin(0)?, origin_x: origin(1)? },
         ];
         let pixels = tile.out_size[0] as u64 * columns;
         let accesses = vec![
@@ -196,6 +192,7 @@ impl TapsLayer<'_> {
             shape(name, size, channels, 0)?,
             quant(name, self.quants.map(|q| (q.dtype, q.zero_point)), self.clamp)?,
             self.window(window, input, reached.map(|axis| axis.pad))?,
+            self.dilation(window)?,
         ];
         let mut accesses = vec![];
         for (index, &operand) in [VectorOperand::A, VectorOperand::B, VectorOperand::Out].iter().enumerate() {
@@ -206,6 +203,13 @@ impl TapsLayer<'_> {
         let [a, b, out] = at;
         let run = Operation::VectorUnpool { a: field(a, name)?, b: field(b, name)?, out: field(out, name)? };
         Ok(Step::new(self.layer, setup, run, accesses))
+    }
+
+    fn dilation(&self, window: &Window) -> Result<Operation, CompileError> {
+        Ok(Operation::VectorDilation {
+            dilation_h: field(window.dilation[0] as u64, self.name)?,
+            dilation_w: field(window.dilation[1] as u64, self.name)?,
+        })
     }
 
     fn window(&self, window: &Window, input: [usize; 2], pad: [usize; 2]) -> Result<Operation, CompileError> {

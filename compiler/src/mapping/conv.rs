@@ -12,6 +12,7 @@ use crate::mapping::SpatialTile;
 
 mod chunks;
 mod cost;
+mod describe;
 mod place;
 mod search;
 mod spread;
@@ -118,6 +119,8 @@ pub struct Problem<'a> {
     pub output: Dims,
     /// Bytes of an element of the input and of the output.
     pub element_bytes: [usize; 2],
+    /// Pixels of the output do not lie side by side in DRAM.
+    pub scattered: bool,
 }
 
 impl Problem<'_> {

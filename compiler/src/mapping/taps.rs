@@ -126,9 +126,9 @@ pub(crate) struct Reach {
 
 /// Those for `count` outputs from `first` on, of `windows` windows.
 pub(crate) fn reach(window: &Window, axis: usize, windows: usize, (first, count): (usize, usize)) -> Reach {
-    let (kernel, stride) = (window.kernel[axis], window.stride[axis]);
+    let (extent, stride) = (window.span(axis, 1), window.stride[axis]);
     let start = first + window.pads[axis];
-    let mut low = (start + 1).saturating_sub(kernel).div_ceil(stride);
+    let mut low = (start + 1).saturating_sub(extent).div_ceil(stride);
     if low * stride > start {
         // A stretch that begins in a gap between windows: the pad of the first one is not negative.
         low -= 1;
@@ -138,7 +138,7 @@ pub(crate) fn reach(window: &Window, axis: usize, windows: usize, (first, count)
     let count = high - low + 1;
     let pad = start - low * stride;
     // A lone window that ends before the stretch may do so anywhere.
-    Reach { first: low, count, pad: if count == 1 { pad.min(kernel) } else { pad } }
+    Reach { first: low, count, pad: if count == 1 { pad.min(extent) } else { pad } }
 }
 
 /// A layer that unpools.

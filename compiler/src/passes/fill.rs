@@ -9,12 +9,13 @@ use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Data, Quant, TensorId, bytes_of_f32, bytes_of_i32};
 
 use super::powers_of_two::{at_least, power};
-use super::{arithmetic, constants};
+use super::{arithmetic, constants, transposed};
 
 /// One constant (or pair) to make. `source` is of the imported graph, `out`, `x`, `w`, `a`, `b` of the quantised one.
 pub(super) enum Job {
     /// i8 weights of f32 ones, by rule N-12.
-    Weights { source: TensorId, out: TensorId },
+    /// `transposed`: groups of a transposed convolution, whose weights change their order.
+    Weights { source: TensorId, out: TensorId, transposed: Option<usize> },
     /// i32 bias by rule N-11; zeros without a source.
     Bias { source: Option<TensorId>, x: TensorId, w: TensorId, out: TensorId },
     /// `a` and `b` of rule N-8 from scale, bias, mean, variance.
@@ -30,8 +31,8 @@ pub(super) fn fill(source: &Graph, graph: &mut Graph, jobs: &[Job], seed: u64) {
     let weights: Vec<(TensorId, Quant, Bytes)> = jobs
         .par_iter()
         .filter_map(|job| match job {
-            Job::Weights { source: from, out } => {
-                weights(source, *from, seed, round).map(|(quant, bytes)| (*out, quant, bytes))
+            Job::Weights { source: from, out, transposed } => {
+                weights(source, *from, *transposed, seed, round).map(|(quant, bytes)| (*out, quant, bytes))
             }
             _ => None,
         })
@@ -98,10 +99,20 @@ fn set(graph: &mut Graph, id: TensorId, quant: Option<Quant>, bytes: Bytes) {
     tensor.quant = quant.or(tensor.quant.take());
 }
 
-fn weights(source: &Graph, id: TensorId, seed: u64, round: fn(f32) -> f32) -> Option<(Quant, Bytes)> {
+fn weights(
+    source: &Graph,
+    id: TensorId,
+    groups: Option<usize>,
+    seed: u64,
+    round: fn(f32) -> f32,
+) -> Option<(Quant, Bytes)> {
     let tensor = source.tensor(id);
-    let values = constants::floats(tensor, seed)?;
-    let channels = *tensor.shape.first()?;
+    let mut values = constants::floats(tensor, seed)?;
+    let mut channels = *tensor.shape.first()?;
+    if let Some(groups) = groups {
+        values = transposed::by_output(&values, &tensor.shape, groups);
+        channels = transposed::shape(&tensor.shape, groups)?[0];
+    }
     let row = values.len().checked_div(channels).filter(|&row| row > 0)?;
     let mut quantised = vec![0; values.len()];
     let scale: Vec<f32> = quantised

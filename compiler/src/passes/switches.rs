@@ -45,8 +45,8 @@ pub(super) fn check_unpool(
     let size = |id: TensorId| graph.tensor(id).shape.get(2..).unwrap_or_default();
     let fits = maker.is_some_and(|maker| match &maker.op {
         Op::ArgMaxPool(made) => {
-            (made.kernel, made.stride, made.pads) == (pool.kernel, pool.stride, pool.pads)
-                && size(maker.inputs[0]) == size(node.outputs[0])
+            let window = |pool: &Pool| (pool.kernel, pool.stride, pool.dilation, pool.pads);
+            window(made) == window(pool) && size(maker.inputs[0]) == size(node.outputs[0])
         }
         _ => false,
     });

@@ -58,7 +58,8 @@ fn indexed(call: &Call<'_>, pool: &Pool, pooled: [usize; 2]) -> Result<[usize; 2
         }
     }
     let covered = |axis: usize| {
-        let whole = (pooled[axis] - 1).checked_mul(pool.stride[axis])?.checked_add(pool.kernel[axis])?;
+        let extent = pool.kernel[axis].checked_sub(1)?.checked_mul(pool.dilation[axis])?.checked_add(1)?;
+        let whole = (pooled[axis] - 1).checked_mul(pool.stride[axis])?.checked_add(extent)?;
         whole.checked_sub(pool.pads[axis].checked_add(pool.pads[axis + 2])?).filter(|&size| size > 0)
     };
     match [covered(0), covered(1)] {

@@ -60,8 +60,8 @@ pub(crate) fn evaluate(call: &Call<'_>, pool: &Pool) -> Result<Vec<i32>, GoldenE
         let (plane, wy, wx) = (index / (h * w), index / w % h, index % w);
         let tap = usize::try_from(tap).ok().filter(|&tap| tap < kh * kw);
         let tap = tap.ok_or_else(|| call.malformed("a switch that is no tap of the window"))?;
-        let y = (wy * pool.stride[0] + tap / kw).checked_sub(pool.pads[0]).filter(|&y| y < out_h);
-        let x = (wx * pool.stride[1] + tap % kw).checked_sub(pool.pads[1]).filter(|&x| x < out_w);
+        let y = (wy * pool.stride[0] + tap / kw * pool.dilation[0]).checked_sub(pool.pads[0]).filter(|&y| y < out_h);
+        let x = (wx * pool.stride[1] + tap % kw * pool.dilation[1]).checked_sub(pool.pads[1]).filter(|&x| x < out_w);
         if let Some((y, x)) = y.zip(x) {
             all[(plane * out_h + y) * out_w + x] = value;
         }

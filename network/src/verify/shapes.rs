@@ -35,7 +35,9 @@ fn output_shape(checker: &mut Checker, operands: &Operands) {
         (Op::MaxUnpool(pool), shapes) => infer(&node.op, shapes).map(|made| {
             let more =
                 |axis: usize| output.shape.get(axis + 2).and_then(|size| Some(size.abs_diff(*made[0].get(axis + 2)?)));
-            let within = (0..2).all(|axis| more(axis).is_some_and(|more| more < pool.stride[axis] + pool.kernel[axis]));
+            let within = (0..2).all(|axis| {
+                more(axis).is_some_and(|more| more < pool.stride[axis] + pool.kernel[axis] * pool.dilation[axis])
+            });
             let same = output.shape.get(..2) == made[0].get(..2) && output.shape.len() == 4;
             if within && same { vec![output.shape.clone()] } else { made }
         }),

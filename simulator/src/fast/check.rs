@@ -49,6 +49,7 @@ fn supported(work: &Work, machine: &Machine) -> bool {
             let bits = 8 * run.bytes() as u32;
             machine.array.supports(run.dataflow) && machine.array.interval_cycles(bits).is_some()
         }
+        Work::Vector(work) if work.kind.has_table() => work.widest() == 1,
         Work::Vector(work) => {
             let own = match machine.vector.requantisation {
                 Requantisation::Float32 => Mode::Float,
@@ -107,6 +108,7 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     let scaled: &[usize] = match w.kind {
         VectorKind::Add | VectorKind::AddChannel => &[0, 1, 2],
         VectorKind::Mul | VectorKind::MulChannel | VectorKind::Rescale => &[2],
+        VectorKind::Max | VectorKind::MaxChannel | VectorKind::Min | VectorKind::MinChannel => &[0, 1],
         _ => &[],
     };
     if !scaled.iter().all(|&operand| w.mode.takes(w.fixed[operand].shift)) {
@@ -116,9 +118,6 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
         let (height, width) = w.size(operand);
         tensor_fits(height, width, w.pixel(operand) * w.bytes(operand), w.pitch[operand])
     };
-    if w.kind == VectorKind::Gather && w.dilation.contains(&0) {
-        return false;
-    }
     if (w.kind == VectorKind::Lrn && w.norm_size == 0) || (w.kind == VectorKind::Sum && w.operands == 0) {
         return false;
     }

@@ -13,6 +13,7 @@ use super::general;
 use super::plain::{self, Adder};
 use super::pool;
 use super::simd::{Level, with_level};
+use super::table;
 use super::taps;
 use super::work::{Pitch, Step, Transfer, VectorKind, VectorWork, Work};
 use crate::contract::{Accumulators, EngineError, Job, Memories, Span, zeroed_dram};
@@ -126,6 +127,9 @@ impl<'a> Executor<'a> {
         let memory: &[u8] = activation;
         let general = general::needed(work);
         let compute = |(y, out): (usize, &mut [u8])| {
+            if work.kind.has_table() {
+                return table::row(work, memory, y, out);
+            }
             if work.kind.has_taps() {
                 return taps::row(work, memory, y, out);
             }
@@ -170,8 +174,8 @@ fn copy(t: &Transfer, mut copy: impl FnMut(usize, usize, usize)) {
 fn flat(work: &VectorWork) -> VectorWork {
     let mut flat = *work;
     let operands: &[usize] = match work.kind {
-        VectorKind::Add | VectorKind::Mul => &[0, 1, 2],
-        VectorKind::Rescale => &[0, 2],
+        VectorKind::Add | VectorKind::Mul | VectorKind::Max | VectorKind::Min | VectorKind::Div => &[0, 1, 2],
+        VectorKind::Rescale | VectorKind::Table => &[0, 2],
         _ => return flat,
     };
     if work.width == 1

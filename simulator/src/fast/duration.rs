@@ -213,6 +213,12 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
         VectorKind::AddChannel | VectorKind::MulChannel | VectorKind::Affine => {
             elements.div_ceil(lanes) + params(work.channels)
         }
+        VectorKind::Max | VectorKind::Min | VectorKind::Div => elements.div_ceil(lanes),
+        VectorKind::MaxChannel
+        | VectorKind::MinChannel
+        | VectorKind::DivChannel
+        | VectorKind::Table
+        | VectorKind::ChannelTable => elements.div_ceil(lanes) + params(work.entries()),
         VectorKind::Gather => {
             let runs = if on(Mutant::NeighboursReadOnce) { 2 } else { 4 };
             pixels * work.kernel_h * work.kernel_w * (runs * work.channels.div_ceil(lanes) + 1)

@@ -111,7 +111,12 @@ mutants! {
     RoundingDropped "N-17" "integer scalings round down"
     RoundedOnce "N-17" "double rounding rounds once"
     TiesUpTwice "N-17" "the second rounding of negative values takes ties upwards"
+    PoolDilationIgnored "M-7" "the taps of a pooling window are adjacent"
     NarrowSumsKept "N-20" "sums of under 32 bits do not wrap"
+    TableSignedIndex "N-24" "a table of signed bytes begins with the entry of −128"
+    TableOfFirstChannel "N-24" "all channels take the first one's table"
+    DifferenceBackwards "N-25" "the first operand is subtracted from the second"
+    LargerBeforeScales "N-25" "of two operands the one that is larger before it is scaled is taken"
 }
 
 #[cfg(feature = "mutants")]

@@ -77,6 +77,7 @@ fn gather(work: &VectorWork, memory: &[u8], y: i64, out: &mut [u8]) {
     let (writer, mut sink) = (Writer::new(work), Sink { out, wide: work.wide[2] });
     let channels = work.channels as usize;
     let taps = (work.kernel_h * work.kernel_w) as usize;
+    let [down, across] = work.dilation();
     let mut sums = vec![0.0f32; channels];
     for x in 0..work.width as i64 {
         let moved = offsets.pixel(y, x);
@@ -87,8 +88,8 @@ fn gather(work: &VectorWork, memory: &[u8], y: i64, out: &mut [u8]) {
                 true => (offset(2 * tap + 1), offset(2 * tap)),
                 false => (offset(2 * tap), offset(2 * tap + 1)),
             };
-            let py = (y * work.stride_h as i64 + work.origin[0] + ky * work.dilation[0] as i64) as f32 + dy;
-            let px = (x * work.stride_w as i64 + work.origin[1] + kx * work.dilation[1] as i64) as f32 + dx;
+            let py = (y * work.stride_h as i64 + work.origin[0] + ky * down) as f32 + dy;
+            let px = (x * work.stride_w as i64 + work.origin[1] + kx * across) as f32 + dx;
             sums.fill(0.0);
             if py > -1.0 && py < work.in_height as f32 && px > -1.0 && px < work.in_width as f32 {
                 samples(work, &image, [py, px], &mut sums);
@@ -116,23 +117,25 @@ fn samples(work: &VectorWork, image: &Source, [py, px]: [f32; 2], sums: &mut [f3
     }
 }
 
-/// The part of a window along an axis that lies inside: its first and one past its last tap, and the place of tap 0.
-fn inside(at: i64, stride: u64, kernel: u64, pad: u64, size: u64) -> (i64, i64, i64) {
-    let start = at * stride as i64 - pad as i64;
-    ((-start).clamp(0, kernel as i64), (size as i64 - start).clamp(0, kernel as i64), start)
+/// The taps of a window along an axis that lie inside, each with its place.
+fn inside(start: i64, kernel: u64, distance: i64, size: u64) -> impl Iterator<Item = (i64, i64)> + Clone {
+    let first = (-start).max(0).div_euclid(distance) + i64::from((-start).max(0).rem_euclid(distance) > 0);
+    let places = (first..kernel as i64).map(move |tap| (tap, start + tap * distance));
+    places.take_while(move |&(_, place)| place < size as i64)
 }
 
 fn switches(work: &VectorWork, memory: &[u8], y: i64, out: &mut [u8]) {
     let (image, mut sink) = (Source::new(work, memory, 0), Sink { out, wide: work.wide[2] });
     let channels = work.channels as usize;
-    let (row_first, row_end, row_start) = inside(y, work.stride_h, work.kernel_h, work.pad_top, work.in_height);
+    let [down, across] = work.dilation();
+    let rows = inside(y * work.stride_h as i64 - work.pad_top as i64, work.kernel_h, down, work.in_height);
     let mut best = vec![(i32::MIN, 0i64); channels];
     for x in 0..work.width as i64 {
-        let (first, end, start) = inside(x, work.stride_w, work.kernel_w, work.pad_left, work.in_width);
+        let columns = inside(x * work.stride_w as i64 - work.pad_left as i64, work.kernel_w, across, work.in_width);
         best.fill((i32::MIN, 0));
-        for ky in row_first..row_end {
-            for kx in first..end {
-                let pixel = image.pixel(row_start + ky, start + kx);
+        for (ky, row) in rows.clone() {
+            for (kx, column) in columns.clone() {
+                let pixel = image.pixel(row, column);
                 for (channel, (largest, tap)) in best.iter_mut().enumerate() {
                     let value = image.read(pixel, channel);
                     if value > *largest || (on(Mutant::LastMaximum) && value == *largest) {
@@ -152,20 +155,26 @@ fn unpool(work: &VectorWork, memory: &[u8], y: i64, out: &mut [u8]) {
     let (values, switches) = (Source::new(work, memory, 0), Source::new(work, memory, 1));
     let mut sink = Sink { out, wide: work.wide[2] };
     let channels = work.channels as usize;
+    let [down, across] = work.dilation();
     let empty = work.zero_out.clamp(work.low, work.high);
     (0..work.width as usize * channels).for_each(|index| sink.put(index, empty));
     let (kernel_h, kernel_w, stride) = (work.kernel_h as i64, work.kernel_w as i64, work.stride_h as i64);
-    // The windows that this row lies in.
+    // The windows that this row lies in, unless it is between their taps.
     let padded = y + work.pad_top as i64;
-    let first = (padded - kernel_h + stride).max(0) / stride;
+    let extent = (kernel_h - 1) * down + 1;
+    let first = (padded - extent + stride).max(0) / stride;
     for row in first..(padded / stride + 1).min(work.in_height as i64) {
-        let ky = padded - row * stride;
+        let below = padded - row * stride;
+        if below % down != 0 {
+            continue;
+        }
+        let ky = below / down;
         for column in 0..work.in_width as i64 {
             let (value, switch) = (values.pixel(row, column), switches.pixel(row, column));
             let start = column * work.stride_w as i64 - work.pad_left as i64;
             for channel in 0..channels {
                 let kx = i64::from(switches.read(switch, channel)) - ky * kernel_w;
-                let x = start + kx;
+                let x = start + kx * across;
                 if (0..kernel_w).contains(&kx) && (0..work.width as i64).contains(&x) {
                     let clamped = values.read(value, channel).clamp(work.low, work.high);
                     sink.put(x as usize * channels + channel, clamped);

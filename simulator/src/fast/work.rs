@@ -276,14 +276,32 @@ impl Registers {
                 out: out.get(),
                 ..unit
             },
-            Operation::VectorAdd { a, b, out, .. } => {
-                VectorWork { kind: Kind::Add, a: a.get(), b: b.get(), out: out.get(), ..unit }
+            Operation::VectorAdd { a, b, out, subtract, .. } => {
+                VectorWork { kind: Kind::Add, a: a.get(), b: b.get(), out: out.get(), subtract: subtract.0, ..unit }
             }
             Operation::VectorMul { a, b, out, .. } => {
                 VectorWork { kind: Kind::Mul, a: a.get(), b: b.get(), out: out.get(), ..unit }
             }
-            Operation::VectorAddChannel { a, params, out, .. } => {
-                VectorWork { kind: Kind::AddChannel, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            Operation::VectorAddChannel { a, params, out, subtract, .. } => VectorWork {
+                kind: Kind::AddChannel,
+                a: a.get(),
+                params: params.get(),
+                out: out.get(),
+                subtract: subtract.0,
+                ..unit
+            },
+            Operation::VectorTable { a, params, out, per_channel } => {
+                let kind = if per_channel.0 { Kind::ChannelTable } else { Kind::Table };
+                VectorWork { kind, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorMax { a, b, out, per_channel, .. } => {
+                unit.pair([Kind::Max, Kind::MaxChannel], per_channel.0, [a.get(), b.get(), out.get()])
+            }
+            Operation::VectorMin { a, b, out, per_channel, .. } => {
+                unit.pair([Kind::Min, Kind::MinChannel], per_channel.0, [a.get(), b.get(), out.get()])
+            }
+            Operation::VectorDiv { a, b, out, per_channel } => {
+                unit.pair([Kind::Div, Kind::DivChannel], per_channel.0, [a.get(), b.get(), out.get()])
             }
             Operation::VectorMulChannel { a, params, out, .. } => {
                 VectorWork { kind: Kind::MulChannel, a: a.get(), params: params.get(), out: out.get(), ..unit }
@@ -361,13 +379,13 @@ impl Registers {
             Operation::VectorScale { a, b, out } => {
                 (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
             }
-            Operation::VectorDeform { origin_y, origin_x, dilation_h, dilation_w } => {
-                unit.origin = [origin_y.get(), origin_x.get()];
-                unit.dilation = [dilation_h.get(), dilation_w.get()];
-            }
+            Operation::VectorDeform { origin_y, origin_x } => unit.origin = [origin_y.get(), origin_x.get()],
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 (unit.norm_size, unit.norm_alpha) = (size.get(), alpha.get());
                 (unit.norm_beta, unit.norm_bias) = (beta.get(), bias.get());
+            }
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                (unit.dilation_h, unit.dilation_w) = (dilation_h.get(), dilation_w.get());
             }
             Operation::VectorWindow {
                 kernel_h,

@@ -173,6 +173,8 @@ const REFUSED: &[(&str, &str, Change)] = &[
     ("ve.fixed", "shift", Change::To(63)),
     ("ve.fixed", "shift", Change::To(0xff)),
     ("ve.fixed", "shift", Change::To(0xe0)),
+    ("ve.fixed", "shift", Change::To(63)),
+    ("ve.fixed", "shift", Change::To(0xe0)),
     ("ve.requant", "mode", Change::Flip),
     ("ve.add", "mode", Change::Flip),
     ("ve.avgpool", "mode", Change::Flip),

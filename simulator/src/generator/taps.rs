@@ -2,7 +2,7 @@
 
 use systole_machine::isa::{Operation, Real};
 
-use super::builder::{Builder, i, u};
+use super::builder::{Builder, i};
 use super::draw::Draw;
 use super::vectors::{Kind, Shape};
 
@@ -35,10 +35,9 @@ pub(super) fn registers(d: &mut Draw) -> Vec<Operation> {
     };
     let mut origin = || if d.chance(5) { d.bits() as i32 as i64 } else { d.signed(-5, 3) };
     let (origin_y, origin_x) = (i(origin()), i(origin()));
-    let [dilation_h, dilation_w] = std::array::from_fn(|_| u(d.small(1, 3)));
     vec![
         Operation::VectorScale { a: Real::new(1.0), b: Real::new(scale), out: Real::new(1.0) },
-        Operation::VectorDeform { origin_y, origin_x, dilation_h, dilation_w },
+        Operation::VectorDeform { origin_y, origin_x },
     ]
 }
 

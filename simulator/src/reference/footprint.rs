@@ -4,7 +4,7 @@ use systole_machine::isa::DataflowChoice;
 use systole_machine::spec::Machine;
 
 use super::address_generator::Shape;
-use super::work::{Convolution, Kind, Memory, Transfer, VectorWork, Work, div_ceil};
+use super::work::{Convolution, Memory, Transfer, VectorWork, Work, div_ceil};
 
 /// A range `[first, end)` of a memory: bytes, or vectors of the accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,8 +101,7 @@ fn of_vector(machine: &Machine, v: &VectorWork) -> Vec<Access> {
         }
     }
     if let Some(params) = v.params {
-        let count = if let Kind::Sum { operands } = v.kind { operands } else { v.channels };
-        let length = i128::from(count) * i128::from(v.record_bytes());
+        let length = i128::from(v.records()) * i128::from(v.record_bytes());
         ranges.push(access(Memory::Activation, false, params, length));
     }
     if let Some(accumulator) = v.accumulator {

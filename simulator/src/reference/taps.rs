@@ -10,8 +10,8 @@ impl Operation<'_> {
     pub(super) fn sample(&self, y: i64, x: i64, tap: i64, channel: i64) -> i64 {
         let (w, d) = (&self.work.window, &self.work.deform);
         let (ky, kx) = (tap / w.kernel_w, tap % w.kernel_w);
-        let py = (y * w.stride_h + d.origin_y + ky * d.dilation_h) as f32 + self.offset(y, x, 2 * tap);
-        let px = (x * w.stride_w + d.origin_x + kx * d.dilation_w) as f32 + self.offset(y, x, 2 * tap + 1);
+        let py = (y * w.stride_h + d.origin_y + ky * w.dilation_h.max(1)) as f32 + self.offset(y, x, 2 * tap);
+        let px = (x * w.stride_w + d.origin_x + kx * w.dilation_w.max(1)) as f32 + self.offset(y, x, 2 * tap + 1);
         let within = |place: f32, size: i64| -1.0 < place && place < size as f32;
         let mut v = 0.0f32;
         if within(py, w.in_height) && within(px, w.in_width) {
@@ -48,8 +48,7 @@ impl Operation<'_> {
         let (w, quant) = (&self.work.window, &self.work.quant);
         let (mut largest, mut switch) = (None, 0);
         for tap in 0..w.kernel_h * w.kernel_w {
-            let row = y * w.stride_h - w.pad_top + tap / w.kernel_w;
-            let column = x * w.stride_w - w.pad_left + tap % w.kernel_w;
+            let (row, column) = (w.row(y, tap / w.kernel_w), w.column(x, tap % w.kernel_w));
             if !(0..w.in_height).contains(&row) || !(0..w.in_width).contains(&column) {
                 continue;
             }
@@ -75,8 +74,8 @@ impl Operation<'_> {
             for column in 0..w.in_width {
                 for channel in 0..work.channels {
                     let tap = self.raw(work.b, quant.signed_b, row, column, channel);
-                    let y = row * w.stride_h - w.pad_top + tap.div_euclid(w.kernel_w);
-                    let x = column * w.stride_w - w.pad_left + tap.rem_euclid(w.kernel_w);
+                    let y = w.row(row, tap.div_euclid(w.kernel_w));
+                    let x = w.column(column, tap.rem_euclid(w.kernel_w));
                     let is_tap = (0..w.kernel_h * w.kernel_w).contains(&tap);
                     if is_tap && (0..work.height).contains(&y) && (0..work.width).contains(&x) {
                         let value = self.raw(work.a, quant.signed_a, row, column, channel);

@@ -56,6 +56,7 @@ fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     let requantisation = machine.vector.requantisation;
     match (v.kind, v.mode) {
         (Kind::MaxPool | Kind::ArgMax | Kind::Unpool, _) => false,
+        (Kind::Table { .. }, _) => v.tensors().any(|tensor| tensor.wide),
         (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
         (_, Some(RequantMode::Fixed)) => {
             !matches!(requantisation, Requantisation::FixedPoint { double_rounding: false, .. })
@@ -138,7 +139,6 @@ fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {
     [v.height, v.width, v.channels].contains(&0)
         || (v.kind.pools() && window.contains(&0))
         || (v.kind == Kind::Lrn && v.norm.size == 0)
-        || (v.kind == Kind::Gather && (v.deform.dilation_h == 0 || v.deform.dilation_w == 0))
         || v.kind.tensors() == 0
         || v.tensors().any(|tensor| bad_tensor(&tensor))
         || (v.kind == Kind::Requant && v.block_channels == 0)
@@ -154,6 +154,7 @@ fn bad_shift(v: &VectorWork) -> bool {
     let read = match v.kind {
         Kind::Add | Kind::AddChannel => vec![a, b, out],
         Kind::Mul | Kind::MulChannel | Kind::Rescale => vec![out],
+        Kind::Max | Kind::Min => vec![a, b],
         _ => Vec::new(),
     };
     read.iter().any(|scaling| !range.contains(&scaling.shift))

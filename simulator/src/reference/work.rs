@@ -254,6 +254,7 @@ impl Registers {
             | Operation::VectorNorm { .. }
             | Operation::VectorDeform { .. }
             | Operation::VectorFixed { .. }
+            | Operation::VectorDilation { .. }
             | Operation::VectorSync { .. } => {
                 self.configure_vector(operation);
                 Work::Control
@@ -270,9 +271,9 @@ impl Registers {
 
     fn tensor_work(&self, operation: &Operation) -> Work {
         let (kind, a, b, params, out, mode) = match *operation {
-            Operation::VectorAdd { a, b, out, mode } => (Kind::Add, a, Some(b), None, out, Some(mode)),
+            Operation::VectorAdd { a, b, out, mode, .. } => (Kind::Add, a, Some(b), None, out, Some(mode)),
             Operation::VectorMul { a, b, out, mode } => (Kind::Mul, a, Some(b), None, out, Some(mode)),
-            Operation::VectorAddChannel { a, params, out, mode } => {
+            Operation::VectorAddChannel { a, params, out, mode, .. } => {
                 (Kind::AddChannel, a, None, Some(params), out, Some(mode))
             }
             Operation::VectorMulChannel { a, params, out, mode } => {
@@ -289,6 +290,19 @@ impl Registers {
             Operation::VectorSum { a, params, out, operands } => {
                 (Kind::Sum { operands: int!(operands) }, a, None, Some(params), out, None)
             }
+            Operation::VectorTable { a, params, out, per_channel } => {
+                (Kind::Table { per_channel: per_channel.0 }, a, None, Some(params), out, None)
+            }
+            // The second operand is a tensor, or parameters of channels.
+            Operation::VectorMax { a, b, out, mode, per_channel } => {
+                (Kind::Max, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, Some(mode))
+            }
+            Operation::VectorMin { a, b, out, mode, per_channel } => {
+                (Kind::Min, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, Some(mode))
+            }
+            Operation::VectorDiv { a, b, out, per_channel } => {
+                (Kind::Div, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, None)
+            }
             Operation::VectorGather { a, b, out } => (Kind::Gather, a, Some(b), None, out, None),
             Operation::VectorArgMax { a, out } => (Kind::ArgMax, a, None, None, out, None),
             Operation::VectorUnpool { a, b, out } => (Kind::Unpool, a, Some(b), None, out, None),
@@ -296,6 +310,10 @@ impl Registers {
         };
         let mut work = self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out));
         work.mode = mode;
+        work.subtract = matches!(
+            *operation,
+            Operation::VectorAdd { subtract, .. } | Operation::VectorAddChannel { subtract, .. } if subtract.0
+        );
         Work::Vector(Box::new(work))
     }
 
@@ -374,13 +392,8 @@ impl Registers {
                 v.fixed[operand as usize] = Scaling { multiplier: multiplier.get(), shift: shift.get() };
             }
             Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
-            Operation::VectorDeform { origin_y, origin_x, dilation_h, dilation_w } => {
-                v.deform = Deform {
-                    origin_y: origin_y.get(),
-                    origin_x: origin_x.get(),
-                    dilation_h: int!(dilation_h),
-                    dilation_w: int!(dilation_w),
-                };
+            Operation::VectorDeform { origin_y, origin_x } => {
+                v.deform = Deform { origin_y: origin_y.get(), origin_x: origin_x.get() };
             }
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 v.norm = Norm { size: int!(size), alpha: alpha.get(), beta: beta.get(), bias: bias.get() };
@@ -408,7 +421,11 @@ impl Registers {
                     pad_right: int!(pad_right),
                     in_height: int!(in_height),
                     in_width: int!(in_width),
+                    ..v.window
                 };
+            }
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                (v.window.dilation_h, v.window.dilation_w) = (int!(dilation_h), int!(dilation_w));
             }
             _ => {}
         }

@@ -253,7 +253,7 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "norm", "deform", "sync"]
+        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "deform", "sync"]
             .iter()
             .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run"),
@@ -277,6 +277,8 @@ fn mode(operation: &Operation) -> Option<RequantMode> {
         | Operation::VectorAddChannel { mode, .. }
         | Operation::VectorMulChannel { mode, .. }
         | Operation::VectorRescale { mode, .. }
+        | Operation::VectorMax { mode, .. }
+        | Operation::VectorMin { mode, .. }
         | Operation::VectorAveragePool { mode, .. } => Some(mode),
         _ => None,
     }
@@ -290,7 +292,7 @@ fn bad_shift(before: &[Instruction], operation: &Operation) -> bool {
         Some(RequantMode::FixedDouble) => 0,
         Some(RequantMode::Shift) => -31,
     };
-    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool");
+    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool" | "ve.max" | "ve.min");
     let shift = before.iter().rev().find_map(|instruction| match instruction.operation {
         Operation::VectorFixed { operand: VectorOperand::Out, shift, .. } => Some(shift.get()),
         _ => None,
@@ -311,7 +313,9 @@ fn required(programs: u64) -> Vec<(String, u64)> {
     let often = (programs / 100).max(1);
     let rarely = (programs / 1000).max(1);
     let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), often)).collect();
-    for mnemonic in ["ve.requant", "ve.add", "ve.mul", "ve.addc", "ve.mulc", "ve.rescale", "ve.avgpool"] {
+    let scale =
+        ["ve.requant", "ve.add", "ve.mul", "ve.addc", "ve.mulc", "ve.rescale", "ve.avgpool", "ve.max", "ve.min"];
+    for mnemonic in scale {
         all.extend(RequantMode::ALL.iter().map(|mode| (scaled(mnemonic, *mode), often)));
     }
     all.push(("outcome halted".to_owned(), programs / 2));
@@ -426,10 +430,14 @@ const OFTEN: &[&str] = &[
     "requant: several blocks",
     "requant: blocks under the columns",
     "pool: padding",
+    "pool: dilation",
     "lrn: an even window",
     "sum: three or more tensors",
     "pool: a window outside the input",
     "vector: parameters loaded",
+    "table: one for all channels",
+    "vector: a difference",
+    "vector: constants of N-25",
     "gather: several taps",
     "argmax: several taps",
     "unpool: windows that overlap",
@@ -441,6 +449,7 @@ const RARELY: &[&str] = &[
     "unpool: windows with gaps",
     "gather: strides",
     "lrn: a window beyond the channels",
+    "table: one for each channel",
     "trap beyond an instruction that waits for ever",
     "trap Unsupported: a mode that the machine lacks",
     "trap Unsupported: operands that the array does not list",
