@@ -10,6 +10,7 @@ mod moves;
 mod network;
 mod pairs;
 mod run;
+mod taps;
 mod transposed;
 
 use std::collections::BTreeMap;
@@ -109,6 +110,16 @@ const EXPECTED_HITS: &[&str] = &[
     "nearest, any factors",
     "transposition of channels and pixels",
     "reshape",
+    "deformable convolution",
+    "deformable, several groups",
+    "deformable, several offset groups",
+    "sample inside the image",
+    "sample over the edge",
+    "sample outside the image",
+    "sample between pixels",
+    "unpooling",
+    "unpooling of windows that overlap",
+    "unpooling of windows with gaps",
 ];
 
 /// What happened in all cases.
