@@ -14,27 +14,26 @@ use systole_compiler::passes::{
 };
 use systole_golden::{GoldenError, Value, ranges};
 use systole_machine::config;
-use systole_machine::program::{ElementType, ModelEntry, Program, Role};
+use systole_machine::program::{ElementType, ModelEntry};
 use systole_machine::spec::{self, Machine};
 use systole_network::graph::{Form, Graph};
 use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, TensorId};
 use systole_network::{batch, count, seed, verify};
-use systole_simulator::contract::{EngineError, Job, Memories, Timing, Trace};
-use systole_simulator::{fast, reference};
 
 use crate::problem::{Failure, Problem};
 use crate::source;
 use crate::tensors::{self, Inputs, Port};
+
+mod run;
+
+pub use run::{Engine, job, probed_run, run, time, traced_run, traced_time};
 
 /// Seeded images that calibrate a float model (N-12).
 const CALIBRATION_IMAGES: u64 = 8;
 
 /// Index of the seeded image that is the input where no file gives one; not one of calibration's.
 const INPUT_IMAGE: u64 = 100;
-
-/// Cycles after which the reference engine gives up: never, since programs end or deadlock.
-const FUEL_CYCLES: u64 = u64::MAX;
 
 /// What may be said of a model beside its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +83,16 @@ pub struct Imported {
 }
 
 impl Imported {
+    /// A graph that stands as it is, of any origin.
+    ///
+    /// # Errors
+    /// What [`verify`](mod@verify) finds wrong with it.
+    pub fn of(graph: Graph) -> Result<Self, Failure> {
+        let name = graph.name.clone();
+        check(&graph, &name)?;
+        Ok(Imported { graph, one: None })
+    }
+
     /// The graph at the file's own batch.
     fn as_published(&self) -> &Graph {
         self.one.as_ref().unwrap_or(&self.graph)
@@ -150,7 +159,7 @@ pub fn quantise(
     options: &ModelOptions,
     real: bool,
 ) -> Result<Quantised, Failure> {
-    let values = values(imported, options, real)?;
+    let values = values(imported, machine, options, real)?;
     let quantised = legalise(&imported.graph, &policy(machine), &values).map_err(pass_failure)?;
     check_islands(&quantised.graph, options)?;
     if real {
@@ -175,7 +184,7 @@ pub fn after_pass(
             .help(crate::problem::did_you_mean(name, &names))
             .into());
     };
-    let values = values(imported, options, true)?;
+    let values = values(imported, machine, options, true)?;
     let policy = policy(machine);
     let mut state = Quantised { graph: imported.graph.clone(), inputs: vec![], outputs: vec![] };
     for pass in &PASSES[..=last] {
@@ -195,13 +204,15 @@ fn check_islands(graph: &Graph, options: &ModelOptions) -> Result<(), Failure> {
     }
 }
 
-fn values(imported: &Imported, options: &ModelOptions, real: bool) -> Result<Values, Failure> {
+fn values(imported: &Imported, machine: &Machine, options: &ModelOptions, real: bool) -> Result<Values, Failure> {
     let float = is_float(&imported.graph);
     if !float && options.calibration.is_some() {
         return Err(Problem::new("this model is quantised already: `--calibration` would change nothing").into());
     }
     if !real {
-        return Ok(Values::Structure);
+        // How long streams of weights are depends on the weights; activations play no part.
+        let compresses = machine.weight_decoder.is_some();
+        return Ok(if compresses { Values::Weights { seed: options.seed } } else { Values::Structure });
     }
     let calibration = if float { Some(calibrate(imported.as_published(), options)?) } else { None };
     Ok(Values::Real { calibration, seed: options.seed })
@@ -259,7 +270,7 @@ fn seeded_floats(graph: &Graph, index: u64, seed: u64) -> BTreeMap<TensorId, Val
         let tensor = graph.tensor(*id);
         (*id, Value::F32(seed::image(&tensor.shape, &tensor.name, index, seed)))
     };
-    graph.inputs.iter().map(image).collect()
+    graph.inputs.iter().filter(|&&id| graph.tensor(id).dtype == DType::F32).map(image).collect()
 }
 
 /// Inputs for the imported form (`golden --float`): of the file, else seeded.
@@ -275,8 +286,8 @@ pub fn float_inputs(
     let ports: Vec<Port> = graph.inputs.iter().map(|&id| port(graph, id, None)).collect();
     let inputs = Inputs::open(path, &ports)?;
     for (port, &id) in ports.iter().zip(&graph.inputs) {
-        if let Some(floats) = inputs.float(&port.name, &port.shape)? {
-            values.insert(id, Value::F32(floats));
+        if let Some(given) = inputs.typed(&port.name, &port.shape, graph.tensor(id).dtype)? {
+            values.insert(id, given);
         }
     }
     Ok(values)
@@ -362,125 +373,6 @@ pub fn compile_model(
         };
         Failure::Input(errors.iter().map(problem).collect())
     })
-}
-
-/// Which simulator runs a program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Engine {
-    /// The one that people use.
-    #[default]
-    Fast,
-    /// Every register, every cycle: slow.
-    Reference,
-}
-
-/// The program as an engine takes it.
-pub fn job<'a>(program: &'a Program, machine: &'a Machine) -> Job<'a> {
-    Job { machine, instructions: &program.instructions, dram_bytes: program.dram_bytes }
-}
-
-/// Time alone.
-///
-/// # Errors
-/// A failure of the host.
-pub fn time(program: &Program, machine: &Machine, engine: Engine) -> Result<Timing, Failure> {
-    let job = job(program, machine);
-    match engine {
-        Engine::Fast => job.fits().map(|()| fast::timing(&job)).map_err(|e| engine_failure(&e)),
-        Engine::Reference => {
-            reference::run(&job, &[], FUEL_CYCLES).map(|(timing, _)| timing).map_err(|e| engine_failure(&e))
-        }
-    }
-}
-
-/// Time and data; `inputs` holds the logical bytes of each input of the tensor table, in its order.
-///
-/// # Errors
-/// A failure of the host.
-pub fn run(
-    program: &Program,
-    machine: &Machine,
-    inputs: &[Vec<u8>],
-    engine: Engine,
-) -> Result<(Timing, Memories), Failure> {
-    with_image(program, inputs, |image| {
-        let job = job(program, machine);
-        match engine {
-            Engine::Fast => fast::run(&job, image),
-            Engine::Reference => reference::run(&job, image, FUEL_CYCLES),
-        }
-    })
-}
-
-/// As [`time`], with what waves need beside.
-///
-/// # Errors
-/// As [`time`].
-pub fn traced_time(program: &Program, machine: &Machine, engine: Engine) -> Result<(Timing, Trace), Failure> {
-    let job = job(program, machine);
-    match engine {
-        Engine::Fast => Ok(fast::traced_timing(&job)),
-        Engine::Reference => reference::traced_run(&job, &[], FUEL_CYCLES)
-            .map(|(timing, trace, _)| (timing, trace))
-            .map_err(|e| engine_failure(&e)),
-    }
-}
-
-/// As [`run`], with what waves need beside.
-///
-/// # Errors
-/// As [`run`].
-pub fn traced_run(
-    program: &Program,
-    machine: &Machine,
-    inputs: &[Vec<u8>],
-    engine: Engine,
-) -> Result<(Timing, Trace, Memories), Failure> {
-    with_image(program, inputs, |image| {
-        let job = job(program, machine);
-        match engine {
-            Engine::Fast => fast::traced_run(&job, image),
-            Engine::Reference => reference::traced_run(&job, image, FUEL_CYCLES),
-        }
-    })
-}
-
-/// A run of the reference engine of which `probe` sees the registers of the PEs in each cycle.
-///
-/// # Errors
-/// As [`run`].
-pub fn probed_run(
-    program: &Program,
-    machine: &Machine,
-    inputs: &[Vec<u8>],
-    probe: &mut dyn FnMut(u64, &[Option<i64>]),
-) -> Result<(), Failure> {
-    with_image(program, inputs, |image| {
-        reference::probed_run(&job(program, machine), image, FUEL_CYCLES, probe).map(drop)
-    })
-}
-
-/// Runs something on DRAM as it is at first: constants and inputs.
-fn with_image<T>(
-    program: &Program,
-    inputs: &[Vec<u8>],
-    run: impl FnOnce(&[(u64, &[u8])]) -> Result<T, EngineError>,
-) -> Result<T, Failure> {
-    let mut pieces: Vec<(u64, Vec<u8>)> = vec![];
-    for (entry, bytes) in program.tensors.iter().filter(|entry| entry.role == Role::Input).zip(inputs) {
-        pieces.extend(tensors::scatter(entry, bytes));
-    }
-    let constants = program.image.iter().map(|segment| (segment.address, segment.bytes.as_slice()));
-    let image: Vec<(u64, &[u8])> =
-        constants.chain(pieces.iter().map(|(address, bytes)| (*address, bytes.as_slice()))).collect();
-    run(&image).map_err(|error| engine_failure(&error))
-}
-
-fn engine_failure(error: &EngineError) -> Failure {
-    if let EngineError::OutOfMemory { .. } = error {
-        return Problem::new(error.to_string()).help("`--timing-only` needs no memory for tensors").into();
-    }
-    Failure::Program(vec![Problem::new(format!("the simulation failed: {error}"))])
 }
 
 /// Golden's refusal of a graph.

@@ -55,6 +55,13 @@ impl Problem {
         self
     }
 
+    /// What is wrong, without the rest; the whole of a rendered block.
+    pub fn message(&self) -> &str {
+        match self {
+            Problem::Block { message, .. } | Problem::Rendered(message) => message,
+        }
+    }
+
     /// The block, ending with a newline; `error` is the word at its head, coloured or not.
     fn render(&self, error: &str) -> String {
         let Problem::Block { message, place, cause, help } = self else {
@@ -88,6 +95,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// All that is wrong.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Failure::Closed => &[],
+            Failure::Check(problems) | Failure::Input(problems) | Failure::Program(problems) => problems,
+        }
+    }
+
     /// The exit code of the interface.
     pub fn exit_code(&self) -> u8 {
         match self {

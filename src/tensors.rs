@@ -109,13 +109,6 @@ pub fn quantise(x: f32, scale: f32, zero_point: i32, element: ElementType) -> i3
     (rounded + i64::from(zero_point)).clamp(low.into(), high.into()) as i32
 }
 
-/// Addresses of a tensor's pixels, in the order of its logical pixels (image, row, column).
-fn pixels(entry: &TensorEntry) -> impl Iterator<Item = u64> {
-    let [n, _, h, w] = entry.dims;
-    let (first, pitch) = (entry.address, entry.pixel_pitch);
-    (0..n * h * w).map(move |pixel| first + pixel * pitch)
-}
-
 /// Bits as bytes of −1 and 1, lowest first (M-14).
 fn signs(bits: &[u8]) -> Vec<u8> {
     bits.iter().flat_map(|byte| (0..8).map(move |bit| if byte >> bit & 1 == 1 { 1 } else { 0xff })).collect()
@@ -126,7 +119,7 @@ pub fn gather(entry: &TensorEntry, dram: &[u8]) -> Option<Vec<u8>> {
     let [n, c, h, w] = entry.dims.map(|d| d as usize);
     let (image, element) = (h * w, entry.element.bytes() as usize);
     let mut logical = vec![0; n * c * image * element];
-    for (pixel, address) in pixels(entry).enumerate() {
+    for (pixel, address) in entry.pixels().enumerate() {
         let start = usize::try_from(address).ok()?;
         let length = entry.element.pixel_bytes(entry.dims[1]) as usize;
         let stored = dram.get(start..start.checked_add(length)?)?;
@@ -156,10 +149,10 @@ pub fn scatter(entry: &TensorEntry, logical: &[u8]) -> Vec<(u64, Vec<u8>)> {
         bytes = bytes.chunks(c).flat_map(|pixel| pixel.chunks(8).map(byte)).collect();
         pixel_bytes = c.div_ceil(8);
     }
-    if entry.pixel_pitch == pixel_bytes as u64 || bytes.is_empty() {
+    if entry.is_dense() || bytes.is_empty() {
         return vec![(entry.address, bytes)];
     }
-    pixels(entry).zip(bytes.chunks(pixel_bytes)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
+    entry.pixels().zip(bytes.chunks(pixel_bytes)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
 }
 
 /// The arrays of a file by name; a `.npy` file's one array has the empty name.
@@ -333,16 +326,17 @@ impl Inputs {
         if strangers.is_empty() { Ok(Inputs { arrays, place }) } else { Err(Failure::Input(strangers)) }
     }
 
-    /// The float array of that name, which must have this shape; `None` when the file has none.
+    /// The array of that name, which must have this shape and type; `None` when the file has none.
     ///
     /// # Errors
     /// Another type or shape.
-    pub fn float(&self, name: &str, shape: &[u64]) -> Result<Option<Vec<f32>>, Failure> {
+    pub fn typed(&self, name: &str, shape: &[u64], dtype: DType) -> Result<Option<Value>, Failure> {
         let Some(array) = self.arrays.get(name) else { return Ok(None) };
         self.check_shape(name, &array.shape, shape)?;
         match &array.value {
-            Value::F32(values) => Ok(Some(values.clone())),
-            other => Err(self.wrong_type(name, other, "float32")),
+            value if value.dtype() == dtype => Ok(Some(value.clone())),
+            other if dtype == DType::F32 => Err(self.wrong_type(name, other, "float32")),
+            other => Err(self.wrong_type(name, other, dtype.name())),
         }
     }
 
@@ -398,6 +392,8 @@ mod tests {
             layout: Layout::Nhwc,
             address: 3,
             pixel_pitch,
+            row_pitch: dims[3] * pixel_pitch,
+            image_pitch: dims[2] * dims[3] * pixel_pitch,
             scale: 0.5,
             zero_point: 10,
             float_name: None,
@@ -420,6 +416,19 @@ mod tests {
             assert_eq!(dram[3 + pitch as usize..][..2], [1, 13]);
         }
         assert_eq!(gather(&entry([2, 2, 3, 4], 2), &[0; 50]), None);
+    }
+
+    #[test]
+    fn a_box_inside_a_larger_tensor_leaves_what_lies_between() {
+        // 2 × 2 pixels of one byte, every second column of rows of 5, in images of 3 rows.
+        let entry = TensorEntry { row_pitch: 5, image_pitch: 15, ..entry([2, 1, 2, 2], 2) };
+        let pieces = scatter(&entry, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        let places: Vec<u64> = pieces.iter().map(|(address, _)| *address).collect();
+        assert_eq!(places, [3, 5, 8, 10, 18, 20, 23, 25]);
+        let mut dram = vec![0xee; 26];
+        pieces.iter().for_each(|(address, bytes)| dram[*address as usize] = bytes[0]);
+        assert_eq!(dram.iter().filter(|&&byte| byte == 0xee).count(), 18);
+        assert_eq!(gather(&entry, &dram), Some(vec![1, 2, 3, 4, 5, 6, 7, 8]));
     }
 
     #[test]

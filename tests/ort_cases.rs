@@ -42,7 +42,7 @@ fn fixed<const N: usize>(json: &Json, default: usize) -> [usize; N] {
 
 fn op_of(case: &Json) -> Op {
     let (kernel, stride, pads) = (fixed(&case["kernel_shape"], 1), fixed(&case["strides"], 1), fixed(&case["pads"], 0));
-    let pool = Pool { kernel, stride, pads, ceil_mode: false, count_include_pad: false };
+    let pool = Pool { kernel, stride, dilation: [1, 1], pads, ceil_mode: false, count_include_pad: false };
     match case["op"].as_str().unwrap() {
         "Conv" => {
             let groups = case["groups"].as_u64().unwrap() as usize;

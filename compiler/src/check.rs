@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use systole_machine::isa::{UNITS, Unit, UnitMask};
-use systole_machine::program::{Program, Role};
+use systole_machine::program::{Program, Role, TensorEntry};
 use systole_machine::spec::Machine;
 
 use crate::error::CompileError;
@@ -68,6 +68,15 @@ pub fn check(program: &Program, machine: &Machine) -> Result<(), CompileError> {
     checker.check_limit(machine)
 }
 
+/// Calls `each` with the stretches of DRAM that are a tensor's, not those between its pixels and rows.
+fn pieces(tensor: &TensorEntry, each: &mut impl FnMut(u64, u64)) {
+    let bytes = tensor.dims[1] * tensor.element.bytes();
+    if tensor.is_dense() {
+        return each(tensor.address, tensor.address + bytes * tensor.dims[0] * tensor.dims[2] * tensor.dims[3]);
+    }
+    tensor.pixels().for_each(|first| each(first, first + bytes));
+}
+
 impl Checker<'_> {
     fn layer(&self, index: usize) -> u32 {
         self.program.source.get(index).copied().unwrap_or(u32::MAX)
@@ -83,22 +92,18 @@ impl Checker<'_> {
         let dram = &mut self.memories[Memory::Dram as usize];
         dram.fill(0, self.program.dram_bytes);
         for tensor in self.program.tensors.iter().filter(|tensor| tensor.role != Role::Input) {
-            let [n, _, h, w] = tensor.dims;
-            let bytes = tensor.element.pixel_bytes(tensor.dims[1]);
-            for pixel in 0..n * h * w {
-                let first = tensor.address + pixel * tensor.pixel_pitch;
-                dram.clear(first, first + bytes);
-                if tensor.pixel_pitch == bytes {
-                    dram.clear(first, first + bytes * n * h * w);
-                    break;
-                }
-            }
+            pieces(tensor, &mut |first, end| dram.clear(first, end));
         }
-        // A reshape of an input lies where the input does.
+        // A row's margin may be written to; behind the last row it must not count as one with the constants there.
+        for tensor in &self.program.tensors {
+            dram.cut(tensor.address + tensor.dims[0] * tensor.image_pitch);
+        }
+        // A view of an input lies where the input does.
         for tensor in self.program.tensors.iter().filter(|tensor| tensor.role == Role::Input) {
-            let end = tensor.address + tensor.dims.iter().product::<u64>() * tensor.element.bytes();
-            dram.clear(tensor.address, end);
-            dram.fill(tensor.address, end);
+            pieces(tensor, &mut |first, end| {
+                dram.clear(first, end);
+                dram.fill(first, end);
+            });
         }
     }
 

@@ -46,9 +46,16 @@ fn is_calibrated(operation: &Operation) -> bool {
     )
 }
 
+fn one<const B: u32>() -> Unsigned<B> {
+    Unsigned::new(1).unwrap_or_default()
+}
+
 /// Instructions, and the layer of each.
 pub fn emit(steps: &[Step]) -> (Vec<Instruction>, Vec<u32>) {
     let mut registers: BTreeMap<Register, (Operation, u32)> = BTreeMap::new();
+    // What 0, with which it starts, counts as.
+    let adjacent = Operation::VectorDilation { dilation_h: one(), dilation_w: one() };
+    registers.insert(register(&adjacent), (adjacent, 0));
     let mut instructions = Vec::with_capacity(steps.len() * 2);
     let mut source = Vec::with_capacity(steps.len() * 2);
     for step in steps {

@@ -113,15 +113,18 @@ pub(crate) fn bits(graph: &Graph, layers: &Layers, machine: &Machine) -> BTreeSe
     let mut apart = BTreeSet::new();
     for &id in layers.dims.keys() {
         let mut whole = id;
-        while let Some(&(outer, channel)) = layers.inside.get(&whole) {
-            whole = outer;
-            if channel != 0 {
+        while let Some(inside) = layers.inside.get(&whole) {
+            if inside.first != [0; 4] || inside.steps != [1; 3] || layers.dims[&inside.whole] != layers.dims[&whole] {
                 apart.insert(id);
             }
+            whole = inside.whole;
+        }
+        if layers.margins.contains_key(&id) {
+            apart.insert(id);
         }
         groups.entry(whole).or_default().push(id);
     }
-    let reads_bits = |layer: &Layer| matches!(layer.kind, Kind::Conv { groups: 1, .. });
+    let reads_bits = |layer: &Layer| matches!(layer.kind, Kind::Conv { groups: 1, phase: None, .. });
     let mut read_otherwise = BTreeSet::new();
     for layer in &layers.layers {
         if !reads_bits(layer) {
@@ -131,7 +134,8 @@ pub(crate) fn bits(graph: &Graph, layers: &Layers, machine: &Machine) -> BTreeSe
                 read_otherwise.extend(more);
             }
         }
-        if layer.output_channel != 0 || !matches!(layer.kind, Kind::Conv { .. } | Kind::Affine { .. } | Kind::Rescale) {
+        let has_sign = matches!(layer.kind, Kind::Conv { phase: None, .. } | Kind::Affine { .. } | Kind::Rescale);
+        if layer.output_first != [0; 4] || !has_sign {
             read_otherwise.insert(layer.output);
         }
     }

@@ -4,17 +4,25 @@
 //! of its source. A concatenation becomes a rescaling copy per input that could not be placed straight into the result.
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
+pub mod boxes;
+mod elementwise;
+mod moves;
 pub mod shuffle;
+pub mod transposed;
 
 use std::collections::BTreeMap;
 
-use systole_network::graph::{Graph, Node};
-use systole_network::op::{Lrn, Op, Pool};
+use systole_network::graph::{Graph, Node, NodeId};
+use systole_network::op::{Deform, Lrn, Op, Pool};
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
 
 use crate::error::CompileError;
+use crate::tables::Table;
+use boxes::Move;
+pub use elementwise::Pair;
 use shuffle::Shuffle;
+use transposed::{Cost, Pending, Phase, expand};
 
 /// A window that walks over an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +44,7 @@ impl Window {
     }
 
     fn of_pool(pool: &Pool) -> Self {
-        Window { kernel: pool.kernel, stride: pool.stride, dilation: [1, 1], pads: pool.pads }
+        Window { kernel: pool.kernel, stride: pool.stride, dilation: pool.dilation, pads: pool.pads }
     }
 
     /// Input rows (axis 0) or columns (axis 1) under `outputs` consecutive outputs.
@@ -69,9 +77,15 @@ pub enum Kind {
         groups: usize,
         /// A fully connected node: the whole image is the window.
         whole: bool,
+        /// A part of a transposed convolution; `window` and `groups` are the part's.
+        phase: Option<Box<Phase>>,
     },
     /// Sum.
     Add(Second),
+    /// Of rule N-25.
+    Pair(Pair, Second),
+    /// A function by a table (N-24).
+    Table(Table),
     /// Product.
     Mul(Second),
     /// Batch norm: constants a, b.
@@ -100,6 +114,32 @@ pub enum Kind {
     Sum(Vec<TensorId>),
     /// The channels of each pixel in another order.
     Shuffle(Shuffle),
+    /// A copy by DMA alone.
+    Move(Move),
+    /// What moved taps read; the result has the input's channels for each tap, by group of the convolution.
+    Sample(Sample),
+    /// Where maxima are.
+    ArgMax(Window),
+    /// Windows' values back where their maxima were.
+    Unpool {
+        /// The window.
+        window: Window,
+        /// Taps of the maxima.
+        switches: TensorId,
+    },
+}
+
+/// Attributes and offsets of samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The window, where it lies without offsets.
+    pub window: Window,
+    /// Groups of the convolution.
+    pub groups: usize,
+    /// Groups of channels that share offsets.
+    pub offset_groups: usize,
+    /// Two a tap and offset group.
+    pub offsets: TensorId,
 }
 
 /// A fused operator.
@@ -117,17 +157,27 @@ pub struct Layer {
     pub input: TensorId,
     /// Where the result goes.
     pub output: TensorId,
-    /// First channel of the result in `output`.
-    pub output_channel: usize,
+    /// Where the result begins in `output`: image, row, column, channel.
+    pub output_first: Dims,
     /// Clamp, within the output type.
     pub clamp: (i32, i32),
 }
 
 impl Layer {
+    /// The part of a transposed convolution that it is.
+    pub fn phase(&self) -> Option<&Phase> {
+        match &self.kind {
+            Kind::Conv { phase, .. } => phase.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The second activation of an element-wise layer.
     pub fn second(&self) -> Option<TensorId> {
         match self.kind {
-            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) => Some(id),
+            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) | Kind::Pair(_, Second::Tensor(id)) => {
+                Some(id)
+            }
             _ => None,
         }
     }
@@ -143,27 +193,57 @@ pub struct Layers {
     pub layers: Vec<Layer>,
     /// Physical shapes of all activations.
     pub dims: BTreeMap<TensorId, Dims>,
-    /// Activations that lie inside another one: `(whole, first channel)`; a reshape lies in its source at channel 0.
-    pub inside: BTreeMap<TensorId, (TensorId, usize)>,
+    /// Activations that lie inside another one.
+    pub inside: BTreeMap<TensorId, Inside>,
+    /// Columns in DRAM before and behind each row of an activation that has bytes of its own; nobody reads them.
+    pub margins: BTreeMap<TensorId, [usize; 2]>,
+}
+
+/// Where an activation lies inside another one: a view in its source, an input of a concatenation in the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// The other one.
+    pub whole: TensorId,
+    /// First image, row, column, channel.
+    pub first: Dims,
+    /// Images, rows, columns of the other one from one to the next.
+    pub steps: [usize; 3],
+}
+
+impl Inside {
+    /// All of it.
+    fn all(whole: TensorId) -> Self {
+        Inside { whole, first: [0; 4], steps: [1; 3] }
+    }
 }
 
 struct Builder<'a> {
     graph: &'a Graph,
     layers: Vec<Layer>,
     dims: BTreeMap<TensorId, Dims>,
-    inside: BTreeMap<TensorId, (TensorId, usize)>,
+    inside: BTreeMap<TensorId, Inside>,
+    transposed: Vec<Pending>,
     errors: Vec<CompileError>,
+    consumers: BTreeMap<TensorId, Vec<NodeId>>,
 }
 
-/// Makes the layers of a quantised graph.
+/// Makes the layers of a quantised graph. `cost` chooses between ways that all compute the same.
 ///
 /// # Errors
 /// Every node that no instruction sequence serves, by name.
-pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
+pub fn layers(graph: &Graph, cost: Cost<'_>) -> Result<Layers, Vec<CompileError>> {
     let order = graph.topological_order().map_err(|node| {
         vec![CompileError::invalid(&graph.node(node).name, "the graph has a cycle through this node")]
     })?;
-    let mut builder = Builder { graph, layers: vec![], dims: BTreeMap::new(), inside: BTreeMap::new(), errors: vec![] };
+    let mut builder = Builder {
+        graph,
+        layers: vec![],
+        dims: BTreeMap::new(),
+        inside: BTreeMap::new(),
+        transposed: vec![],
+        errors: vec![],
+        consumers: graph.consumers(),
+    };
     for &input in &graph.inputs {
         builder.set_logical_dims(input, "the input");
     }
@@ -177,11 +257,13 @@ pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
             builder.errors.push(error);
         }
     }
-    if builder.errors.is_empty() {
-        Ok(Layers { layers: builder.layers, dims: builder.dims, inside: builder.inside })
-    } else {
-        Err(builder.errors)
+    if !builder.errors.is_empty() {
+        return Err(builder.errors);
     }
+    let Builder { layers, dims, inside, transposed, .. } = builder;
+    let mut layers = Layers { layers, dims, inside, margins: BTreeMap::new() };
+    expand(&mut layers, &transposed, cost);
+    Ok(layers)
 }
 
 fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
@@ -208,11 +290,19 @@ impl Builder<'_> {
             Op::Reshape | Op::Identity => return self.add_view(node),
             Op::Transpose { perm } => return self.add_transpose(node, perm),
             Op::Concat => return self.add_concat(node),
+            Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } | Op::Resize(_) => {
+                return self.add_move(node);
+            }
             Op::Rescale => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::Sum => self.add_sum_dims(node)?,
-            Op::Add | Op::Mul if self.graph.tensor(node.inputs[1]).data.is_none() => {
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min
+                if self.graph.tensor(node.inputs[1]).data.is_none() =>
+            {
+                self.dims.insert(output, self.dims[&node.inputs[0]]);
+            }
+            Op::Function(_) => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::FullyConnected => self.set_logical_dims(output, &node.name),
@@ -222,7 +312,10 @@ impl Builder<'_> {
             }
         }
         let kind = self.kind(node)?;
-        self.push(node, kind, node.inputs[0], output, 0, node.name.clone());
+        if let Op::ConvTranspose(conv) = &node.op {
+            self.transposed.push(Pending { index: self.layers.len(), conv: conv.clone() });
+        }
+        self.push(node, kind, node.inputs[0], output, [0; 4], node.name.clone());
         Ok(())
     }
 
@@ -242,41 +335,25 @@ impl Builder<'_> {
         Err(CompileError::unsupported(&node.name, message))
     }
 
-    fn add_sum_dims(&mut self, node: &Node) -> Result<(), CompileError> {
-        let first = self.graph.tensor(node.inputs[0]);
-        let dims = self.dims[&node.inputs[0]];
-        for id in &node.inputs {
-            if self.graph.tensor(*id).dtype != first.dtype {
-                return Err(CompileError::unsupported(&node.name, "a sum of signed and unsigned tensors"));
-            }
-            if self.dims[id] != dims {
-                return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
-            }
-        }
-        self.dims.insert(node.outputs[0], dims);
-        Ok(())
-    }
-
     fn add_transpose(&mut self, node: &Node, perm: &[usize]) -> Result<(), CompileError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, dims) = (self.graph.tensor(input), self.dims[&input]);
         let Some(shuffle) = shuffle::shuffle(&from.shape, perm, dims) else {
-            let message = format!(
-                "transposing {:?} by {perm:?} moves pixels; only axes that together are the channels may change places",
-                from.shape
-            );
-            return Err(CompileError::unsupported(&node.name, message));
+            return self.add_transposed(node, perm);
         };
+        if self.wants_image(output, dims) {
+            return self.add_transposed(node, perm);
+        }
         self.dims.insert(output, dims);
         if shuffle.is_identity() {
-            self.inside.insert(output, (input, 0));
+            self.inside.insert(output, Inside::all(input));
         } else {
-            self.push(node, Kind::Shuffle(shuffle), input, output, 0, node.name.clone());
+            self.push(node, Kind::Shuffle(shuffle), input, output, [0; 4], node.name.clone());
         }
         Ok(())
     }
 
-    fn push(&mut self, node: &Node, kind: Kind, input: TensorId, output: TensorId, channel: usize, name: String) {
+    fn push(&mut self, node: &Node, kind: Kind, input: TensorId, output: TensorId, first: Dims, name: String) {
         let range = self.graph.tensor(output).dtype.range().unwrap_or((-128, 127));
         self.layers.push(Layer {
             name,
@@ -285,7 +362,7 @@ impl Builder<'_> {
             kind,
             input,
             output,
-            output_channel: channel,
+            output_first: first,
             clamp: node.clamp.unwrap_or(range),
         });
     }
@@ -299,6 +376,16 @@ impl Builder<'_> {
                 window: Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads },
                 groups: conv.groups,
                 whole: false,
+                phase: None,
+            },
+            // Its phases are chosen when all layers are known.
+            Op::ConvTranspose(conv) => Kind::Conv {
+                weights: node.inputs[1],
+                bias: node.inputs.get(2).copied(),
+                window: Window::point(),
+                groups: conv.groups,
+                whole: false,
+                phase: None,
             },
             Op::FullyConnected => Kind::Conv {
                 weights: node.inputs[1],
@@ -306,9 +393,17 @@ impl Builder<'_> {
                 window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
                 groups: 1,
                 whole: true,
+                phase: None,
             },
-            Op::Add => Kind::Add(self.second(node)?),
-            Op::Mul => Kind::Mul(self.second(node)?),
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::Function(_) | Op::PRelu => {
+                return self.elementwise(node);
+            }
+            Op::GlobalMaxPool => {
+                if !self.keeps_quantisation(node) {
+                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
+                }
+                Kind::MaxPool(Window { kernel: [dims[1], dims[2]], ..Window::point() })
+            }
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
             Op::Lrn(_) if self.graph.tensor(node.inputs[0]).dtype == DType::I16 => {
@@ -317,6 +412,21 @@ impl Builder<'_> {
             }
             Op::Lrn(lrn) => Kind::Lrn(*lrn),
             Op::Sum => Kind::Sum(node.inputs[1..].to_vec()),
+            Op::DeformSample(_) | Op::MaxUnpool(_) if !self.keeps_quantisation(node) => {
+                return Err(CompileError::invalid(&node.name, "its result has another scale than its input"));
+            }
+            Op::DeformSample(Deform { conv, offset_groups }) => {
+                self.require_image(node, node.inputs[1])?;
+                let window =
+                    Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads };
+                let (groups, offset_groups, offsets) = (conv.groups, *offset_groups, node.inputs[1]);
+                Kind::Sample(Sample { window, groups, offset_groups, offsets })
+            }
+            Op::ArgMaxPool(pool) => Kind::ArgMax(Window::of_pool(pool)),
+            Op::MaxUnpool(pool) => {
+                self.require_image(node, node.inputs[1])?;
+                Kind::Unpool { window: Window::of_pool(pool), switches: node.inputs[1] }
+            }
             Op::MaxPool(pool) => {
                 if !self.keeps_quantisation(node) {
                     return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
@@ -359,36 +469,22 @@ impl Builder<'_> {
         same_quantisation(self.graph.tensor(node.inputs[0]), self.graph.tensor(node.outputs[0]))
     }
 
-    fn second(&self, node: &Node) -> Result<Second, CompileError> {
-        let id = node.inputs[1];
-        if self.graph.tensor(id).data.is_some() {
-            return Ok(Second::Channel(id));
-        }
-        if self.dims[&id] != self.dims[&node.inputs[0]] {
-            return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
-        }
-        Ok(Second::Tensor(id))
-    }
-
     fn add_view(&mut self, node: &Node) -> Result<(), CompileError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, to) = (self.graph.tensor(input), self.graph.tensor(output));
         let dims = self.dims[&input];
-        let keeps_batch = from.shape.first() == to.shape.first();
+        let keeps_batch = [from, to].iter().all(|tensor| tensor.shape.first() == Some(&dims[0]));
         let flattens = to.shape.len() == 2 || (to.shape.len() > 2 && to.shape[2..].iter().all(|&d| d == 1));
         let splits = shuffle::pixel_axis(&to.shape, dims).is_some();
-        if !(keeps_batch && (flattens || splits || from.shape == to.shape)) {
-            let message = format!(
-                "reshape from {:?} to {:?}; flattening an image and splitting its channels are supported",
-                from.shape, to.shape
-            );
-            return Err(CompileError::unsupported(&node.name, message));
+        let fits = keeps_batch && (flattens || splits || from.shape == to.shape);
+        if !fits || self.wants_image(output, dims) {
+            return self.add_reshaped(node);
         }
         self.dims.insert(output, dims);
         if same_quantisation(from, to) {
-            self.inside.insert(output, (input, 0));
+            self.inside.insert(output, Inside::all(input));
         } else {
-            self.push(node, Kind::Rescale, input, output, 0, node.name.clone());
+            self.push(node, Kind::Rescale, input, output, [0; 4], node.name.clone());
         }
         Ok(())
     }
@@ -400,17 +496,17 @@ impl Builder<'_> {
             self.require_image(node, input)?;
         }
         self.set_logical_dims(output, &node.name);
-        let mut channel = 0;
+        let mut first = [0; 4];
         for &input in &node.inputs {
-            let free = !self.inside.contains_key(&input) && !self.graph.inputs.contains(&input);
+            let free = self.is_free(input);
             let once = node.inputs.iter().filter(|&&other| other == input).count() == 1;
             if free && once && same_quantisation(self.graph.tensor(input), self.graph.tensor(output)) {
-                self.inside.insert(input, (output, channel));
+                self.inside.insert(input, Inside { first, ..Inside::all(output) });
             } else {
                 let name = format!("{}/{}", node.name, self.graph.tensor(input).name);
-                self.push(node, Kind::Rescale, input, output, channel, name);
+                self.push(node, Kind::Rescale, input, output, first, name);
             }
-            channel += self.dims[&input][3];
+            first[3] += self.dims[&input][3];
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ pub mod passes;
 
 pub mod check;
 pub mod compile;
+pub mod compress;
 pub mod emit;
 pub mod error;
 mod fixed;
@@ -19,5 +20,6 @@ pub mod mapping;
 pub mod memory;
 pub mod schedule;
 mod sums;
+pub mod tables;
 
 pub use formats::is_widened;

@@ -9,7 +9,9 @@ use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
 
 pub mod conv;
+pub mod moves;
 pub(crate) mod shuffle;
+pub(crate) mod taps;
 pub mod vector;
 
 /// One piece of work: what it needs, what it does, what it leaves.
@@ -71,32 +73,32 @@ pub(crate) struct Cut {
 }
 
 /// How a box lies in DRAM and, densely or with a pitch, in a buffer: rows and planes of a DMA run.
-struct Rows {
-    row_bytes: u64,
-    rows: u64,
-    planes: u64,
-    dram: [u64; 2],
-    buffer: [u64; 2],
+pub(crate) struct Rows {
+    pub(crate) row_bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) planes: u64,
+    /// Bytes from row to row and from plane to plane.
+    pub(crate) dram: [u64; 2],
+    pub(crate) buffer: [u64; 2],
 }
 
 /// `pitch`: bytes from pixel to pixel in the buffer.
 fn rows(place: &Place, cut: &Cut, pitch: u64) -> Rows {
     let [height, width] = cut.size.map(|size| size as u64);
     let channels = place.pixel_bytes(cut.channels.1);
-    let image_row = place.dims[2] as u64 * place.pixel_pitch;
     if place.pixel_pitch == channels && pitch == channels {
         let row = width * channels;
-        let contiguous = cut.size[1] == place.dims[2] || height == 1;
+        let contiguous = place.row_pitch == row || height == 1;
         if contiguous && height * row <= Unsigned::<24>::MAX {
             return Rows { row_bytes: height * row, rows: 1, planes: 1, dram: [0, 0], buffer: [0, 0] };
         }
-        return Rows { row_bytes: row, rows: height, planes: 1, dram: [image_row, 0], buffer: [row, 0] };
+        return Rows { row_bytes: row, rows: height, planes: 1, dram: [place.row_pitch, 0], buffer: [row, 0] };
     }
     Rows {
         row_bytes: channels,
         rows: width,
         planes: height,
-        dram: [place.pixel_pitch, image_row],
+        dram: [place.pixel_pitch, place.row_pitch],
         buffer: [pitch, width * pitch],
     }
 }
@@ -122,6 +124,25 @@ pub(crate) fn load_bytes(
     bytes: u64,
 ) -> Result<Step, CompileError> {
     load(layer, name, dram, buffer, space, &Rows { row_bytes: bytes, rows: 1, planes: 1, dram: [0, 0], buffer: [0, 0] })
+}
+
+/// Loads contiguous weights from a stream: its address and bytes.
+pub(crate) fn decode_bytes(
+    layer: u32,
+    name: &str,
+    (dram, stream): (u64, u64),
+    buffer: u64,
+    bytes: u64,
+) -> Result<Step, CompileError> {
+    let (rows, planes) = (field(1, name)?, field(1, name)?);
+    let setup = vec![Operation::LoadShape { row_bytes: field(bytes, name)?, rows, planes }];
+    let run =
+        Operation::LoadDecode { dram: field(dram, name)?, buffer: field(buffer, name)?, bytes: field(stream, name)? };
+    let accesses = vec![
+        Access { memory: Memory::Dram, first: dram, end: dram + stream, write: false },
+        Access { memory: Memory::Weight, first: buffer, end: buffer + bytes, write: true },
+    ];
+    Ok(Step::new(layer, setup, run, accesses))
 }
 
 fn load(layer: u32, name: &str, dram: u64, buffer: u64, space: Space, rows: &Rows) -> Result<Step, CompileError> {
@@ -159,8 +180,12 @@ pub(crate) fn store_cut(
     buffer: u64,
     pitch: u64,
 ) -> Result<Step, CompileError> {
-    let rows = rows(place, cut, pitch);
     let dram = place.at(cut.image, cut.first[0], cut.first[1], cut.channels.0);
+    store_rows(layer, name, dram, buffer, &rows(place, cut, pitch))
+}
+
+/// Stores rows and planes that lie apart from each other.
+pub(crate) fn store_rows(layer: u32, name: &str, dram: u64, buffer: u64, rows: &Rows) -> Result<Step, CompileError> {
     let setup = vec![
         Operation::StoreShape {
             row_bytes: field(rows.row_bytes, name)?,

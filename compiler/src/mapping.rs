@@ -6,6 +6,7 @@
 use systole_machine::spec::{Buffer, Machine};
 
 pub mod conv;
+pub(crate) mod taps;
 pub mod vector;
 
 pub use conv::{Chunk, ConvMapping, Part};
@@ -55,11 +56,12 @@ pub struct SpatialTile {
     pub input: [usize; 2],
     /// Input rows and columns present.
     pub in_size: [usize; 2],
-    /// Rows above and columns left of the input tile that the first window covers: padding.
+    /// Rows above and columns left of the input tile that the first window covers: padding. A tile whose windows see nothing but padding
+    /// has an input of one row (column), all windows above (left of) it.
     pub pad: [usize; 2],
 }
 
-/// Cuts an output image into tiles of at most `size`, row by row.
+/// Cuts an output image into tiles of at most `size`, row by row. A tile whose windows see padding alone has a line of the image that none of them reaches.
 pub fn spatial_tiles(
     window: &crate::layers::Window,
     in_image: [usize; 2],
@@ -73,9 +75,12 @@ pub fn spatial_tiles(
                 let outputs = size[axis].min(out_image[axis] - first);
                 let start = (first * window.stride[axis]) as i64 - window.pads[axis] as i64;
                 let end = start + window.span(axis, outputs) as i64;
-                let from = start.max(0);
-                let to = end.min(in_image[axis] as i64);
-                (first, outputs, from as usize, (to - from) as usize, (from - start) as usize)
+                let [from, to] = [start.max(0), end.min(in_image[axis] as i64)];
+                if from < to {
+                    return (first, outputs, from as usize, (to - from) as usize, (from - start) as usize);
+                }
+                // Padding alone: windows are set wholly above (left of) a row that stands for the image.
+                (first, outputs, in_image[axis] - 1, 1, window.span(axis, outputs))
             })
             .collect()
     };

@@ -6,6 +6,7 @@ pub(crate) mod arithmetic;
 mod binary;
 mod canonicalise;
 mod constants;
+mod deformable;
 mod fill;
 mod fold_batch_norm;
 mod islands;
@@ -15,6 +16,8 @@ mod powers_of_two;
 mod quantise;
 mod quantise_float;
 mod quantise_qdq;
+mod switches;
+mod transposed;
 mod unused;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +38,11 @@ pub enum Values {
         /// Smallest and largest value of each activation of a float model, by tensor name of [`prepare_float`]'s graph. Files that are
         /// quantised need none.
         calibration: Option<BTreeMap<String, (f64, f64)>>,
+        /// Of seeded constants.
+        seed: u64,
+    },
+    /// Somebody will look at the weights of a float model, and at nothing else that is quantised: as [`Values::Structure`], but with constants.
+    Weights {
         /// Of seeded constants.
         seed: u64,
     },
@@ -119,6 +127,12 @@ pub const PASSES: &[Pass] = &[
         name: "canonicalise",
         doc: "Removes Identity and what nobody reads. First, so that no later pass meets them between two nodes that it fuses.",
         run: canonicalise::run,
+    },
+    Pass {
+        name: "deformable",
+        doc: "Deformable convolutions become samples and convolutions of one tap. Before folding and quantisation, which then meet \
+              ordinary convolutions, and calibrate what is sampled.",
+        run: deformable::run,
     },
     Pass {
         name: "fold-batch-norm",

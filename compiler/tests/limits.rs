@@ -42,6 +42,7 @@ fn machine(activation_bytes: u64) -> Machine {
             requantisation: Requantisation::Float32,
         },
         outstanding_bursts: 4,
+        weight_decoder: None,
         dram: Dram::Ideal { burst_bytes: 64 },
         control: Control { queue_depth: [4; 4], issue_interval_cycles: 1, token_max: 255 },
         energy: None,
@@ -62,7 +63,14 @@ fn pooled(size: usize, kernel: usize, pad: usize, machine: &Machine) -> Result<u
         })
     };
     let (input, output) = (tensor("in", size), tensor("out", size + 2 * pad + 1 - kernel));
-    let pool = Pool { kernel: [kernel; 2], stride: [1, 1], pads: [pad; 4], ceil_mode: false, count_include_pad: false };
+    let pool = Pool {
+        kernel: [kernel; 2],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pads: [pad; 4],
+        ceil_mode: false,
+        count_include_pad: false,
+    };
     graph.add_node(Node {
         name: "pool".into(),
         op: Op::MaxPool(pool),

@@ -85,6 +85,7 @@ fn pools() {
     let pool = |ceil_mode, count_include_pad| Pool {
         kernel: [3, 3],
         stride: [2, 2],
+        dilation: [1, 1],
         pads: [0, 0, 1, 1],
         ceil_mode,
         count_include_pad,

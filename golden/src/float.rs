@@ -7,25 +7,32 @@ mod average_pool;
 mod batch_norm;
 mod concat;
 mod conv;
+mod conv_transpose;
+mod deform;
 mod elementwise;
 mod fully_connected;
+mod function;
 mod lrn;
 mod max_pool;
+mod pairs;
+mod resize;
 mod softmax;
 mod sums;
+mod unpool;
 
 use systole_network::op::Op;
 
 use crate::call::Call;
 use crate::error::GoldenError;
 use crate::integer::{dequantize, quantize};
-use crate::transpose;
 use crate::value::Value;
+use crate::{moves, transpose};
 
 /// The output of a node of the imported form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
     match &call.node.op {
         Op::Conv(conv) => conv::evaluate(call, conv).map(Value::F32),
+        Op::ConvTranspose(conv) => conv_transpose::evaluate(call, conv).map(Value::F32),
         Op::FullyConnected => fully_connected::evaluate(call).map(Value::F32),
         Op::MaxPool(pool) => max_pool::evaluate(call, pool),
         Op::AveragePool(pool) => average_pool::windows(call, pool).map(Value::F32),
@@ -40,31 +47,27 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Softmax => softmax::evaluate(call).map(Value::F32),
         Op::Lrn(attributes) => lrn::evaluate(call, attributes).map(Value::F32),
         Op::Sum => elementwise::sum(call).map(Value::F32),
+        Op::GlobalMaxPool => max_pool::evaluate(call, &call.whole_image()?),
+        Op::Sub => elementwise::binary(call, |a, b| a - b).map(Value::F32),
+        Op::Div => elementwise::binary(call, |a, b| a / b).map(Value::F32),
+        Op::Max => elementwise::binary(call, |a, b| if a > b || a.is_nan() { a } else { b }).map(Value::F32),
+        Op::Min => elementwise::binary(call, |a, b| if a < b || a.is_nan() { a } else { b }).map(Value::F32),
+        Op::Function(function) => elementwise::unary(call, |x| function::value(*function, x)).map(Value::F32),
+        Op::PRelu => function::prelu(call).map(Value::F32),
+        Op::ReduceMean { axes, .. } => function::mean(call, axes).map(Value::F32),
         Op::Transpose { perm } => transpose::evaluate(call, perm),
+        Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => moves::evaluate(call),
+        Op::Resize(attributes) => resize::evaluate(call, attributes),
         Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
         Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
         Op::Cast => sums::cast(call).map(Value::F32),
+        Op::DeformConv(deform) => deform::evaluate(call, deform).map(Value::F32),
+        Op::DeformSample(deform) => deform::samples(call, deform).map(Value::F32),
+        Op::ArgMaxPool(pool) => unpool::indices(call, pool).map(Value::I64),
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
-        Op::ConvTranspose(_)
-        | Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
-        | Op::GlobalMaxPool
-        | Op::Sub
-        | Op::Div
-        | Op::Max
-        | Op::Min
-        | Op::Function(_)
-        | Op::PRelu
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::DepthToSpace { .. }
-        | Op::SpaceToDepth { .. }
-        | Op::Resize(_)
-        | Op::ReduceMean { .. } => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
 }

@@ -7,72 +7,78 @@ mod add;
 mod average_pool;
 mod batch_norm;
 mod boundary;
+mod choose;
 mod concat;
 mod conv;
+mod conv_transpose;
+mod deform;
 mod fully_connected;
+mod function;
 mod lrn;
 mod max_pool;
 mod mul;
 mod operand;
 mod requantise;
 mod rescale;
+mod resize;
 mod scaling;
 mod sign;
 mod softmax;
 mod sum;
 mod target;
+mod unpool;
 
 pub(crate) use boundary::{dequantize, quantize};
 
-use systole_network::op::Op;
+use systole_network::op::{Interpolation, Op};
 use systole_network::tensor::DType;
 
 use crate::call::Call;
 use crate::error::GoldenError;
-use crate::transpose;
 use crate::value::Value;
+use crate::{moves, transpose};
 
 /// The output of a node of the quantised form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
     let q = match &call.node.op {
         Op::Conv(conv) => conv::evaluate(call, conv)?,
+        Op::ConvTranspose(conv) => conv_transpose::evaluate(call, conv)?,
         Op::FullyConnected => fully_connected::evaluate(call)?,
         Op::MaxPool(pool) => max_pool::evaluate(call, pool)?,
         Op::AveragePool(pool) => average_pool::windows(call, pool)?,
         Op::GlobalAveragePool => average_pool::global(call)?,
-        Op::Add => add::evaluate(call)?,
+        Op::Add | Op::Sub => add::evaluate(call)?,
         Op::Mul => mul::evaluate(call)?,
         Op::BatchNorm { .. } => batch_norm::evaluate(call)?,
         Op::Concat => concat::evaluate(call)?,
         Op::Softmax => softmax::evaluate(call)?,
         Op::Lrn(attributes) => lrn::evaluate(call, attributes)?,
         Op::Sum => sum::evaluate(call)?,
+        Op::GlobalMaxPool => max_pool::evaluate(call, &call.whole_image()?)?,
+        Op::Div => choose::quotient(call)?,
+        Op::Max => choose::evaluate(call, i32::max)?,
+        Op::Min => choose::evaluate(call, i32::min)?,
+        Op::Function(function) => function::evaluate(call, *function)?,
+        Op::PRelu => function::prelu(call)?,
         Op::Transpose { perm } => {
             rescale::check_view(call)?;
             return transpose::evaluate(call, perm);
         }
+        Op::Resize(attributes) if attributes.interpolation == Interpolation::Linear => {
+            resize::evaluate(call, attributes)?
+        }
+        Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } | Op::Resize(_) => {
+            rescale::check_view(call)?;
+            return moves::evaluate(call);
+        }
         Op::Rescale => rescale::evaluate(call)?,
         Op::Reshape | Op::Identity => return rescale::view(call),
+        Op::DeformSample(deform) => deform::evaluate(call, deform)?,
+        Op::ArgMaxPool(pool) => unpool::switches(call, pool)?,
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool)?,
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::ConvTranspose(_)
-        | Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
-        | Op::GlobalMaxPool
-        | Op::Sub
-        | Op::Div
-        | Op::Max
-        | Op::Min
-        | Op::Function(_)
-        | Op::PRelu
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::DepthToSpace { .. }
-        | Op::SpaceToDepth { .. }
-        | Op::Resize(_)
-        | Op::ReduceMean { .. } => return Err(call.unsupported()),
+        Op::DeformConv(_) | Op::ReduceMean { .. } => return Err(call.unsupported()),
         Op::Relu | Op::Clip { .. } | Op::Binarize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(call.unsupported());
         }

@@ -10,14 +10,18 @@ pub mod error;
 pub mod execute;
 pub mod value;
 
+mod bilinear;
 mod broadcast;
 mod call;
 mod constants;
+mod deform;
 mod float;
 mod integer;
+mod moves;
 mod patches;
 mod shapes;
 mod transpose;
+mod transposed;
 mod window;
 
 pub use error::GoldenError;

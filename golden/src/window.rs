@@ -1,8 +1,6 @@
 //! Where a sliding window lies: which input positions an output position reads, along one axis. Padding is a position
 //! that does not exist; what it contributes is the operator's rule.
 
-use std::ops::Range;
-
 use systole_network::op::{Conv, Pool};
 
 /// One spatial axis of a sliding window, in elements.
@@ -46,17 +44,25 @@ impl Axis {
         (o * self.stride + k * self.dilation).checked_sub(self.before).filter(|&i| i < self.input)
     }
 
-    /// The part of undilated window `o` inside the input.
-    pub(crate) fn inside(&self, o: usize) -> Range<usize> {
-        let start = o * self.stride;
-        let clip = |padded: usize| padded.saturating_sub(self.before).min(self.input);
-        clip(start)..clip(start + self.kernel)
+    /// The position of tap `k` of output `o`, in the padding or not.
+    pub(crate) fn place(&self, o: usize, k: usize) -> i64 {
+        (o * self.stride + k * self.dilation) as i64 - self.before as i64
     }
 
-    /// How many positions of undilated window `o` lie inside input and explicit padding.
-    pub(crate) fn inside_padded(&self, o: usize) -> usize {
+    /// The taps of window `o` inside the input: their positions.
+    pub(crate) fn inside(&self, o: usize) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
         let start = o * self.stride;
-        (start + self.kernel).min(self.before + self.input + self.after) - start
+        // The first tap at or behind the input's start, and the first at or behind its end.
+        let first = self.before.saturating_sub(start).div_ceil(self.dilation).min(self.kernel);
+        let end = (self.before + self.input).saturating_sub(start).div_ceil(self.dilation).min(self.kernel);
+        let (before, dilation) = (self.before, self.dilation);
+        (first..end.max(first)).map(move |k| start + k * dilation - before)
+    }
+
+    /// How many taps of window `o` lie inside input and explicit padding.
+    pub(crate) fn inside_padded(&self, o: usize) -> usize {
+        let rest = (self.before + self.input + self.after).saturating_sub(o * self.stride);
+        rest.div_ceil(self.dilation).min(self.kernel)
     }
 }
 
@@ -81,8 +87,8 @@ impl Window {
     /// The window of a pooling on planes of `h` x `w`; `None` when it does not fit.
     pub(crate) fn of_pool(pool: &Pool, h: usize, w: usize) -> Option<Window> {
         let [top, left, bottom, right] = pool.pads;
-        let rows = Axis::new(h, pool.kernel[0], pool.stride[0], 1, [top, bottom], pool.ceil_mode)?;
-        let cols = Axis::new(w, pool.kernel[1], pool.stride[1], 1, [left, right], pool.ceil_mode)?;
+        let rows = Axis::new(h, pool.kernel[0], pool.stride[0], pool.dilation[0], [top, bottom], pool.ceil_mode)?;
+        let cols = Axis::new(w, pool.kernel[1], pool.stride[1], pool.dilation[1], [left, right], pool.ceil_mode)?;
         Some(Window { rows, cols })
     }
 

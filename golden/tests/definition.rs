@@ -245,10 +245,20 @@ fn pool_case() -> impl Strategy<Value = PoolCase> {
     // Pads are smaller than the kernel, so that no window lies wholly in padding.
     let axis = || (1..5usize).prop_flat_map(|kernel| (Just(kernel), 0..kernel, 0..kernel));
     let modes = (any::<bool>(), any::<bool>());
-    (1..9usize, 1..9usize, axis(), axis(), pair(1..5), modes, 0..256i32, any::<u64>()).prop_map(
-        |(h, w, (kh, top, bottom), (kw, left, right), stride, (ceil_mode, count_include_pad), zero, seed)| {
+    let walk = (pair(1..5), pair(1..4));
+    (1..9usize, 1..9usize, axis(), axis(), walk, modes, 0..256i32, any::<u64>()).prop_map(
+        |(
+            h,
+            w,
+            (kh, top, bottom),
+            (kw, left, right),
+            (stride, dilation),
+            (ceil_mode, count_include_pad),
+            zero,
+            seed,
+        )| {
             let pads = [top, left, bottom, right];
-            let pool = Pool { kernel: [kh, kw], stride, pads, ceil_mode, count_include_pad };
+            let pool = Pool { kernel: [kh, kw], stride, dilation, pads, ceil_mode, count_include_pad };
             PoolCase { h, w, pool, zero, seed }
         },
     )
@@ -259,8 +269,9 @@ fn pool_case() -> impl Strategy<Value = PoolCase> {
 fn starts(input: usize, pool: &Pool, axis: usize) -> Vec<usize> {
     let padded = input + pool.pads[axis] + pool.pads[axis + 2];
     let mut starts: Vec<usize> = (0..padded).step_by(pool.stride[axis]).collect();
-    let whole = starts.iter().filter(|&&start| start + pool.kernel[axis] <= padded).count();
-    let covered = whole > 0 && (whole - 1) * pool.stride[axis] + pool.kernel[axis] == padded;
+    let extent = (pool.kernel[axis] - 1) * pool.dilation[axis] + 1;
+    let whole = starts.iter().filter(|&&start| start + extent <= padded).count();
+    let covered = whole > 0 && (whole - 1) * pool.stride[axis] + extent == padded;
     let extra = usize::from(pool.ceil_mode && whole > 0 && !covered);
     starts.truncate(whole + extra);
     starts.retain(|&start| !pool.ceil_mode || start < input + pool.pads[axis]);
@@ -276,13 +287,18 @@ fn n4_n5_pooling_is_its_definition() {
             return Err(TestCaseError::reject("the window does not fit"));
         }
         let pool = &case.pool;
+        let steps_over = |axis: usize, input: usize| pool.pads[axis] > 0 && pool.dilation[axis] > input;
+        if steps_over(0, case.h) || steps_over(1, case.w) {
+            return Err(TestCaseError::reject("a window without input"));
+        }
         let mut next = draws(case.seed);
         let q: Vec<u8> = (0..case.h * case.w).map(|_| next() as u8).collect();
         let (padded_h, padded_w) = (case.h + pool.pads[0] + pool.pads[2], case.w + pool.pads[1] + pool.pads[3]);
         let (mut maxima, mut averages) = (vec![], vec![]);
         for (y, x) in ys.iter().flat_map(|y| xs.iter().map(move |x| (*y, *x))) {
             let (mut sum, mut n_in, mut n, mut largest) = (0i64, 0i64, 0, 0);
-            for (py, px) in (y..y + pool.kernel[0]).flat_map(|py| (x..x + pool.kernel[1]).map(move |px| (py, px))) {
+            let taps = |axis: usize, start: usize| (0..pool.kernel[axis]).map(move |k| start + k * pool.dilation[axis]);
+            for (py, px) in taps(0, y).flat_map(|py| taps(1, x).map(move |px| (py, px))) {
                 let in_padded = py < padded_h && px < padded_w;
                 let (iy, ix) = (py.wrapping_sub(pool.pads[0]), px.wrapping_sub(pool.pads[1]));
                 let inside = iy < case.h && ix < case.w;
@@ -299,6 +315,7 @@ fn n4_n5_pooling_is_its_definition() {
             let v = (sum - n_in * i64::from(case.zero)) as f32 * (SX / (SY * n as f32));
             averages.push((v.round_ties_even() as i64 + i64::from(ZY)).clamp(0, 255) as u8);
         }
+        hits.count("dilated", pool.dilation[0] > 1 && pool.kernel[0] > 1);
         hits.count("ceil mode", pool.ceil_mode);
         hits.count("floor mode", !pool.ceil_mode);
         hits.count("count_include_pad", pool.count_include_pad);

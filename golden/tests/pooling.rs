@@ -13,7 +13,7 @@ use systole_network::tensor::{DType, Tensor};
 /// A horizontal pooling.
 fn pool(kernel: usize, stride: usize, pads: [usize; 2], ceil_mode: bool, count_include_pad: bool) -> Pool {
     let pads = [0, pads[0], 0, pads[1]];
-    Pool { kernel: [1, kernel], stride: [1, stride], pads, ceil_mode, count_include_pad }
+    Pool { kernel: [1, kernel], stride: [1, stride], dilation: [1, 1], pads, ceil_mode, count_include_pad }
 }
 
 fn row(q: &[u8], zero: i32) -> Operand {
@@ -36,7 +36,14 @@ fn n4_padding_never_wins() {
 fn n4_windows_in_two_dimensions() {
     let x = u8_input("x", &[1, 2, 2, 3], 1.0, 0, vec![1, 2, 3, 4, 5, 6, 60, 50, 40, 30, 20, 10]);
     let y = int_tensor("y", &[1, 2, 1, 2], DType::U8, 1.0, 0);
-    let pool = Pool { kernel: [2, 2], stride: [1, 1], pads: [0; 4], ceil_mode: false, count_include_pad: false };
+    let pool = Pool {
+        kernel: [2, 2],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pads: [0; 4],
+        ceil_mode: false,
+        count_include_pad: false,
+    };
     let y = quantised(Op::MaxPool(pool), &[x], y).unwrap();
     assert_eq!(y, Value::U8(vec![5, 6, 60, 50]));
 }
@@ -51,6 +58,30 @@ fn n4_ceil_mode_pools_what_exists_and_drops_a_window_that_starts_in_padding() {
     // Length 3 with a pad on each side, window 2, stride 2: the third window would start at 4 = 3 + 1, in the trailing pad.
     let dropped = quantised(Op::MaxPool(pool(2, 2, [1, 1], true, false)), &[row(&[1, 2, 3], 0)], out(2, 1.0, 0));
     assert_eq!(dropped.unwrap(), Value::U8(vec![1, 3]));
+}
+
+#[test]
+fn n4_n5_dilation_leaves_out_what_lies_between() {
+    // Windows at −1 and 1 with taps two apart: 3 alone (the first tap is padding), then 1 and 4.
+    let dilated = |count_include_pad| Pool { dilation: [1, 2], ..pool(2, 2, [1, 0], false, count_include_pad) };
+    let y = quantised(Op::MaxPool(dilated(false)), &[row(&[1, 3, 2, 4], 0)], out(2, 1.0, 0));
+    assert_eq!(y.unwrap(), Value::U8(vec![3, 4]));
+    // Means 3 / 1 and (3 + 4) / 2 = 3.5 → 4; with the padding 3 / 2 = 1.5 → 2.
+    let y = quantised(Op::AveragePool(dilated(false)), &[row(&[1, 3, 2, 4], 0)], out(2, 1.0, 0));
+    assert_eq!(y.unwrap(), Value::U8(vec![3, 4]));
+    let y = quantised(Op::AveragePool(dilated(true)), &[row(&[1, 3, 2, 4], 0)], out(2, 1.0, 0));
+    assert_eq!(y.unwrap(), Value::U8(vec![2, 4]));
+}
+
+#[test]
+fn n4_ceil_mode_with_dilation_drops_a_window_that_starts_in_padding() {
+    // A window of extent 3 at stride 3 over 4: one whole window; a second one at 3 sees the last element alone.
+    let wide = |pads| Pool { dilation: [1, 2], ..pool(2, 3, pads, true, false) };
+    let y = quantised(Op::MaxPool(wide([0, 0])), &[row(&[1, 3, 2, 4], 0)], out(2, 1.0, 0));
+    assert_eq!(y.unwrap(), Value::U8(vec![2, 4]));
+    // Length 3, pads of 2: windows at −2 and 1; a third at 4 would start in the trailing pad.
+    let y = quantised(Op::MaxPool(wide([2, 2])), &[row(&[7, 5, 6], 0)], out(2, 1.0, 0));
+    assert_eq!(y.unwrap(), Value::U8(vec![7, 5]));
 }
 
 #[test]

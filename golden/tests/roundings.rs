@@ -31,7 +31,14 @@ fn n2_divides_by_the_scale() {
 
 #[test]
 fn n5_one_multiplier() {
-    let pool = Pool { kernel: [1, 3], stride: [1, 1], pads: [0; 4], ceil_mode: false, count_include_pad: false };
+    let pool = Pool {
+        kernel: [1, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pads: [0; 4],
+        ceil_mode: false,
+        count_include_pad: false,
+    };
     for (sum, sx, sy, q) in [
         (69, 0.41, 0.82, 11),  // f32(sx / sy) / 3
         (38, 0.15, 0.76, 2),   // f32(sum / 3) · f32(sx / sy)

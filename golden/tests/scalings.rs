@@ -84,7 +84,14 @@ fn n5_averages_round_half_away_from_zero_and_then_change_scale() {
     assert_eq!(eval(SHIFT, Op::GlobalAveragePool, &[x()], y(1.0)), [1, 2, -1]);
     // Padding that counts is the zero point: (7 + 9 + 10 + 10) / 4.
     let x = u8_input("x", &[1, 1, 1, 2], 1.0, 10, vec![7, 9]);
-    let pool = Pool { kernel: [2, 2], stride: [2, 2], pads: [1, 0, 0, 0], ceil_mode: false, count_include_pad: true };
+    let pool = Pool {
+        kernel: [2, 2],
+        stride: [2, 2],
+        dilation: [1, 1],
+        pads: [1, 0, 0, 0],
+        ceil_mode: false,
+        count_include_pad: true,
+    };
     assert_eq!(eval(DOUBLE, Op::AveragePool(pool), &[x], int_tensor("y", &[1, 1, 1, 1], DType::U8, 1.0, 10)), [9]);
 }
 

@@ -10,7 +10,7 @@ use crate::isa::Instruction;
 /// How a tensor's elements lie in DRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// `[n][h][w][c]`, no padding (M-2). The logical shape is `[n, c, h, w]`; for a tensor of shape `[n, k]` that views one of
+    /// `[n][h][w][c]`, with pitches (M-2). The logical shape is `[n, c, h, w]`; for a tensor of shape `[n, k]` that views one of
     /// `[n, c, h, w]`, `dims` of the entry keeps the latter, so that logical element order is that of `[n][c][h][w]`.
     Nhwc,
 }
@@ -89,12 +89,35 @@ pub struct TensorEntry {
     pub address: u64,
     /// Bytes from one pixel to the next (over the channel count when the tensor is a slice of a concatenation).
     pub pixel_pitch: u64,
+    /// Bytes from one row to the next (over `w` pixels when the tensor is a box inside a larger one).
+    pub row_pitch: u64,
+    /// Bytes from one image to the next.
+    pub image_pitch: u64,
     /// Real value = `scale · (q − zero_point)`.
     pub scale: f32,
     /// See `scale`.
     pub zero_point: i32,
     /// For an input or output that the model has in float: that tensor's name.
     pub float_name: Option<String>,
+}
+
+impl TensorEntry {
+    /// Addresses of its pixels, in the order of image, row, column. Sound only where the program has no flaws ([`check::flaws`]).
+    pub fn pixels(&self) -> impl Iterator<Item = u64> + '_ {
+        let [n, _, h, w] = self.dims;
+        let row = move |first: u64| (0..w).map(move |x| first + x * self.pixel_pitch);
+        (0..n * h).flat_map(move |at| row(self.address + at / h * self.image_pitch + at % h * self.row_pitch))
+    }
+
+    /// Whether its pixels follow each other without gaps.
+    pub fn is_dense(&self) -> bool {
+        let [n, c, h, w] = self.dims;
+        let pixel = c * self.element.bytes();
+        let dense = |count: u64, pitch: u64, bytes: u64| count < 2 || pitch == bytes;
+        dense(w, self.pixel_pitch, pixel)
+            && dense(h, self.row_pitch, w * pixel)
+            && dense(n, self.image_pitch, h * w * pixel)
+    }
 }
 
 /// A fused operator, as reports list it.

@@ -78,7 +78,7 @@ fn random_programs_round_trip() {
 fn the_layout_is_the_documented_one() {
     let bytes = small_program().to_bytes();
     // 16 of header and 7 * 24 of table are 184, padded to 192; machine: 32 of hash and 8 of text.
-    assert_eq!(&bytes[..16], b"SYSB\x01\0\0\0\x07\0\0\0\0\0\0\0");
+    assert_eq!(&bytes[..16], b"SYSB\x02\0\0\0\x07\0\0\0\0\0\0\0");
     assert_eq!(&bytes[16..40], b"MACH\0\0\0\0\xc0\0\0\0\0\0\0\0\x28\0\0\0\0\0\0\0");
     assert_eq!(&bytes[224..232], b"name: m\n");
     // Model: padded from 232 to 240; 8 + 3 of name and 4 * 8.
@@ -172,7 +172,7 @@ fn errors_say_what_and_where() {
     assert_eq!(Program::from_bytes(b""), Err(ContainerError::TooShort { have: 0, need: 196 }));
     assert_eq!(Program::from_bytes(b"ELF!..."), Err(ContainerError::Magic));
     assert_eq!(damaged(0, b'X'), ContainerError::Magic);
-    assert_eq!(damaged(4, 2), ContainerError::Version(2));
+    assert_eq!(damaged(4, 1), ContainerError::Version(1));
     assert_eq!(damaged(224, b'N'), ContainerError::MachineHash);
     let code = section(&bytes, 2);
     assert_eq!(damaged(code + 16, 0xff).to_string(), "instruction 1: opcode 0xff is not in the instruction table");

@@ -4,7 +4,7 @@
 //! [`MAX_ELEMENTS`] elements, so that sizes derived later (bytes, addresses) stay far from overflow. Element types and quantisation are
 //! not looked at here; [`verify`](mod@crate::verify) does that.
 //!
-//! Convolution: `floor((in − ((k − 1)·d + 1) + pads) / s) + 1` along each axis. Pooling is the same with d = 1; in ceil mode the quotient rounds
+//! Convolution: `floor((in − ((k − 1)·d + 1) + pads) / s) + 1` along each axis. Pooling is the same; in ceil mode the quotient rounds
 //! up, and a window that would start beyond the input and its leading pad is dropped (so none lies wholly in padding, rule N-4).
 
 use crate::op::{Conv, Op, Pool};
@@ -79,8 +79,18 @@ pub enum ShapeError {
     PadTooLarge {
         /// The pad.
         pad: usize,
-        /// The kernel's extent along the same axis.
+        /// The kernel's extent along the same axis, dilation included.
         kernel: usize,
+    },
+    /// Pooling that may step from the leading pad over the whole input.
+    #[error(
+        "a dilation of {dilation} may step over the input of {input}; a pooling window would lie wholly in padding"
+    )]
+    StepsOver {
+        /// The dilation.
+        dilation: usize,
+        /// The input along the same axis.
+        input: usize,
     },
     /// A transposition that names an axis twice, or not at all.
     #[error("the permutation {perm:?} does not name each axis of shape {shape:?} once")]
@@ -265,10 +275,12 @@ fn fully_connected(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
 fn pooling(pool: &Pool, x: &[usize]) -> Result<Vec<usize>, ShapeError> {
     let [n, c, h, w] = rank4("the input", x)?;
     let [top, left, bottom, right] = pool.pads;
-    let [kh, kw] = pool.kernel;
-    let axis = |input, before, after, kernel, stride| Axis { input, before, after, kernel, stride, dilation: 1 };
-    let out_h = axis(h, top, bottom, kh, pool.stride[0]).pooled(pool.ceil_mode)?;
-    let out_w = axis(w, left, right, kw, pool.stride[1]).pooled(pool.ceil_mode)?;
+    let axis = |axis: usize, input, before, after| {
+        let (kernel, stride, dilation) = (pool.kernel[axis], pool.stride[axis], pool.dilation[axis]);
+        Axis { input, before, after, kernel, stride, dilation }
+    };
+    let out_h = axis(0, h, top, bottom).pooled(pool.ceil_mode)?;
+    let out_w = axis(1, w, left, right).pooled(pool.ceil_mode)?;
     Ok(vec![n, c, out_h, out_w])
 }
 
@@ -276,11 +288,18 @@ fn elementwise(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
     let [a, b] = inputs else {
         return Err(ShapeError::InputCount { expected: "2", found: inputs.len() });
     };
-    if a != b {
-        // Not equal: only a per-channel vector will do.
-        let expected = if b.len() == 1 && a.len() >= 2 { &a[1..2] } else { a };
-        must_be("the second input", expected, b)?;
+    if a.len() == b.len() {
+        // Axes of length 1 repeat (imported form).
+        let pairs = a.iter().zip(*b);
+        let made = pairs.map(|(&a, &b)| if a == b || b == 1 { Some(a) } else { (a == 1).then_some(b) });
+        return match made.collect() {
+            Some(made) => Ok(made),
+            None => must_be("the second input", a, b).map(|()| a.to_vec()),
+        };
     }
+    // Only a per-channel vector will do.
+    let expected = if b.len() == 1 && a.len() >= 2 { &a[1..2] } else { a };
+    must_be("the second input", expected, b)?;
     Ok(a.to_vec())
 }
 
@@ -366,13 +385,17 @@ impl Axis {
     }
 
     fn pooled(&self, ceil_mode: bool) -> Result<usize, ShapeError> {
-        if let Some(&pad) = [self.before, self.after].iter().find(|&&pad| pad >= self.kernel && self.kernel > 0) {
-            return Err(ShapeError::PadTooLarge { pad, kernel: self.kernel });
+        let (window, padded) = self.extents()?;
+        if let Some(&pad) = [self.before, self.after].iter().find(|&&pad| pad >= window) {
+            return Err(ShapeError::PadTooLarge { pad, kernel: window });
+        }
+        // The first tap behind the leading pad is less than a dilation from the input's start.
+        if self.before > 0 && self.dilation > self.input {
+            return Err(ShapeError::StepsOver { dilation: self.dilation, input: self.input });
         }
         if !ceil_mode {
             return self.convolved();
         }
-        let (window, padded) = self.extents()?;
         // Rounding up is rounding down with almost a stride of padding more.
         let reach = padded.checked_add(self.stride - 1).ok_or(ShapeError::TooLarge)?;
         let room = reach.checked_sub(window).ok_or(ShapeError::WindowTooLarge { window, padded })?;

@@ -10,7 +10,8 @@ fn conv(kernel: usize, stride: usize, dilation: usize, pads: [usize; 4], groups:
 }
 
 fn pool(kernel: usize, stride: usize, pads: [usize; 4], ceil_mode: bool) -> Op {
-    Op::MaxPool(Pool { kernel: [kernel; 2], stride: [stride; 2], pads, ceil_mode, count_include_pad: false })
+    let (kernel, stride) = ([kernel; 2], [stride; 2]);
+    Op::MaxPool(Pool { kernel, stride, dilation: [1, 1], pads, ceil_mode, count_include_pad: false })
 }
 
 #[track_caller]
@@ -153,7 +154,8 @@ fn any_attributes_give_a_shape_or_an_error() {
         let (x, w) = (draw(shape().boxed()), draw(shape().boxed()));
         let (flags, s) = window.new_tree(&mut runner).expect("draws").current();
         let (kernel, stride, pads) = ([s[0], s[1]], [s[2], s[3]], [s[4], s[5], s[6], s[7]]);
-        let pool = Pool { kernel, stride, pads, ceil_mode: flags[0], count_include_pad: flags[1] };
+        let pool =
+            Pool { kernel, stride, dilation: [s[8], s[9]], pads, ceil_mode: flags[0], count_include_pad: flags[1] };
         let conv = Conv { kernel, stride, dilation: [s[8], s[9]], pads, groups: s[10] };
         let fitted: &[usize] = &[4, x.get(1).copied().unwrap_or(1), kernel[0], kernel[1]];
         let ungrouped = Op::Conv(Conv { groups: 1, ..conv.clone() });

@@ -141,6 +141,9 @@ fn contents(data: &Data) -> String {
             format!("seeded ternary({positive}, -{negative})")
         }
         Data::Seeded { distribution: Distribution::Levels { scale } } => format!("seeded levels({scale})"),
+        Data::Seeded { distribution: Distribution::Pruned { std, density, levels } } => {
+            format!("seeded pruned(std {std}, density {density}, {levels} levels)")
+        }
         Data::Unknown => "unknown".into(),
     }
 }
@@ -205,6 +208,9 @@ fn convolution(conv: &Conv) -> String {
 
 fn pooling(pool: &Pool) -> String {
     let mut text = window(pool.kernel, pool.stride, pool.pads);
+    if pool.dilation != [1, 1] {
+        let _ = write!(text, " dilation {}x{}", pool.dilation[0], pool.dilation[1]);
+    }
     for (flag, name) in [(pool.ceil_mode, " ceil"), (pool.count_include_pad, " count-include-pad")] {
         if flag {
             text += name;

@@ -13,7 +13,13 @@ use crate::shape::ShapeError;
 mod alexnet;
 mod binary;
 mod builder;
+mod deconvnet;
+mod deep_compression;
+mod deformable;
 mod densenet;
+mod dilated;
+mod fcn;
+mod googlenet;
 mod inception;
 mod inception_resnet;
 mod inception_v2;
@@ -21,9 +27,12 @@ mod inception_v3;
 mod inception_v4;
 mod lenet;
 mod mobilenet;
+mod nas;
 mod nin;
 mod resnet;
 mod resnet_v2;
+mod shufflenet;
+mod sppnet;
 mod squeezenet;
 mod vgg;
 mod xception;
@@ -69,6 +78,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         alexnet::ENTRIES,
         nin::ENTRIES,
         vgg::ENTRIES,
+        googlenet::ENTRIES,
         inception_v2::ENTRIES,
         inception_v3::ENTRIES,
         inception_v4::ENTRIES,
@@ -79,6 +89,14 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         densenet::ENTRIES,
         squeezenet::ENTRIES,
         mobilenet::ENTRIES,
+        shufflenet::ENTRIES,
+        nas::ENTRIES,
+        sppnet::ENTRIES,
+        fcn::ENTRIES,
+        dilated::ENTRIES,
+        deformable::ENTRIES,
+        deconvnet::ENTRIES,
+        deep_compression::ENTRIES,
         binary::ENTRIES,
     ]
     .concat()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use systole_network::graph::{Graph, Node};
-use systole_network::op::{Conv, Op, Pool};
+use systole_network::op::{Conv, Function, Op, Pool};
 use systole_network::tensor::{Data, TensorId};
 use systole_network::{seed, zoo, zoo::Entry};
 
@@ -62,9 +62,41 @@ fn evaluate(graph: &Graph, node: &Node, values: &Values) -> Vec<f32> {
         }
         Op::Binarize => x.iter().map(|&x| if x >= 0.0 { 1.0 } else { -1.0 }).collect(),
         Op::Relu => x.iter().map(|x| x.max(0.0)).collect(),
+        Op::Function(Function::Tanh) => x.iter().map(|x| x.tanh()).collect(),
         Op::Clip { low, high } => x.iter().map(|x| x.clamp(*low, *high)).collect(),
         Op::Concat => (0..node.inputs.len()).flat_map(|i| input(i).to_vec()).collect(),
         Op::Reshape => x.to_vec(),
+        Op::Lrn(lrn) => {
+            let plane = h * w;
+            let near = |ch: usize| ch.saturating_sub((lrn.size - 1) / 2)..(ch + lrn.size / 2 + 1).min(c);
+            let squares = |i: usize| near(i / plane % c).map(|ch| x[ch * plane + i % plane].powi(2)).sum::<f32>();
+            let norm = |i: usize| (lrn.bias + lrn.alpha / lrn.size as f32 * squares(i)).powf(-lrn.beta);
+            x.iter().enumerate().map(|(i, x)| x * norm(i)).collect()
+        }
+        Op::Transpose { perm } => {
+            assert_eq!(perm[..], [0, 2, 1, 3], "the zoo shuffles channels");
+            let order = (0..h).flat_map(|j| (0..c).flat_map(move |i| (0..w).map(move |k| (i * h + j) * w + k)));
+            order.map(|i| x[i]).collect()
+        }
+        Op::Slice { starts, .. } => {
+            let [_, oc, oh, ow] = graph.tensor(node.outputs[0]).nchw().expect("rank 4");
+            let rows = (0..oc).flat_map(|ch| (0..oh).map(move |y| (ch * h + y + starts[2]) * w + starts[3]));
+            rows.flat_map(|first| x[first..first + ow].to_vec()).collect()
+        }
+        Op::ConvTranspose(op) => {
+            let [_, m, oh, ow] = graph.tensor(node.outputs[0]).nchw().expect("rank 4");
+            let [k, s] = [op.kernel[0], op.stride[0]];
+            let mut y = vec![0.0; m * oh * ow];
+            for (i, x) in x.iter().enumerate() {
+                let (ch, iy, ix) = (i / (h * w), i / w % h, i % w);
+                for (o, ky) in (0..m).flat_map(|o| (0..k).map(move |ky| (o, ky))) {
+                    let weights = &input(1)[((ch * m + o) * k + ky) * k..][..k];
+                    let row = &mut y[(o * oh + iy * s + ky) * ow + ix * s..][..k];
+                    row.iter_mut().zip(weights).for_each(|(y, weight)| *y += x * weight);
+                }
+            }
+            y
+        }
         Op::Softmax => {
             let most = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let e: Vec<f32> = x.iter().map(|x| (x - most).exp()).collect();
@@ -136,8 +168,8 @@ fn check(&Entry { name, small_input, .. }: &Entry) -> usize {
         assert!((0.05..20.0).contains(&size), "{name}: {} has root mean square {size}", node.name);
     }
     let [p, q] = [&first, &second].map(|values| &values[&graph.outputs[0]]);
-    let most = p.iter().copied().fold(0.0, f32::max);
     let probabilities = graph.nodes.iter().any(|node| node.op == Op::Softmax && node.outputs == graph.outputs);
+    let most = p.iter().copied().fold(0.0, f32::max);
     assert!(!probabilities || most < 0.9999, "{name}: one class takes all, {most}");
     let moved: f32 = p.iter().zip(q).map(|(p, q)| (p - q).abs()).sum();
     assert!(moved > 0.02, "{name}: two images give nearly the same result, {moved}");

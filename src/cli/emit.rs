@@ -57,8 +57,8 @@ fn fused(built: &Built) -> String {
         let _ = writeln!(out, "{index} {}: {} {input} -> {output}", layer.name, layer.op);
         let _ = writeln!(
             out,
-            "    from channel {}, clamp {low} to {high}, nodes {}",
-            layer.output_channel,
+            "    from [n, h, w, c] = {:?}, clamp {low} to {high}, nodes {}",
+            layer.output_first,
             layer.nodes.join(", ")
         );
     }
@@ -73,6 +73,7 @@ fn mapping(built: &Built) -> String {
         match mapping {
             Mapping::Conv(conv) => conv_details(&mut out, conv),
             Mapping::Vector(vector) => vector_details(&mut out, vector),
+            Mapping::Move(copy) => region(&mut out, "copied", &copy.regions, copy.region_bytes),
         }
     }
     out
@@ -114,8 +115,10 @@ fn region(out: &mut String, name: &str, slots: &[u64], bytes: u64) {
 fn memory(built: &Built) -> String {
     let program = &built.compiled.program;
     let tensors = program.tensors.iter().map(|entry| {
-        let what =
-            format!("tensor {} [n, c, h, w] = {:?}, {} bytes a pixel", entry.name, entry.dims, entry.pixel_pitch);
+        let what = format!(
+            "tensor {} [n, c, h, w] = {:?}, {} bytes a pixel, {} a row",
+            entry.name, entry.dims, entry.pixel_pitch, entry.row_pitch
+        );
         (entry.address, entry.dims[0] * entry.dims[2] * entry.dims[3] * entry.element.pixel_bytes(entry.dims[1]), what)
     });
     let constants =

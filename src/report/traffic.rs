@@ -3,6 +3,7 @@
 //! Counts what the rules name: an operand in padding is not read; a weight tile is read whole; a softmax reads its input once. No time here.
 
 mod convolution;
+mod taps;
 
 use systole_machine::isa::{Flag, Instruction, Operation, OutputFormat, RequantMode, Space, Unit, VectorOperand};
 use systole_machine::spec::Machine;
@@ -41,6 +42,8 @@ pub(super) struct Moved {
     /// Bytes on the DRAM bus, whole bursts.
     pub(super) dram_read: u64,
     pub(super) dram_write: u64,
+    /// Bytes that a copy would have had on the bus beside these.
+    pub(super) dram_saved: u64,
     /// Bytes by [`Memory`].
     pub(super) read: [u64; 3],
     pub(super) written: [u64; 3],
@@ -101,6 +104,17 @@ impl<'a> Traffic<'a> {
                 moved.written[memory as usize] = self.load.bytes();
                 self.load.touch(memory, buffer.get(), &mut moved);
             }
+            Operation::LoadDecode { dram, buffer, bytes } => {
+                let (memory, row) = (Memory::of_weights(self.machine), self.load.row_bytes);
+                let of_row = |address, row_bytes| {
+                    self.bus_bytes(&Transfer { row_bytes, rows: 1, planes: 1, ..Transfer::default() }, address)
+                };
+                moved.dram_read = of_row(dram.get(), bytes.get());
+                // Copies would begin with a burst.
+                moved.dram_saved = of_row(0, row).saturating_sub(moved.dram_read);
+                moved.written[memory as usize] = row;
+                moved.touched.push((memory, buffer.get(), buffer.get() + row));
+            }
             Operation::StoreRun { dram, buffer } => {
                 moved.dram_write = self.bus_bytes(&self.store, dram.get());
                 moved.read[Memory::Activation as usize] = self.store.bytes();
@@ -109,6 +123,7 @@ impl<'a> Traffic<'a> {
             operation @ Operation::ArrayRun { .. } => {
                 self.arrays[number(&operation)].run(self.machine, &operation, &mut moved);
             }
+            operation if taps::moves_taps(&operation) => self.taps_work(&operation, &mut moved),
             operation if vector_run(&operation).is_some() => self.vector_work(&operation, &mut moved),
             operation => self.configure(&operation),
         }
@@ -168,11 +183,23 @@ impl<'a> Traffic<'a> {
                 in_width,
                 ..
             } => {
-                let axis = |input, kernel, stride, pad| Axis { input, output: 0, kernel, stride, dilation: 1, pad };
+                let dilation = self.pool.map(|axis| axis.dilation);
+                let axis = |n: usize, input, kernel, stride, pad| Axis {
+                    input,
+                    output: 0,
+                    kernel,
+                    stride,
+                    dilation: dilation[n].max(1),
+                    pad,
+                };
                 self.pool = [
-                    axis(in_height.get(), kernel_h.get(), stride_h.get(), pad_top.get()),
-                    axis(in_width.get(), kernel_w.get(), stride_w.get(), pad_left.get()),
+                    axis(0, in_height.get(), kernel_h.get(), stride_h.get(), pad_top.get()),
+                    axis(1, in_width.get(), kernel_w.get(), stride_w.get(), pad_left.get()),
                 ];
+            }
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                self.pool[0].dilation = dilation_h.get().max(1);
+                self.pool[1].dilation = dilation_w.get().max(1);
             }
             _ => {}
         }
@@ -243,6 +270,7 @@ impl<'a> Traffic<'a> {
 fn record_bytes(operation: &Operation) -> u64 {
     match operation {
         Operation::VectorRequant { mode: RequantMode::Fixed | RequantMode::FixedDouble, .. } => 12,
+        Operation::VectorTable { .. } => 256,
         _ => 8,
     }
 }
@@ -319,6 +347,23 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
             VectorRun { a: Some(a.get()), out: out.get(), ..run }
         }
         Operation::VectorLrn { a, out } => VectorRun { a: Some(a.get()), out: out.get(), ..run },
+        // One record for all channels, as for one tensor.
+        Operation::VectorTable { a, params, out, per_channel } => VectorRun {
+            a: Some(a.get()),
+            params: Some(params.get()),
+            tensors: (!per_channel.0).then_some(1),
+            out: out.get(),
+            ..run
+        },
+        Operation::VectorMax { a, b, out, per_channel, .. }
+        | Operation::VectorMin { a, b, out, per_channel, .. }
+        | Operation::VectorDiv { a, b, out, per_channel } => VectorRun {
+            a: Some(a.get()),
+            b: (!per_channel.0).then_some(b.get()),
+            params: per_channel.0.then_some(b.get()),
+            out: out.get(),
+            ..run
+        },
         Operation::VectorSum { a, params, out, operands } => VectorRun {
             a: Some(a.get()),
             params: Some(params.get()),
@@ -326,7 +371,9 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
             out: out.get(),
             ..run
         },
-        Operation::VectorMaxPool { a, out } | Operation::VectorAveragePool { a, out, .. } => {
+        Operation::VectorMaxPool { a, out }
+        | Operation::VectorArgMax { a, out }
+        | Operation::VectorAveragePool { a, out, .. } => {
             VectorRun { a: Some(a.get()), out: out.get(), pools: true, ..run }
         }
         _ => return None,

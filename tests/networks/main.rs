@@ -6,5 +6,6 @@
 mod chain;
 mod comparison;
 mod cycles;
+mod everything;
 mod exact;
 mod structure;

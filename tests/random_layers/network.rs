@@ -38,7 +38,7 @@ impl Network {
         (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype)
     }
 
-    fn quant(&mut self, dtype: DType) -> Quant {
+    pub(crate) fn quant(&mut self, dtype: DType) -> Quant {
         if dtype == DType::B1 {
             return Quant::per_tensor(1.0, 0);
         }
@@ -75,7 +75,8 @@ impl Network {
 
     pub(crate) fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
         let range = self.graph.tensor(output).dtype.range().expect("an activation type");
-        let clampable = !matches!(op, Op::Reshape | Op::Transpose { .. } | Op::Identity | Op::Concat | Op::Softmax);
+        let switched = matches!(op, Op::ArgMaxPool(_) | Op::MaxUnpool(_));
+        let clampable = !switched && !op.only_moves() && !matches!(op, Op::Concat | Op::Softmax);
         let clampable = clampable && self.graph.tensor(output).dtype != DType::B1;
         let clamp = (clampable && self.dice.chance(40)).then(|| {
             self.hits.push("clamp");
@@ -113,8 +114,10 @@ impl Network {
                 conv.kernel[axis] -= 1;
             }
             let reach = (conv.kernel[axis] - 1) * conv.dilation[axis];
-            conv.pads[axis] = self.dice.between(0, reach);
-            conv.pads[axis + 2] = self.dice.between(0, reach);
+            // Beyond the reach of the kernel, some windows see padding alone.
+            let most = reach + if self.dice.chance(15) { 4 } else { 0 };
+            conv.pads[axis] = self.dice.between(0, most);
+            conv.pads[axis + 2] = self.dice.between(0, most);
         }
         let out = [0, 1].map(|axis| {
             let size = [h, w][axis] + conv.pads[axis] + conv.pads[axis + 2];
@@ -127,6 +130,10 @@ impl Network {
         });
         if conv.dilation != [1, 1] {
             self.hits.push("dilation");
+        }
+        if conv.pads.iter().enumerate().any(|(side, &pad)| pad > (conv.kernel[side % 2] - 1) * conv.dilation[side % 2])
+        {
+            self.hits.push("windows of padding alone");
         }
         if conv.pads[0] != conv.pads[2] {
             self.hits.push("asymmetric padding");
@@ -156,7 +163,7 @@ impl Network {
         output
     }
 
-    fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
+    pub(crate) fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
         if self.dice.chance(35) {
             return self.narrow_weights(name, shape);
         }
@@ -180,7 +187,13 @@ impl Network {
         self.constant(format!("{name}_weight"), shape, dtype, Some(quant), Data::Stored(bytes.into()))
     }
 
-    fn with_bias(&mut self, name: &str, input: TensorId, weights: TensorId, channels: usize) -> Vec<TensorId> {
+    pub(crate) fn with_bias(
+        &mut self,
+        name: &str,
+        input: TensorId,
+        weights: TensorId,
+        channels: usize,
+    ) -> Vec<TensorId> {
         if self.dice.chance(30) {
             return vec![input, weights];
         }
@@ -206,9 +219,13 @@ impl Network {
         let [n, c, h, w] = self.graph.tensor(input).nchw().expect("rank 4");
         let kernel = [self.dice.between(1, h.min(4)), self.dice.between(1, w.min(4))];
         let stride = [self.dice.between(1, 3), self.dice.between(1, 3)];
-        let pads = [kernel[0], kernel[1], kernel[0], kernel[1]].map(|k| self.dice.below(k));
-        let pool =
-            Pool { kernel, stride, pads, ceil_mode: self.dice.chance(50), count_include_pad: self.dice.chance(50) };
+        let dilation = [0, 1].map(|axis| self.pool_dilation(kernel[axis], [h, w][axis]));
+        let pads = [0, 1, 0, 1].map(|axis| self.dice.below((kernel[axis] - 1) * dilation[axis] + 1));
+        let (ceil_mode, count_include_pad) = (self.dice.chance(50), self.dice.chance(50));
+        let pool = Pool { kernel, stride, dilation, pads, ceil_mode, count_include_pad };
+        if dilation != [1, 1] {
+            self.hits.push("dilated pooling");
+        }
         let average = self.dice.chance(50);
         let (quant, dtype) = if average {
             self.averaged(input)
@@ -222,6 +239,11 @@ impl Network {
         self.hits.push(if average { "average pooling" } else { "max pooling" });
         self.node(name, op, vec![input], output);
         output
+    }
+
+    /// At times more than 1, so that the window still fits.
+    fn pool_dilation(&mut self, kernel: usize, input: usize) -> usize {
+        if kernel == 1 || self.dice.chance(60) { 1 } else { self.dice.between(1, ((input - 1) / (kernel - 1)).min(3)) }
     }
 
     fn global_pool(&mut self, name: &str, input: TensorId) -> TensorId {
@@ -270,7 +292,7 @@ impl Network {
     }
 
     /// Another tensor of the same shape, made from the input.
-    fn pointwise(&mut self, name: &str, input: TensorId, shape: [usize; 4]) -> TensorId {
+    pub(crate) fn pointwise(&mut self, name: &str, input: TensorId, shape: [usize; 4]) -> TensorId {
         let dtype = self.dtype();
         let output = self.activation(&format!("{name}_out"), shape, None, dtype);
         self.node(name, Op::Rescale, vec![input], output);
@@ -314,7 +336,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(18) {
+        tensor = match network.dice.below(35) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -324,7 +346,14 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             11 if network.graph.tensor(tensor).dtype != DType::I16 => network.lrn(&name, tensor),
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
-            15 | 16 => network.signs_and_conv(&name, tensor),
+            16..=17 if network.graph.tensor(tensor).dtype != DType::I16 => network.function(&name, tensor),
+            18..=20 => network.pair(&name, tensor),
+            21 => network.global_max(&name, tensor),
+            22 | 23 => network.conv_transpose(&name, tensor),
+            24..=27 => network.moves(&name, tensor),
+            28 | 29 => network.deformable(&name, tensor),
+            30 | 31 => network.unpooling(&name, tensor),
+            32..=34 => network.signs_and_conv(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

@@ -61,6 +61,8 @@ pub(super) struct Registers {
     bits_out: bool,
     /// Pooling input height, width.
     pool_input: [u64; 2],
+    /// Taps of a window.
+    taps: u64,
 }
 
 impl Registers {
@@ -78,6 +80,7 @@ impl Registers {
             element: [1; 3],
             bits_out: false,
             pool_input: [0; 2],
+            taps: 0,
         }
     }
 
@@ -125,7 +128,10 @@ impl Registers {
             Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
                 self.pitch[operand as usize] = [row_pitch.get(), pixel_pitch.get()];
             }
-            Operation::VectorWindow { in_height, in_width, .. } => self.pool_input = [in_height.get(), in_width.get()],
+            Operation::VectorWindow { kernel_h, kernel_w, in_height, in_width, .. } => {
+                self.pool_input = [in_height.get(), in_width.get()];
+                self.taps = kernel_h.get() * kernel_w.get();
+            }
             _ => return self.run(operation),
         }
         vec![]
@@ -139,6 +145,10 @@ impl Registers {
                 ranges.extend(rows(&self.load, to, buffer.get(), self.load.buffer, true));
                 ranges
             }
+            Operation::LoadDecode { dram, buffer, bytes } => vec![
+                range(Memory::Dram, dram.get(), bytes.get(), false),
+                range(self.weights, buffer.get(), self.load.row_bytes, true),
+            ],
             Operation::StoreRun { dram, buffer } => {
                 let mut ranges = rows(&self.store, Memory::Activation, buffer.get(), self.store.buffer, false);
                 ranges.extend(rows(&self.store, Memory::Dram, dram.get(), self.store.dram, true));
@@ -196,15 +206,16 @@ impl Registers {
 
     fn vector(&self, operation: &Operation) -> Vec<Range> {
         let [height, width, channels, block] = self.shape;
-        let tensor = |address: u64, which: VectorOperand, [h, w]: [u64; 2], write| {
+        let of_elements = |address: u64, which: VectorOperand, [h, w]: [u64; 2], elements: u64, write| {
             let [row, pixel] = self.pitch[which as usize];
             let own = match which {
                 VectorOperand::Out if self.bits_out => channels.div_ceil(8),
-                _ => self.element[which as usize] * channels,
+                _ => self.element[which as usize] * elements,
             };
             let bytes = (h - 1) * row + (w - 1) * pixel + own;
             range(Memory::Activation, address, bytes, write)
         };
+        let tensor = |address, which, size, write| of_elements(address, which, size, channels, write);
         let image = [height, width];
         let a = |address: u64| tensor(address, VectorOperand::A, image, false);
         let b = |address: u64| tensor(address, VectorOperand::B, image, false);
@@ -228,6 +239,16 @@ impl Registers {
             | Operation::VectorAffine { a: x, params: table, out: to } => {
                 vec![a(x.get()), params(table.get()), out(to.get())]
             }
+            Operation::VectorTable { a: x, params: table, out: to, per_channel } => {
+                let tables = if per_channel.0 { channels } else { 1 };
+                vec![a(x.get()), range(Memory::Activation, table.get(), 256 * tables, false), out(to.get())]
+            }
+            Operation::VectorMax { a: x, b: y, out: to, per_channel, .. }
+            | Operation::VectorMin { a: x, b: y, out: to, per_channel, .. }
+            | Operation::VectorDiv { a: x, b: y, out: to, per_channel } => {
+                let second = if per_channel.0 { params(y.get()) } else { b(y.get()) };
+                vec![a(x.get()), second, out(to.get())]
+            }
             Operation::VectorSum { a: x, params: table, out: to, operands } => {
                 let rows = [operands.get() * height, width];
                 let table = range(Memory::Activation, table.get(), 8 * operands.get(), false);
@@ -238,8 +259,19 @@ impl Registers {
             | Operation::VectorLrn { a: x, out: to } => {
                 vec![a(x.get()), out(to.get())]
             }
-            Operation::VectorMaxPool { a: x, out: to } | Operation::VectorAveragePool { a: x, out: to, .. } => {
+            Operation::VectorMaxPool { a: x, out: to }
+            | Operation::VectorArgMax { a: x, out: to }
+            | Operation::VectorAveragePool { a: x, out: to, .. } => {
                 vec![pooled(x.get()), out(to.get())]
+            }
+            Operation::VectorGather { a: x, b: y, out: to } => {
+                let offsets = of_elements(y.get(), VectorOperand::B, image, 2 * self.taps, false);
+                let samples = of_elements(to.get(), VectorOperand::Out, image, self.taps * channels, true);
+                vec![pooled(x.get()), offsets, samples]
+            }
+            Operation::VectorUnpool { a: x, b: y, out: to } => {
+                let switches = tensor(y.get(), VectorOperand::B, self.pool_input, false);
+                vec![pooled(x.get()), switches, out(to.get())]
             }
             _ => vec![],
         }

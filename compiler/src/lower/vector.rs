@@ -8,14 +8,15 @@ use systole_network::tensor::DType;
 use crate::error::CompileError;
 use crate::fixed::{self, mode};
 use crate::formats;
-use crate::layers::Window;
 use crate::layers::shuffle::Shuffle;
+use crate::layers::{Pair, Window};
 use crate::lower::conv::{pitches, quant, scales, shape};
 use crate::lower::shuffle::Tile;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut};
 use crate::mapping::{SpatialTile, VectorMapping, spatial_tiles};
 use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
+use crate::tables::ENTRIES;
 
 /// Which instruction runs it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +31,8 @@ pub enum Function<'a> {
     Rescale,
     /// `ve.maxpool`.
     MaxPool,
+    /// `ve.argmax`.
+    ArgMax,
     /// `ve.avgpool`.
     AveragePool {
         /// Padding counts.
@@ -43,6 +46,27 @@ pub enum Function<'a> {
     Sum(&'a [Place]),
     /// Copies.
     Shuffle(&'a Shuffle),
+    /// `ve.add` or `ve.addc` that subtracts, `ve.div`, `ve.max`, `ve.min`.
+    Pair(Pair),
+    /// `ve.table`.
+    Table {
+        /// A table for each channel.
+        per_channel: bool,
+    },
+}
+
+impl Function<'_> {
+    /// Bytes of all parameters, with `constants` in place of a second tensor or without.
+    pub(crate) fn parameter_bytes(self, channels: usize, constants: bool) -> u64 {
+        match self {
+            Function::Sum(more) => 8 * (1 + more.len() as u64),
+            Function::Table { per_channel: false } => ENTRIES,
+            Function::Table { per_channel: true } => ENTRIES * channels as u64,
+            Function::Affine => 8 * channels as u64,
+            _ if constants => 8 * channels as u64,
+            _ => 0,
+        }
+    }
 }
 
 /// Type, zero point and scale of an operand.
@@ -133,8 +157,8 @@ impl VectorLayer<'_> {
         }
         if let Some(address) = self.params {
             let (first, bytes) = match self.function {
-                Function::Sum(more) => (address, 8 * (1 + more.len() as u64)),
-                _ => (address + 8 * channels.0 as u64, 8 * channels.1 as u64),
+                Function::Sum(_) | Function::Table { per_channel: false } => (address, self.parameters(0)),
+                _ => (address + self.parameters(channels.0), self.parameters(channels.1)),
             };
             item.loads.push(load_bytes(layer, name, first, params, Space::Activation, bytes)?);
         }
@@ -145,6 +169,11 @@ impl VectorLayer<'_> {
         let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
         item.stores.push(store_cut(layer, name, &self.output, &cut, out, self.output.pixel_bytes(channels.1))?);
         Ok(item)
+    }
+
+    /// Bytes of the parameters of some channels.
+    fn parameters(&self, channels: usize) -> u64 {
+        self.function.parameter_bytes(channels, true)
     }
 
     /// Operands of a sum beside the first.
@@ -185,8 +214,12 @@ impl VectorLayer<'_> {
             let pixel = pixel(second);
             setup.push(pitches(name, VectorOperand::B, tile.in_size[1] as u64 * pixel, pixel)?);
         }
-        if matches!(self.function, Function::MaxPool | Function::AveragePool { .. }) {
+        if matches!(self.function, Function::MaxPool | Function::ArgMax | Function::AveragePool { .. }) {
             setup.push(self.window_setup(tile)?);
+            setup.push(Operation::VectorDilation {
+                dilation_h: field(self.window.dilation[0] as u64, name)?,
+                dilation_w: field(self.window.dilation[1] as u64, name)?,
+            });
         }
         if let Function::Lrn(lrn) = self.function {
             setup.push(Operation::VectorNorm {
@@ -206,8 +239,7 @@ impl VectorLayer<'_> {
             accesses.push(access(b, pixels * pixel(second), false));
         }
         if self.params.is_some() {
-            let entries = if tensors > 1 { tensors } else { channels };
-            accesses.push(access(params, 8 * entries as u64, false));
+            accesses.push(access(params, self.parameters(channels), false));
         }
         Ok(Step::new(self.layer, setup, self.operation([a, b, params, out])?, accesses))
     }
@@ -218,8 +250,14 @@ impl VectorLayer<'_> {
         let wide = [a, b, out].iter().any(|quant| quant.dtype == DType::I16);
         let requantisation = self.machine.vector.requantisation;
         let factors = match self.function {
-            Function::Add => fixed::add(requantisation, [a.scale, b.scale, out.scale], wide),
+            Function::Add | Function::Pair(Pair::Difference) => {
+                fixed::add(requantisation, [a.scale, b.scale, out.scale], wide)
+            }
             Function::Mul => fixed::multiply(requantisation, [a.scale, b.scale, out.scale]),
+            Function::Pair(Pair::Maximum | Pair::Minimum) => {
+                fixed::choose(requantisation, [a.scale, b.scale, out.scale])
+            }
+            Function::Table { .. } => return Ok(vec![]),
             Function::Rescale => fixed::rescale(requantisation, [a.scale, out.scale]),
             Function::AveragePool { .. } if requantisation != Requantisation::Float32 => vec![],
             _ => return Ok(vec![scales(a.scale, b.scale, out.scale)]),
@@ -237,13 +275,29 @@ impl VectorLayer<'_> {
         let channel = self.params.is_some();
         let mode = mode(self.machine);
         Ok(match self.function {
-            Function::Add if channel => Operation::VectorAddChannel { a, params, out, mode },
-            Function::Add => Operation::VectorAdd { a, b, out, mode },
+            Function::Add if channel => Operation::VectorAddChannel { a, params, out, mode, subtract: Flag(false) },
+            Function::Add => Operation::VectorAdd { a, b, out, mode, subtract: Flag(false) },
+            Function::Pair(pair) => {
+                let (b, per_channel) = (if channel { params } else { b }, Flag(channel));
+                match pair {
+                    Pair::Difference if channel => {
+                        Operation::VectorAddChannel { a, params, out, mode, subtract: Flag(true) }
+                    }
+                    Pair::Difference => Operation::VectorAdd { a, b, out, mode, subtract: Flag(true) },
+                    Pair::Quotient => Operation::VectorDiv { a, b, out, per_channel },
+                    Pair::Maximum => Operation::VectorMax { a, b, out, mode, per_channel },
+                    Pair::Minimum => Operation::VectorMin { a, b, out, mode, per_channel },
+                }
+            }
+            Function::Table { per_channel } => {
+                Operation::VectorTable { a, params, out, per_channel: Flag(per_channel) }
+            }
             Function::Mul if channel => Operation::VectorMulChannel { a, params, out, mode },
             Function::Mul => Operation::VectorMul { a, b, out, mode },
             Function::Affine => Operation::VectorAffine { a, params, out },
             Function::Rescale => Operation::VectorRescale { a, out, mode },
             Function::MaxPool => Operation::VectorMaxPool { a, out },
+            Function::ArgMax => Operation::VectorArgMax { a, out },
             Function::AveragePool { include_pad } => {
                 Operation::VectorAveragePool { a, out, include_pad: Flag(include_pad), mode }
             }

@@ -125,6 +125,8 @@ pub struct Problem<'a> {
     pub bits: [bool; 2],
     /// How weights are stored.
     pub weight_format: WeightFormat,
+    /// Pixels of the output do not lie side by side in DRAM.
+    pub scattered: bool,
 }
 
 impl Problem<'_> {

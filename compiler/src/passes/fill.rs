@@ -10,12 +10,13 @@ use systole_network::tensor::{DType, Data, Quant, TensorId, bytes_of_f32, bytes_
 
 use super::narrow::nearest_power;
 use super::powers_of_two::{at_least, power};
-use super::{arithmetic, constants, narrow};
+use super::{arithmetic, constants, narrow, transposed};
 
 /// One constant (or pair) to make. `source` is of the imported graph, `out`, `x`, `w`, `a`, `b` of the quantised one.
 pub(super) enum Job {
     /// i8 weights of f32 ones, by rule N-12.
-    Weights { source: TensorId, out: TensorId },
+    /// `transposed`: groups of a transposed convolution, whose weights change their order.
+    Weights { source: TensorId, out: TensorId, transposed: Option<usize> },
     /// i32 bias by rule N-11; zeros without a source.
     Bias { source: Option<TensorId>, x: TensorId, w: TensorId, out: TensorId },
     /// `a` and `b` of rule N-8 from scale, bias, mean, variance.
@@ -32,10 +33,10 @@ pub(super) fn fill(source: &Graph, graph: &mut Graph, jobs: &[Job], seed: u64) {
     let weights: Vec<(TensorId, Quant, Bytes)> = jobs
         .par_iter()
         .filter_map(|job| match job {
-            Job::Weights { source: from, out } => {
+            Job::Weights { source: from, out, transposed } => {
                 let dtype = graph.tensor(*out).dtype;
                 let round = if dtype == DType::I8 { round } else { round_few };
-                weights(source, *from, seed, (dtype, round)).map(|(quant, bytes)| (*out, quant, bytes))
+                weights(source, *from, *transposed, seed, (dtype, round)).map(|(quant, bytes)| (*out, quant, bytes))
             }
             _ => None,
         })
@@ -102,10 +103,20 @@ fn set(graph: &mut Graph, id: TensorId, quant: Option<Quant>, bytes: Bytes) {
     tensor.quant = quant.or(tensor.quant.take());
 }
 
-fn weights(source: &Graph, id: TensorId, seed: u64, (dtype, round): (DType, fn(f32) -> f32)) -> Option<(Quant, Bytes)> {
+fn weights(
+    source: &Graph,
+    id: TensorId,
+    groups: Option<usize>,
+    seed: u64,
+    (dtype, round): (DType, fn(f32) -> f32),
+) -> Option<(Quant, Bytes)> {
     let tensor = source.tensor(id);
-    let values = constants::floats(tensor, seed)?;
-    let channels = *tensor.shape.first()?;
+    let mut values = constants::floats(tensor, seed)?;
+    let mut channels = *tensor.shape.first()?;
+    if let Some(groups) = groups {
+        values = transposed::by_output(&values, &tensor.shape, groups);
+        channels = transposed::shape(&tensor.shape, groups)?[0];
+    }
     let row = values.len().checked_div(channels).filter(|&row| row > 0)?;
     let mut quantised = vec![0; values.len()];
     let scale: Vec<f32> = quantised

@@ -12,12 +12,12 @@ use systole_network::graph::{Graph, NodeId};
 use systole_network::op::Op;
 use systole_network::tensor::{DType, Data, Tensor, TensorId, bytes_of_f32};
 
-use super::{Context, PassError, Quantised, Values, arithmetic, constants, drop_unused, is_float};
+use super::{Context, PassError, Quantised, Values, arithmetic, constants, drop_unused, is_float, transposed};
 
 pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Vec<PassError>> {
     if is_float(&state.graph) {
         let seed = match context.values {
-            Values::Real { seed, .. } => Some(*seed),
+            Values::Real { seed, .. } | Values::Weights { seed } => Some(*seed),
             Values::Structure => None,
         };
         if let Some(seed) = seed {
@@ -94,7 +94,7 @@ impl Folder<'_> {
             return false;
         };
         match self.graph.node(producer).op {
-            Op::Conv(_) | Op::FullyConnected => self.fold_into_linear(producer, affine),
+            Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) => self.fold_into_linear(producer, affine),
             Op::BatchNorm { .. } if !matches!(self.graph.node(id).op, Op::BatchNorm { .. }) => {
                 self.fold_into_batch_norm(producer, affine);
             }
@@ -140,14 +140,23 @@ impl Folder<'_> {
             let inputs = &self.graph.node(producer).inputs;
             (inputs[1], inputs.get(2).copied())
         };
-        let channels = self.graph.tensor(weights).shape[0];
+        let shape = self.graph.tensor(weights).shape.clone();
+        let groups = match &self.graph.node(producer).op {
+            Op::ConvTranspose(conv) => Some(conv.groups),
+            _ => None,
+        };
+        let channels =
+            groups.and_then(|groups| transposed::shape(&shape, groups)).map_or(shape[0], |by_output| by_output[0]);
         if let Some(a) = &affine.a {
             let scaled = self.values(weights).zip(a.as_ref()).map(|(mut w, a)| {
                 let row = w.len() / channels.max(1);
-                w.iter_mut().enumerate().for_each(|(index, w)| *w *= a[index / row]);
+                let channel = |index: usize| match groups {
+                    Some(groups) => transposed::output_channel(&shape, groups, index),
+                    None => index / row,
+                };
+                w.iter_mut().enumerate().for_each(|(index, w)| *w *= a[channel(index)]);
                 w
             });
-            let shape = self.graph.tensor(weights).shape.clone();
             let name = self.graph.tensor(weights).name.clone();
             self.graph.nodes[producer.0 as usize].inputs[1] = self.replacement(&name, shape, scaled, Some(weights));
         }

@@ -9,7 +9,7 @@ use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
 
 use super::fill::{Job, bias_quant};
-use super::{Boundary, PassError, constants, fresh_name};
+use super::{Boundary, PassError, constants, fresh_name, switches, transposed};
 
 /// Why there is no result.
 pub(super) enum Failure {
@@ -49,8 +49,8 @@ pub(super) struct Lowering<'a> {
     pub(super) outputs: Vec<Boundary>,
     /// The integer tensor that stands for a source tensor; `None` if its maker failed.
     values: BTreeMap<TensorId, Option<TensorId>>,
-    /// Weights that are made already, by source tensor.
-    weights: BTreeMap<TensorId, TensorId>,
+    /// Weights that are made already, by source tensor and the groups of a transposed convolution.
+    weights: BTreeMap<(TensorId, Option<usize>), TensorId>,
     /// Constant operands of sums and products that are made already, by source tensor.
     operands: BTreeMap<TensorId, TensorId>,
     tensor_names: BTreeSet<String>,
@@ -124,8 +124,14 @@ impl<'a> Lowering<'a> {
         let node = source.node(id);
         let x = node.inputs.first().copied().ok_or_else(|| PassError::at_node(source, id, "it has no input"))?;
         let (op, inputs) = match &node.op {
-            Op::Conv(_) | Op::FullyConnected => (node.op.clone(), self.linear(id)?),
-            Op::Add | Op::Mul => (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?]),
+            Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) => (node.op.clone(), self.linear(id)?),
+            Op::Function(_) | Op::PRelu if target.dtype == DType::I16 => {
+                let message = "a table of 16-bit activations would have 65536 entries (rule N-24)";
+                return Err(PassError::at_node(source, id, message).help("use 8-bit activations").into());
+            }
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::PRelu => {
+                (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?])
+            }
             Op::BatchNorm { .. } => (Op::BatchNorm { epsilon: 0.0 }, self.affine(id)?),
             Op::Relu | Op::Clip { .. } | Op::Binarize => (Op::Rescale, vec![self.value(x, id)?]),
             Op::Concat | Op::Sum => {
@@ -135,10 +141,17 @@ impl<'a> Lowering<'a> {
             Op::MaxPool(_)
             | Op::AveragePool(_)
             | Op::GlobalAveragePool
+            | Op::GlobalMaxPool
+            | Op::Function(_)
             | Op::Softmax
             | Op::Lrn(_)
             | Op::Reshape
             | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::DepthToSpace { .. }
+            | Op::SpaceToDepth { .. }
+            | Op::Resize(_)
             | Op::Identity => (node.op.clone(), vec![self.value(x, id)?]),
             Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
                 let message = "its sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
@@ -146,25 +159,25 @@ impl<'a> Lowering<'a> {
                     .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                     .into());
             }
-            Op::ConvTranspose(_)
-            | Op::DeformConv(_)
-            | Op::DeformSample(_)
-            | Op::ArgMaxPool(_)
-            | Op::MaxUnpool(_)
-            | Op::GlobalMaxPool
-            | Op::Sub
-            | Op::Div
-            | Op::Max
-            | Op::Min
-            | Op::Function(_)
-            | Op::PRelu
-            | Op::Slice { .. }
-            | Op::Pad { .. }
-            | Op::DepthToSpace { .. }
-            | Op::SpaceToDepth { .. }
-            | Op::Resize(_)
-            | Op::ReduceMean { .. } => {
+            Op::DeformSample(_) => (node.op.clone(), vec![self.value(x, id)?, self.value(node.inputs[1], id)?]),
+            Op::ArgMaxPool(pool) => {
+                switches::check_pool(source, id, pool)?;
+                let target = switches::target(target);
+                let shape = source.tensor(node.outputs[0]).shape.clone();
+                let x = self.value(x, id)?;
+                return Ok(self.node(&node.name, node.op.clone(), vec![x], shape, target, node.origins.clone()));
+            }
+            Op::MaxUnpool(pool) => {
+                switches::check_unpool(source, &self.producers, id, pool)?;
+                (node.op.clone(), vec![self.value(x, id)?, self.value(node.inputs[1], id)?])
+            }
+            Op::DeformConv(_) => {
                 let message = format!("{} has no integer form yet", node.op.name());
+                return Err(PassError::at_node(source, id, message).into());
+            }
+            Op::ReduceMean { axes, .. } => {
+                let message =
+                    format!("a mean over the axes {axes:?}; only one over h and w, of an image, has an integer form");
                 return Err(PassError::at_node(source, id, message).into());
             }
             Op::Rescale | Op::Quantize | Op::Dequantize => {
@@ -216,12 +229,20 @@ impl<'a> Lowering<'a> {
 
     /// i8 or u8 weights from those behind a Dequantize; i8 from f32.
     fn weights(&mut self, id: TensorId, reader: NodeId) -> Result<TensorId> {
-        if let Some(&made) = self.weights.get(&id) {
+        let groups = match &self.source.node(reader).op {
+            Op::ConvTranspose(conv) => Some(conv.groups),
+            _ => None,
+        };
+        if let Some(&made) = self.weights.get(&(id, groups)) {
             return Ok(made);
         }
         let unsupported = |message: String| Failure::from(PassError::at_node(self.source, reader, message));
         let stored = constants::behind_dequantize(self.source, &self.producers, id);
         let tensor = self.source.tensor(stored.unwrap_or(id));
+        let shape = match groups.and_then(|groups| transposed::shape(&tensor.shape, groups)) {
+            Some(shape) => shape.to_vec(),
+            None => tensor.shape.clone(),
+        };
         let quant = match stored {
             Some(_) if tensor.dtype.range().is_none() => {
                 let message =
@@ -230,10 +251,14 @@ impl<'a> Lowering<'a> {
             }
             Some(_) => {
                 let quant = tensor.quant.clone().unwrap_or_else(|| Quant::per_tensor(1.0, 0));
-                if quant.axis.is_some_and(|axis| axis != 0) {
+                let by_output = match groups {
+                    Some(groups) => transposed::quant(&quant, &tensor.shape, groups),
+                    None => Some(quant).filter(|quant| quant.axis.is_none_or(|axis| axis == 0)),
+                };
+                let Some(quant) = by_output else {
                     let message = format!("its weights `{}` are not scaled by output channel", tensor.name);
                     return Err(unsupported(message));
-                }
+                };
                 if quant.one_zero_point().is_none() {
                     let message = format!("its weights `{}` have several zero points", tensor.name);
                     return Err(unsupported(message));
@@ -243,17 +268,27 @@ impl<'a> Lowering<'a> {
             None if tensor.data.is_none() => {
                 return Err(unsupported(format!("its weights `{}` are not constant", tensor.name)));
             }
-            None => Quant { scale: vec![1.0; tensor.shape[0]], zero_point: vec![0; tensor.shape[0]], axis: Some(0) },
+            None => {
+                let channels = shape.first().copied().unwrap_or(0);
+                Quant { scale: vec![1.0; channels], zero_point: vec![0; channels], axis: Some(0) }
+            }
         };
-        let data = if stored.is_some() { tensor.data.clone() } else { Some(Data::Unknown) };
-        let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+        let data = match (&tensor.data, groups) {
+            _ if stored.is_none() => Some(Data::Unknown),
+            // One byte each, of i8 and u8.
+            (Some(Data::Stored(bytes)), Some(groups)) if bytes.len() == tensor.elements() => {
+                Some(Data::Stored(transposed::by_output(bytes, &tensor.shape, groups).into()))
+            }
+            (data, _) => data.clone(),
+        };
+        let name = tensor.name.clone();
         let narrow = self.source.narrow.get(&id).copied();
         let dtype = if stored.is_some() { tensor.dtype } else { narrow.unwrap_or(DType::I8) };
         let out = self.tensor(&name, shape, dtype, Some(quant), data);
         if stored.is_none() {
-            self.jobs.push(Job::Weights { source: id, out });
+            self.jobs.push(Job::Weights { source: id, out, transposed: groups });
         }
-        self.weights.insert(id, out);
+        self.weights.insert((id, groups), out);
         Ok(out)
     }
 

@@ -53,8 +53,8 @@ fn uses(graph: &Graph) -> BTreeMap<TensorId, Use> {
         for (position, &input) in node.inputs.iter().enumerate() {
             let Some(stored) = constants::behind_dequantize(graph, &producers, input) else { continue };
             let found = match (&node.op, position) {
-                (Op::Conv(_) | Op::FullyConnected, 1) => Use::Weights,
-                (Op::Conv(_) | Op::FullyConnected, 2) => Use::Bias,
+                (Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_), 1) => Use::Weights,
+                (Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_), 2) => Use::Bias,
                 _ => Use::Operand,
             };
             let known = uses.entry(stored).or_insert(found);

@@ -22,7 +22,7 @@ pub(crate) fn windows(call: &Call<'_>, pool: &Pool) -> Result<Vec<f32>, GoldenEr
                 if n == 0 {
                     return Err(call.malformed("a window that lies wholly in padding"));
                 }
-                let sum: f64 = ys.flat_map(|y| &plane[y * w..][xs.clone()]).map(|&v| f64::from(v)).sum();
+                let sum: f64 = ys.flat_map(|y| xs.clone().map(move |x| f64::from(plane[y * w + x]))).sum();
                 output.push((sum / n as f64) as f32);
             }
         }

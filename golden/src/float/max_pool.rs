@@ -26,8 +26,9 @@ fn maxima<T: Copy + PartialOrd>(x: &[T], window: &Window) -> Option<Vec<T>> {
     for plane in x.chunks_exact(h * w) {
         for oy in 0..window.rows.output {
             for ox in 0..window.cols.output {
-                let inside = window.rows.inside(oy).flat_map(|y| &plane[y * w..][window.cols.inside(ox)]);
-                output.push(inside.copied().reduce(|largest, v| if v > largest { v } else { largest })?);
+                let cols = window.cols.inside(ox);
+                let inside = window.rows.inside(oy).flat_map(|y| cols.clone().map(move |x| plane[y * w + x]));
+                output.push(inside.reduce(|largest, v| if v > largest { v } else { largest })?);
             }
         }
     }

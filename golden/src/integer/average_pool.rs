@@ -59,7 +59,7 @@ pub(crate) fn windows(call: &Call<'_>, pool: &Pool) -> Result<Vec<i32>, GoldenEr
                 if n == 0 {
                     return Err(call.malformed("a window that lies wholly in padding"));
                 }
-                let sum = ys.flat_map(|y| &plane[y * w..][xs.clone()]).map(|&q| i64::from(q)).sum();
+                let sum = ys.flat_map(|y| xs.clone().map(move |x| i64::from(plane[y * w + x]))).sum();
                 output.push(average.quantise(sum, n_in, n));
             }
         }

@@ -18,9 +18,10 @@ pub(crate) fn evaluate(call: &Call<'_>, pool: &Pool) -> Result<Vec<i32>, GoldenE
     for plane in x.q.chunks_exact(h * w) {
         for oy in 0..window.rows.output {
             for ox in 0..window.cols.output {
-                let inside = window.rows.inside(oy).flat_map(|y| &plane[y * w..][window.cols.inside(ox)]);
+                let cols = window.cols.inside(ox);
+                let inside = window.rows.inside(oy).flat_map(|y| cols.clone().map(move |x| plane[y * w + x]));
                 let largest = inside.max().ok_or_else(|| call.malformed("a window that lies wholly in padding"))?;
-                output.push(rescaling.apply(*largest));
+                output.push(rescaling.apply(largest));
             }
         }
     }

@@ -32,6 +32,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x12 Load LoadBufferPitch "ld.buffer" { row_pitch: U32, plane_pitch: U32 }
     /// Copies from DRAM into a buffer.
     0x13 Load LoadRun "ld.run" { dram: U40, buffer: U32, space: Space }
+    /// Decodes a stream of `bytes` bytes from DRAM into the weight buffer (rule N-29); `ld.shape` says how many bytes come out.
+    0x14 Load LoadDecode "ld.decode" { dram: U40, buffer: U32, bytes: U24 }
     /// Only tokens.
     0x1f Load LoadSync "ld.sync" { }
     /// The input tile in the activation buffer: rows and columns present, bytes between rows and between pixels.
@@ -62,22 +64,24 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x35 Vector VectorNorm "ve.norm" { size: U8, alpha: Real, beta: Real, bias: Real }
     /// Multiplier and shift of an operand's integer scaling (rule N-17).
     0x36 Vector VectorFixed "ve.fixed" { operand: VectorOperand, multiplier: I32, shift: I8 }
+    /// Distances of the window's taps; 0 counts as 1.
+    0x37 Vector VectorDilation "ve.dilation" { dilation_h: U8, dilation_w: U8 }
     /// Accumulators to activations (rule N-1); parameters per channel: bias i32, then multiplier f32, or multiplier i32 and shift i32, or shift i32.
     0x38 Vector VectorRequant "ve.requant" { accumulator: U22, params: U32, out: U32, mode: RequantMode, transposed: Flag }
-    /// Sum of two tensors (rule N-6).
-    0x39 Vector VectorAdd "ve.add" { a: U32, b: U32, out: U32, mode: RequantMode }
+    /// Sum of two tensors (rule N-6), or their difference (rule N-25).
+    0x39 Vector VectorAdd "ve.add" { a: U32, b: U32, out: U32, mode: RequantMode, subtract: Flag }
     /// Product of two tensors (rule N-7).
     0x3a Vector VectorMul "ve.mul" { a: U32, b: U32, out: U32, mode: RequantMode }
-    /// Sum of a tensor and a constant per channel (rule N-6); parameters: quantised value i32, 0.
-    0x3b Vector VectorAddChannel "ve.addc" { a: U32, params: U32, out: U32, mode: RequantMode }
+    /// Sum of a tensor and a constant per channel (rule N-6), or their difference (rule N-25); parameters: quantised value i32, 0.
+    0x3b Vector VectorAddChannel "ve.addc" { a: U32, params: U32, out: U32, mode: RequantMode, subtract: Flag }
     /// Product of a tensor and a constant per channel (rule N-7); parameters: quantised value i32, 0.
     0x3c Vector VectorMulChannel "ve.mulc" { a: U32, params: U32, out: U32, mode: RequantMode }
     /// Batch norm (rule N-8); parameters: a f32, b f32.
     0x3d Vector VectorAffine "ve.affine" { a: U32, params: U32, out: U32 }
     /// Change of scale (rule N-9).
     0x3e Vector VectorRescale "ve.rescale" { a: U32, out: U32, mode: RequantMode }
-    /// How results are stored: as they are, or their signs (rules N-28, M-14).
-    0x3f Vector VectorFormat "ve.format" { out: OutputFormat }
+    /// Where `ve.gather` samples: row and column of the image at which the first output pixel's window begins.
+    0x3f Vector VectorDeform "ve.deform" { origin_y: I32, origin_x: I32 }
     /// Maximum over windows (rule N-4).
     0x40 Vector VectorMaxPool "ve.maxpool" { a: U32, out: U32 }
     /// Average over windows (rule N-5).
@@ -88,6 +92,22 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x43 Vector VectorLrn "ve.lrn" { a: U32, out: U32 }
     /// Sum of `operands` tensors one behind the other (rule N-14); parameters per tensor: scale f32, zero point i32.
     0x44 Vector VectorSum "ve.sum" { a: U32, params: U32, out: U32, operands: U8 }
+    /// Bytes by a table of 256 entries (rule N-24), one for all channels or one for each.
+    0x46 Vector VectorTable "ve.table" { a: U32, params: U32, out: U32, per_channel: Flag }
+    /// Maximum of two tensors, or of a tensor and a constant per channel (rule N-25).
+    0x47 Vector VectorMax "ve.max" { a: U32, b: U32, out: U32, mode: RequantMode, per_channel: Flag }
+    /// Minimum of two tensors, or of a tensor and a constant per channel (rule N-25).
+    0x48 Vector VectorMin "ve.min" { a: U32, b: U32, out: U32, mode: RequantMode, per_channel: Flag }
+    /// Quotient of two tensors, or of a tensor and a constant per channel (rule N-25).
+    0x49 Vector VectorDiv "ve.div" { a: U32, b: U32, out: U32, per_channel: Flag }
+    /// What moved taps read of an image, bilinearly (rule N-26); b holds the offsets of each tap, the output the channels of each tap.
+    0x4a Vector VectorGather "ve.gather" { a: U32, b: U32, out: U32 }
+    /// Tap of each window's maximum (rule N-27).
+    0x4b Vector VectorArgMax "ve.argmax" { a: U32, out: U32 }
+    /// Puts the values of windows back at the taps that b names (rule N-27).
+    0x4c Vector VectorUnpool "ve.unpool" { a: U32, b: U32, out: U32 }
+    /// How results are stored: as they are, or their signs (rules N-28, M-14).
+    0x4e Vector VectorFormat "ve.format" { out: OutputFormat }
     /// Only tokens.
     0x4f Vector VectorSync "ve.sync" { }
     /// Shape of the following stores: `planes` × `rows` × `row_bytes`.

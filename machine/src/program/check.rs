@@ -58,8 +58,8 @@ pub enum Misplaced {
     /// `shape` and `dims` have different numbers of elements, or one that passes 64 bits.
     #[error("has different numbers of elements in `shape` and `dims`")]
     Elements,
-    /// `pixel_pitch` is under the bytes of a pixel, so that pixels overlap.
-    #[error("has a pixel pitch under the bytes of its channels")]
+    /// A pitch is under the bytes of a pixel, row or image, so that they overlap.
+    #[error("has a pitch under the bytes of its pixels, rows or images")]
     Pitch,
 }
 
@@ -116,19 +116,18 @@ fn check_tensor(tensor: &TensorEntry, dram_bytes: u64) -> Result<(), Misplaced> 
     if elements == 0 {
         return Ok(());
     }
-    let pixels = product(&[n, h, w]).ok_or(Misplaced::Elements)?;
+    let outside = Misplaced::OutsideDram { dram_bytes };
+    // From a pixel to a row to an image to the tensor: M-2.
     c.checked_mul(tensor.element.bits()).ok_or(Misplaced::Elements)?;
-    let pixel_bytes = tensor.element.pixel_bytes(c);
-    if pixels > 1 && tensor.pixel_pitch < pixel_bytes {
-        return Err(Misplaced::Pitch);
+    let mut bytes = tensor.element.pixel_bytes(c);
+    for (count, pitch) in [(w, tensor.pixel_pitch), (h, tensor.row_pitch), (n, tensor.image_pitch)] {
+        if count > 1 && pitch < bytes {
+            return Err(Misplaced::Pitch);
+        }
+        bytes = (count - 1).checked_mul(pitch).and_then(|last| last.checked_add(bytes)).ok_or(outside)?;
     }
-    // M-2: the last pixel begins (pixels - 1) pitches in, and e·c bytes of it belong to the tensor.
-    let end = (pixels - 1)
-        .checked_mul(tensor.pixel_pitch)
-        .and_then(|start| start.checked_add(pixel_bytes))
-        .and_then(|length| length.checked_add(tensor.address));
-    match end {
+    match tensor.address.checked_add(bytes) {
         Some(end) if end <= dram_bytes => Ok(()),
-        _ => Err(Misplaced::OutsideDram { dram_bytes }),
+        _ => Err(outside),
     }
 }

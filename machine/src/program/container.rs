@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 /// The first four bytes.
 pub const MAGIC: [u8; 4] = *b"SYSB";
 
-/// The one version so far.
-pub const VERSION: u32 = 1;
+/// The one version that is read: since 2, tensors have pitches of rows and images.
+pub const VERSION: u32 = 2;
 
 /// Reading allocates less than this many bytes for each byte of the file.
 pub const ALLOCATION_FACTOR: usize = 8;
@@ -94,7 +94,7 @@ pub enum ContainerError {
         /// Of the bytes before.
         computed: u32,
     },
-    /// Header or section table are not as version 1 lays them out.
+    /// Header or section table are not as this version lays them out.
     #[error("section table: {0}")]
     Table(&'static str),
     /// A section ends in the middle of a value.

@@ -80,6 +80,8 @@ fn random_tensor(next: &mut impl FnMut() -> u64) -> TensorEntry {
     let dims = [next() % 3, next() % 4, next() % 3, next() % 3];
     let element = [ElementType::I8, ElementType::U8, ElementType::I16][(next() % 3) as usize];
     let bytes = if element == ElementType::I16 { 2 } else { 1 };
+    let pixel_pitch = bytes * dims[1] + next() % 3;
+    let row_pitch = dims[3] * pixel_pitch + next() % 3;
     TensorEntry {
         name: random_text(next),
         shape: vec![dims[0], dims[1] * dims[2] * dims[3]],
@@ -88,7 +90,9 @@ fn random_tensor(next: &mut impl FnMut() -> u64) -> TensorEntry {
         role: [Role::Input, Role::Output, Role::Intermediate][(next() % 3) as usize],
         layout: Layout::Nhwc,
         address: next() % 500,
-        pixel_pitch: bytes * dims[1] + next() % 3,
+        pixel_pitch,
+        row_pitch,
+        image_pitch: dims[2] * row_pitch + next() % 3,
         scale: f32::from_bits(next() as u32),
         zero_point: next() as i32,
         float_name: next().is_multiple_of(2).then(|| random_text(next)),

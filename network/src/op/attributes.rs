@@ -23,6 +23,8 @@ pub struct Pool {
     pub kernel: [usize; 2],
     /// `[vertical, horizontal]`.
     pub stride: [usize; 2],
+    /// Distance of taps, `[vertical, horizontal]`.
+    pub dilation: [usize; 2],
     /// `[top, left, bottom, right]`.
     pub pads: [usize; 4],
     /// Output size rounds up; a window that would start beyond the input and its leading pad is dropped.
@@ -32,7 +34,7 @@ pub struct Pool {
 }
 
 /// Transposed convolution: input pixel i of an axis adds to outputs `i·stride − pad + k·dilation`. Inputs: x `[n, c, h, w]`, weights
-/// `[c, m / groups, kh, kw]`, optional bias `[m]`. The output has `(in − 1)·stride − pads + (k − 1)·dilation + 1 + output_padding` pixels along an axis.
+/// `[c, m / groups, kh, kw]` (quantised form: `[m, c / groups, kh, kw]`, so that scales run along axis 0), optional bias `[m]`. The output has `(in − 1)·stride − pads + (k − 1)·dilation + 1 + output_padding` pixels along an axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvTranspose {
     /// `[kh, kw]`.

@@ -3,21 +3,30 @@
 use super::{Axis, ShapeError, convolution, must_be, rank4};
 use crate::op::{ConvTranspose, Deform, Pool};
 
-/// `[n, m, h, w]` of a transposed convolution.
+/// `[n, m, h, w]` of a transposed convolution. Weights are `[c, m / groups, kh, kw]`, or `[m, c / groups, kh, kw]` in the quantised form; where
+/// a shape could be either, both give the same.
 pub(super) fn transposed(conv: &ConvTranspose, inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
     let (&[x, weights], bias) = match inputs {
         [x, weights, bias @ ..] if bias.len() < 2 => (&[*x, *weights], bias),
         _ => return Err(ShapeError::InputCount { expected: "2 or 3", found: inputs.len() }),
     };
-    let ([n, c, h, w], [_, per_group, ..]) = (rank4("the input", x)?, rank4("the weights", weights)?);
+    let ([n, c, h, w], [first, second, ..]) = (rank4("the input", x)?, rank4("the weights", weights)?);
     if conv.groups == 0 {
         return Err(ShapeError::ZeroAttribute { attribute: "groups" });
     }
     if c % conv.groups != 0 {
         return Err(ShapeError::Groups { groups: conv.groups, channels: c, which: "input" });
     }
-    must_be("the weights", &[c, per_group, conv.kernel[0], conv.kernel[1]], weights)?;
-    let m = per_group.checked_mul(conv.groups).ok_or(ShapeError::TooLarge)?;
+    let m = if first != c && second == c / conv.groups {
+        must_be("the weights", &[first, second, conv.kernel[0], conv.kernel[1]], weights)?;
+        if first % conv.groups != 0 {
+            return Err(ShapeError::Groups { groups: conv.groups, channels: first, which: "output" });
+        }
+        first
+    } else {
+        must_be("the weights", &[c, second, conv.kernel[0], conv.kernel[1]], weights)?;
+        second.checked_mul(conv.groups).ok_or(ShapeError::TooLarge)?
+    };
     for bias in bias {
         must_be("the bias", &[m], bias)?;
     }
@@ -89,7 +98,7 @@ fn offset_shape(
     if groups == 0 {
         return Err(ShapeError::ZeroAttribute { attribute: "offset groups" });
     }
-    if x[1] % groups != 0 {
+    if !x[1].is_multiple_of(groups) {
         return Err(ShapeError::Groups { groups, channels: x[1], which: "input" });
     }
     let taps = deform.conv.kernel.iter().try_fold(groups * each, |all, &k| all.checked_mul(k));
@@ -105,14 +114,17 @@ pub(super) fn unpooled(pool: &Pool, inputs: &[&[usize]]) -> Result<Vec<usize>, S
     must_be("the switches", x, switches)?;
     let side = |axis: usize, pooled: usize| {
         let [before, after] = [pool.pads[axis], pool.pads[axis + 2]];
-        let covered = (pooled - 1).checked_mul(pool.stride[axis])?.checked_add(pool.kernel[axis])?;
+        let span = (pool.kernel[axis].checked_sub(1)?).checked_mul(pool.dilation[axis])?.checked_add(1)?;
+        let covered = (pooled - 1).checked_mul(pool.stride[axis])?.checked_add(span)?;
         covered.checked_sub(before.checked_add(after)?)
     };
     let image = [side(0, h), side(1, w)];
     let [Some(rows), Some(cols)] = image else {
         return Err(ShapeError::Attribute { attribute: "pads", shape: x.to_vec() });
     };
-    Axis { input: rows, before: 0, after: 0, kernel: pool.kernel[0], stride: pool.stride[0], dilation: 1 }.extents()?;
-    Axis { input: cols, before: 0, after: 0, kernel: pool.kernel[1], stride: pool.stride[1], dilation: 1 }.extents()?;
+    for (axis, input) in [rows, cols].into_iter().enumerate() {
+        let (kernel, stride, dilation) = (pool.kernel[axis], pool.stride[axis], pool.dilation[axis]);
+        Axis { input, before: 0, after: 0, kernel, stride, dilation }.extents()?;
+    }
     Ok(vec![n, c, rows, cols])
 }

@@ -68,7 +68,14 @@ fn imported() -> Graph {
     let q = add(&mut g, "q", &[1, 2, 4, 4], DType::U8, Quant::per_tensor(0.5, 3), None);
     let p = add(&mut g, "p", &[1, 2, 2, 2], DType::U8, Quant::per_tensor(0.5, 3), None);
     let [d, c, i] = ["d", "c", "i"].map(|name| g.add_tensor(float(name, 2)));
-    let pool = Pool { kernel: [2; 2], stride: [2; 2], pads: [0; 4], ceil_mode: false, count_include_pad: false };
+    let pool = Pool {
+        kernel: [2; 2],
+        stride: [2; 2],
+        dilation: [1, 1],
+        pads: [0; 4],
+        ceil_mode: false,
+        count_include_pad: false,
+    };
     node(&mut g, "q", Op::Quantize, &[f], q);
     node(&mut g, "p", Op::MaxPool(pool), &[q], p);
     node(&mut g, "d", Op::Dequantize, &[p], d);

@@ -26,7 +26,6 @@ fn belongs(op: &Op, form: Form) -> bool {
         Op::Relu | Op::Clip { .. } | Op::Binarize | Op::Quantize | Op::Dequantize => form == Form::Imported,
         Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => form == Form::Imported,
         Op::DeformConv(_) | Op::ReduceMean { .. } => form == Form::Imported,
-        Op::DeformSample(_) => form == Form::Quantised,
         Op::Rescale => form == Form::Quantised,
         _ => true,
     }
@@ -176,7 +175,7 @@ fn constants(checker: &mut Checker, operands: &Operands) {
     let first = match (&node.op, &inputs[..]) {
         (Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) | Op::BatchNorm { .. } | Op::PRelu, _) => 1,
         (Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min, [a, b])
-            if a.shape != b.shape && b.shape.len() == 1 =>
+            if a.shape.len() > 1 && b.shape.len() == 1 =>
         {
             1
         }

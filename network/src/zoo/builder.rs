@@ -3,9 +3,11 @@
 //! A layer `conv1` writes the tensor `conv1` and owns the constants `conv1_weight`, `conv1_bias`; its batch norm is the node `conv1_bn` with
 //! `conv1_bn_scale`, `conv1_bn_bias`, `conv1_bn_mean` and `conv1_bn_variance`. Names are the caller's to keep unique.
 
+mod taps;
+
 use crate::graph::{Form, Graph, Node};
-use crate::op::{Conv, Op, Pool};
-use crate::shape::{ShapeError, infer};
+use crate::op::{Conv, ConvTranspose, Function, Lrn, Op, Pool};
+use crate::shape::{ShapeError, elements, fits, infer, reshaped};
 use crate::tensor::{DType, Data, Distribution, Tensor, TensorId};
 
 /// Standard deviation of biases, and of batch norm means and shifts.
@@ -29,6 +31,7 @@ pub(super) struct ConvLayer {
     stride: usize,
     /// `[above and below, left and right]`.
     pad: [usize; 2],
+    dilation: usize,
     groups: usize,
     bias: bool,
     /// Of the weights, times their He deviation.
@@ -42,7 +45,7 @@ pub(super) fn conv(channels: usize, kernel: usize) -> ConvLayer {
 
 /// A convolution to `channels` channels with a window of `[kh, kw]`.
 pub(super) fn conv_rect(channels: usize, kernel: [usize; 2]) -> ConvLayer {
-    ConvLayer { channels, kernel, stride: 1, pad: [0; 2], groups: 1, bias: true, gain: 1.0 }
+    ConvLayer { channels, kernel, stride: 1, pad: [0; 2], dilation: 1, groups: 1, bias: true, gain: 1.0 }
 }
 
 impl ConvLayer {
@@ -57,6 +60,10 @@ impl ConvLayer {
     /// Padding that keeps the image's size at stride 1, for odd windows.
     pub(super) fn same(self) -> Self {
         ConvLayer { pad: self.kernel.map(|k| k / 2), ..self }
+    }
+
+    pub(super) fn dilation(self, dilation: usize) -> Self {
+        ConvLayer { dilation, ..self }
     }
 
     pub(super) fn groups(self, groups: usize) -> Self {
@@ -79,7 +86,14 @@ pub(super) fn ceil_pool(kernel: usize, stride: usize, pad: usize) -> Pool {
 
 /// A square pooling window, the same pad on all sides, averages over what is there.
 pub(super) fn pool(kernel: usize, stride: usize, pad: usize) -> Pool {
-    Pool { kernel: [kernel; 2], stride: [stride; 2], pads: [pad; 4], ceil_mode: false, count_include_pad: false }
+    Pool {
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        dilation: [1, 1],
+        pads: [pad; 4],
+        ceil_mode: false,
+        count_include_pad: false,
+    }
 }
 
 /// Which few values weights have.
@@ -132,11 +146,11 @@ impl Builder {
     }
 
     pub(super) fn conv(&mut self, name: &str, x: TensorId, layer: ConvLayer) -> Layer {
-        let ConvLayer { channels, kernel, stride, pad, groups, bias, gain } = layer;
+        let ConvLayer { channels, kernel, stride, pad, dilation, groups, bias, gain } = layer;
         let weights = vec![channels, self.channels(x) / groups, kernel[0], kernel[1]];
         let inputs = self.weighted(name, x, weights, bias, gain);
         let pads = [pad[0], pad[1], pad[0], pad[1]];
-        self.node(name, Op::Conv(Conv { kernel, stride: [stride; 2], dilation: [1; 2], pads, groups }), inputs)
+        self.node(name, Op::Conv(Conv { kernel, stride: [stride; 2], dilation: [dilation; 2], pads, groups }), inputs)
     }
 
     /// Convolution without bias, then batch norm.
@@ -186,6 +200,10 @@ impl Builder {
         self.node(&format!("{of}_relu"), Op::Relu, vec![x])
     }
 
+    pub(super) fn tanh(&mut self, of: &str, x: TensorId) -> Layer {
+        self.node(&format!("{of}_tanh"), Op::Function(Function::Tanh), vec![x])
+    }
+
     pub(super) fn relu6(&mut self, of: &str, x: TensorId) -> Layer {
         self.node(&format!("{of}_relu6"), Op::Clip { low: 0.0, high: 6.0 }, vec![x])
     }
@@ -208,6 +226,61 @@ impl Builder {
 
     pub(super) fn add(&mut self, name: &str, a: TensorId, b: TensorId) -> Layer {
         self.node(name, Op::Add, vec![a, b])
+    }
+
+    /// Transposed convolution without bias: square, stride `stride`, no padding. Each output pixel meets `(kernel / stride)²` taps.
+    pub(super) fn conv_transpose(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        channels: usize,
+        kernel: usize,
+        stride: usize,
+    ) -> Layer {
+        let taps = kernel.div_ceil(stride);
+        let std = (1.0 / (self.channels(x) * taps * taps) as f32).sqrt();
+        let shape = vec![self.channels(x), channels, kernel, kernel];
+        let weights = self.tensor(&format!("{name}_weight"), shape, Some(Distribution::Normal { std }));
+        let conv = ConvTranspose {
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            dilation: [1; 2],
+            pads: [0; 4],
+            output_padding: [0; 2],
+            groups: 1,
+        };
+        self.node(name, Op::ConvTranspose(conv), vec![x, weights])
+    }
+
+    /// The square of `size` × `size` pixels whose first row and column are `offset`.
+    pub(super) fn crop(&mut self, name: &str, x: TensorId, offset: usize, size: usize) -> Layer {
+        self.crop_rect(name, x, [offset; 2], [size; 2])
+    }
+
+    /// The box of `size` rows and columns from row and column `first` on.
+    pub(super) fn crop_rect(&mut self, name: &str, x: TensorId, first: [usize; 2], size: [usize; 2]) -> Layer {
+        let [n, c, _, _] = self.graph.tensor(x).nchw().unwrap_or([1; 4]);
+        let op = Op::Slice { starts: vec![0, 0, first[0], first[1]], steps: vec![1; 4] };
+        self.shaped(name, op, x, vec![n, c, size[0], size[1]])
+    }
+
+    /// Local response normalisation over `size` channels; `alpha` is divided by the size, as Caffe and ONNX do.
+    pub(super) fn lrn(&mut self, name: &str, x: TensorId, lrn: Lrn) -> Layer {
+        self.node(name, Op::Lrn(lrn), vec![x])
+    }
+
+    /// Channel `(g, i)` of `groups` groups becomes channel `(i, g)`.
+    pub(super) fn shuffle(&mut self, name: &str, x: TensorId, groups: usize) -> Layer {
+        let shape = self.graph.tensor(x).shape.clone();
+        let [n, c, h, w] = self.graph.tensor(x).nchw().unwrap_or([1; 4]);
+        let x = self.shaped(&format!("{name}_split"), Op::Reshape, x, vec![n, groups, c / groups, h * w])?;
+        let x = self.node(&format!("{name}_swap"), Op::Transpose { perm: vec![0, 2, 1, 3] }, vec![x])?;
+        self.shaped(name, Op::Reshape, x, shape)
+    }
+
+    /// Rows (and columns) of an image.
+    pub(super) fn size(&self, x: TensorId) -> usize {
+        self.graph.tensor(x).shape.get(2).copied().unwrap_or(1)
     }
 
     /// All channels times a factor of the definition, which nobody learns.
@@ -285,6 +358,24 @@ impl Builder {
     fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>) -> Layer {
         let shapes: Vec<&[usize]> = inputs.iter().map(|&id| self.graph.tensor(id).shape.as_slice()).collect();
         let shape = infer(&op, &shapes)?.swap_remove(0);
+        self.push(name, op, inputs, shape)
+    }
+
+    /// A node whose output has the shape that only the network can say.
+    fn shaped(&mut self, name: &str, op: Op, x: TensorId, shape: Vec<usize>) -> Layer {
+        elements(&shape)?;
+        let input = &self.graph.tensor(x).shape;
+        let fitting = match &op {
+            Op::Slice { starts, steps } => fits(starts, steps, input, &shape),
+            _ => reshaped(input, Some(&shape))? == shape,
+        };
+        if !fitting {
+            return Err(ShapeError::Operand { operand: "the input", expected: shape, found: input.clone() });
+        }
+        self.push(name, op, vec![x], shape)
+    }
+
+    fn push(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, shape: Vec<usize>) -> Layer {
         let output = self.tensor(name, shape, None);
         let origins = vec![name.into()];
         self.graph.add_node(Node { name: name.into(), op, inputs, outputs: vec![output], clamp: None, origins });

@@ -23,6 +23,7 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
     let shape = match &step.work {
         Work::Configure => true,
         Work::Load(transfer) => buffer_shape(transfer),
+        Work::Decode(stream) => stream.one_row && (1..=stream.decoded).contains(&stream.bytes),
         Work::Store(transfer) => buffer_shape(transfer) && dram_shape(transfer),
         Work::Array(run) => array_shape(run),
         Work::Vector(work) => vector_shape(work, u64::from(machine.array.columns)),
@@ -45,12 +46,14 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
 /// Whether the machine has what the operation needs.
 fn supported(work: &Work, machine: &Machine) -> bool {
     match work {
+        Work::Decode(_) => machine.weight_decoder.is_some(),
         Work::Array(run) => {
             let lists = |bits: u32| machine.array.interval_cycles(bits).is_some();
             let bits = run.weights.bits();
             let weights = bits == 8 || lists(bits);
             machine.array.supports(run.dataflow) && lists(run.width()) && weights && (!run.binary || lists(1))
         }
+        Work::Vector(work) if work.kind.has_table() => work.widest() == 1,
         Work::Vector(work) => {
             let own = match machine.vector.requantisation {
                 Requantisation::Float32 => Mode::Float,
@@ -62,7 +65,8 @@ fn supported(work: &Work, machine: &Machine) -> bool {
             if work.format != OutputFormat::Plain && !has_sign {
                 return false;
             }
-            let float = machine.vector.float32 || work.kind == VectorKind::MaxPool;
+            let chooses = matches!(work.kind, VectorKind::MaxPool | VectorKind::ArgMax | VectorKind::Unpool);
+            let float = machine.vector.float32 || chooses;
             if work.mode == Mode::Float { float } else { work.mode == own }
         }
         _ => true,
@@ -113,20 +117,18 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     let scaled: &[usize] = match w.kind {
         VectorKind::Add | VectorKind::AddChannel => &[0, 1, 2],
         VectorKind::Mul | VectorKind::MulChannel | VectorKind::Rescale => &[2],
+        VectorKind::Max | VectorKind::MaxChannel | VectorKind::Min | VectorKind::MinChannel => &[0, 1],
         _ => &[],
     };
     if !scaled.iter().all(|&operand| w.mode.takes(w.fixed[operand].shift)) {
         return false;
     }
-    let fits =
-        |operand: usize, height: u64, width: u64| tensor_fits(height, width, w.pixel_bytes(operand), w.pitch[operand]);
-    let a = match w.kind {
-        VectorKind::Requant => true,
-        kind if kind.pools() => fits(0, w.in_height, w.in_width),
-        _ => fits(0, w.rows_a(), w.width),
+    let fits = |operand: usize| {
+        let (height, width) = w.size(operand);
+        tensor_fits(height, width, w.pixel_bytes(operand), w.pitch[operand])
     };
     if (w.kind == VectorKind::Lrn && w.norm_size == 0) || (w.kind == VectorKind::Sum && w.operands == 0) {
         return false;
     }
-    a && (!w.kind.has_b() || fits(1, w.height, w.width)) && fits(2, w.height, w.width)
+    (!w.kind.has_a() || fits(0)) && (!w.kind.has_b() || fits(1)) && fits(2)
 }

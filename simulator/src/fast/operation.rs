@@ -27,18 +27,51 @@ pub(super) enum VectorKind {
     Softmax,
     Lrn,
     Sum,
+    Gather,
+    ArgMax,
+    Unpool,
+    Table,
+    ChannelTable,
+    Max,
+    MaxChannel,
+    Min,
+    MinChannel,
+    Div,
+    DivChannel,
 }
 
 impl VectorKind {
-    /// Whether operand A is a pooling's input tile.
+    /// Whether operand A is the input tile of `ve.window`.
     pub(super) fn pools(self) -> bool {
-        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool)
+        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool) || self.has_taps()
+    }
+
+    /// Whether it deals in single taps of the window (`taps`).
+    pub(super) fn has_taps(self) -> bool {
+        matches!(self, VectorKind::Gather | VectorKind::ArgMax | VectorKind::Unpool)
     }
 
     /// Whether parameters, per channel or per operand, are fetched.
     pub(super) fn has_params(self) -> bool {
         use VectorKind as Kind;
-        matches!(self, Kind::Requant | Kind::AddChannel | Kind::MulChannel | Kind::Affine | Kind::Sum)
+        matches!(self, Kind::Requant | Kind::Affine | Kind::Sum) || self.has_constants() || self.has_table()
+    }
+
+    /// Whether the second operand is a constant per channel.
+    pub(super) fn has_constants(self) -> bool {
+        use VectorKind as Kind;
+        matches!(self, Kind::AddChannel | Kind::MulChannel | Kind::MaxChannel | Kind::MinChannel | Kind::DivChannel)
+    }
+
+    /// Whether parameters are tables of bytes.
+    pub(super) fn has_table(self) -> bool {
+        matches!(self, VectorKind::Table | VectorKind::ChannelTable)
+    }
+
+    /// Whether it is of those that choose or divide (N-25), which `pairs` computes.
+    pub(super) fn pairs(self) -> bool {
+        use VectorKind as Kind;
+        matches!(self, Kind::Max | Kind::MaxChannel | Kind::Min | Kind::MinChannel | Kind::Div | Kind::DivChannel)
     }
 
     /// Whether operand a is a tensor in the activation buffer.
@@ -48,7 +81,8 @@ impl VectorKind {
 
     /// Whether a second tensor is read.
     pub(super) fn has_b(self) -> bool {
-        matches!(self, VectorKind::Add | VectorKind::Mul)
+        use VectorKind as Kind;
+        matches!(self, Kind::Add | Kind::Mul | Kind::Max | Kind::Min | Kind::Div | Kind::Gather | Kind::Unpool)
     }
 }
 
@@ -79,13 +113,20 @@ pub(super) struct VectorWork {
     pub(super) kernel_w: u64,
     pub(super) stride_h: u64,
     pub(super) stride_w: u64,
+    /// As the registers have them: 0 counts as 1.
+    pub(super) dilation_h: u64,
+    pub(super) dilation_w: u64,
     pub(super) pad_top: u64,
     pub(super) pad_left: u64,
     pub(super) pad_bottom: u64,
     pub(super) pad_right: u64,
     pub(super) in_height: u64,
     pub(super) in_width: u64,
+    /// Row and column of the image where the first window of `ve.gather` begins.
+    pub(super) origin: [i64; 2],
     pub(super) include_pad: bool,
+    /// Sums are differences.
+    pub(super) subtract: bool,
     /// How results are scaled.
     pub(super) mode: Mode,
     /// Integer scalings of a, b, out.
@@ -106,9 +147,38 @@ pub(super) struct VectorWork {
 }
 
 impl VectorWork {
+    /// An operation on two tensors, or on a tensor and constants of channels: `b` is where either is.
+    pub(super) fn pair(self, kinds: [VectorKind; 2], per_channel: bool, [a, b, out]: [u64; 3]) -> Self {
+        VectorWork { kind: kinds[usize::from(per_channel)], a, b, params: b, out, ..self }
+    }
+
     /// Rows of operand a where it is no pooling's input.
     pub(super) fn rows_a(&self) -> u64 {
         if self.kind == VectorKind::Sum { self.operands * self.height } else { self.height }
+    }
+
+    /// Distances between taps, vertical and horizontal.
+    pub(super) fn dilation(&self) -> [i64; 2] {
+        [self.dilation_h, self.dilation_w].map(|distance| distance.max(1) as i64)
+    }
+
+    /// Elements of a pixel of a, b or the output.
+    pub(super) fn pixel(&self, operand: usize) -> u64 {
+        match (self.kind, operand) {
+            (VectorKind::Gather, 1) => 2 * self.kernel_h * self.kernel_w,
+            (VectorKind::Gather, 2) => self.kernel_h * self.kernel_w * self.channels,
+            _ => self.channels,
+        }
+    }
+
+    /// Height and width of a, b or the output.
+    pub(super) fn size(&self, operand: usize) -> (u64, u64) {
+        match (self.kind, operand) {
+            (kind, 0) if kind.pools() => (self.in_height, self.in_width),
+            (VectorKind::Unpool, 1) => (self.in_height, self.in_width),
+            (_, 0) => (self.rows_a(), self.width),
+            _ => (self.height, self.width),
+        }
     }
 
     /// Bytes of an element of a, b or the output, 0 where the operation has no such tensor.
@@ -120,7 +190,7 @@ impl VectorWork {
     /// Bytes of a pixel of a, b or the output.
     pub(super) fn pixel_bytes(&self, operand: usize) -> u64 {
         let bits = operand == 2 && self.format == OutputFormat::Binary;
-        if bits { self.channels.div_ceil(8) } else { self.channels * self.bytes(operand) }
+        if bits { self.channels.div_ceil(8) } else { self.pixel(operand) * self.bytes(operand) }
     }
 
     /// The most of any operand's bytes (T-6).
@@ -130,12 +200,19 @@ impl VectorWork {
 
     /// ρ: bytes of a record of parameters (M-7).
     pub(super) fn record(&self) -> u64 {
+        if self.kind.has_table() {
+            return 256;
+        }
         let three = self.kind == VectorKind::Requant && matches!(self.mode, Mode::Fixed | Mode::FixedDouble);
         if three { 12 } else { 8 }
     }
 
     /// Records of parameters.
     pub(super) fn entries(&self) -> u64 {
-        if self.kind == VectorKind::Sum { self.operands } else { self.channels }
+        match self.kind {
+            VectorKind::Sum => self.operands,
+            VectorKind::Table => 1,
+            _ => self.channels,
+        }
     }
 }

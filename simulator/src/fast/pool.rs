@@ -2,26 +2,51 @@
 //!
 //! Windows are clipped first, so that the cost is that of the elements inside.
 
-use std::ops::Range;
-
 use super::elementwise::{Reader, Writer};
 use super::mutant::{Mutant, on};
 use super::work::VectorWork;
 
-/// The part of a window inside `0..size`, and the size of its part inside the padded input.
+/// The taps of a window that lie inside the input, along an axis: input positions `first + k · step` and which tap the first is.
+#[derive(Clone, Copy)]
+pub(super) struct Taps {
+    first: u64,
+    step: u64,
+    count: u64,
+    tap: u64,
+}
+
+impl Taps {
+    #[inline(always)]
+    fn positions(self) -> impl Iterator<Item = u64> {
+        (0..self.count).map(move |k| self.first + k * self.step)
+    }
+}
+
+/// One axis of a window.
+struct Axis {
+    stride: u64,
+    kernel: u64,
+    dilation: u64,
+    /// Before and behind the input.
+    pads: (u64, u64),
+    size: u64,
+}
+
+/// The taps of window `at` inside the input, and how many lie inside the padded input.
 #[inline(always)]
-fn clip(at: u64, stride: u64, kernel: u64, pads: (u64, u64), size: u64) -> (Range<u64>, u64) {
-    let first = at * stride;
-    let end = first + kernel;
-    let inside = |position: u64| position.saturating_sub(pads.0).min(size);
-    let padded = end.min(pads.0 + size + pads.1).saturating_sub(first);
-    (inside(first)..inside(end), padded)
+fn clip(at: u64, axis: &Axis) -> (Taps, u64) {
+    let (first, step) = (at * axis.stride, if on(Mutant::PoolDilationIgnored) { 1 } else { axis.dilation.max(1) });
+    // Taps in front of a position of the padded input.
+    let before = |position: u64| position.saturating_sub(first).div_ceil(step).min(axis.kernel);
+    let (tap, end) = (before(axis.pads.0), before(axis.pads.0 + axis.size));
+    let padded = before(axis.pads.0 + axis.size + axis.pads.1);
+    (Taps { first: (first + tap * step).saturating_sub(axis.pads.0), step, count: end - tap, tap }, padded)
 }
 
 /// A window of one output element.
 pub(super) struct Window {
-    rows: Range<u64>,
-    columns: Range<u64>,
+    rows: Taps,
+    columns: Taps,
     /// Elements inside the padded input.
     pub(super) padded: u64,
 }
@@ -29,26 +54,39 @@ pub(super) struct Window {
 impl Window {
     #[inline(always)]
     pub(super) fn new(work: &VectorWork, y: usize, x: usize) -> Self {
-        let pads = ((work.pad_top, work.pad_bottom), (work.pad_left, work.pad_right));
-        let (rows, high) = clip(y as u64, work.stride_h, work.kernel_h, pads.0, work.in_height);
-        let (columns, wide) = clip(x as u64, work.stride_w, work.kernel_w, pads.1, work.in_width);
+        let vertical = Axis {
+            stride: work.stride_h,
+            kernel: work.kernel_h,
+            dilation: work.dilation_h,
+            pads: (work.pad_top, work.pad_bottom),
+            size: work.in_height,
+        };
+        let horizontal = Axis {
+            stride: work.stride_w,
+            kernel: work.kernel_w,
+            dilation: work.dilation_w,
+            pads: (work.pad_left, work.pad_right),
+            size: work.in_width,
+        };
+        let (rows, high) = clip(y as u64, &vertical);
+        let (columns, wide) = clip(x as u64, &horizontal);
         Window { rows, columns, padded: high * wide }
     }
 
     /// Elements inside the input.
     #[inline(always)]
     pub(super) fn elements(&self) -> u64 {
-        (self.rows.end - self.rows.start) * (self.columns.end - self.columns.start)
+        self.rows.count * self.columns.count
     }
 
     /// The pixels inside the input.
     #[inline(always)]
     pub(super) fn pixels<'a>(&self, work: &VectorWork, activation: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let (base, pitch, bytes) = (work.a, work.pitch[0], (work.channels * work.bytes(0)) as usize);
-        let columns = self.columns.clone();
-        self.rows.clone().flat_map(move |y| {
+        let columns = self.columns;
+        self.rows.positions().flat_map(move |y| {
             let row = base + y * pitch.row;
-            columns.clone().map(move |x| &activation[(row + x * pitch.pixel) as usize..][..bytes])
+            columns.positions().map(move |x| &activation[(row + x * pitch.pixel) as usize..][..bytes])
         })
     }
 }

@@ -12,6 +12,14 @@ use crate::contract::Memories;
 pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32, words: Words) -> Vec<(i64, u8)> {
     let operation = Operation { work, memories, columns: columns.into(), words };
     let mut results = Vec::new();
+    if work.kind == Kind::Unpool {
+        let (empty, placed) = (operation.nothing(), operation.unpooled());
+        let cleared = (0..work.height).flat_map(|y| (0..work.width).map(move |x| (y, x)));
+        let cleared = cleared.flat_map(|(y, x)| (0..work.channels).map(move |channel| (y, x, channel)));
+        cleared.for_each(|place| store(&mut results, work.out, place, empty));
+        placed.into_iter().for_each(|(place, value)| store(&mut results, work.out, place, value));
+        return results;
+    }
     for y in 0..work.height {
         for x in 0..work.width {
             if work.format == OutputFormat::Binary {
@@ -20,7 +28,7 @@ pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32, word
                 let values = if work.kind == Kind::Lrn { operation.lrn(y, x) } else { operation.softmax(y, x) };
                 (0..).zip(values).for_each(|(channel, value)| store(&mut results, work.out, (y, x, channel), value));
             } else {
-                for channel in 0..work.channels {
+                for channel in 0..work.out.channels {
                     store(&mut results, work.out, (y, x, channel), operation.element(y, x, channel));
                 }
             }
@@ -44,8 +52,8 @@ struct Pool {
     padded: i64,
 }
 
-struct Operation<'a> {
-    work: &'a VectorWork,
+pub(super) struct Operation<'a> {
+    pub(super) work: &'a VectorWork,
     memories: &'a Memories,
     columns: i64,
     words: Words,
@@ -83,7 +91,7 @@ impl Operation<'_> {
             return self.sign(y, x, channel);
         }
         let quant = &self.work.quant;
-        let [scale_a, _, scale_out] = self.work.scales;
+        let [scale_a, scale_b, scale_out] = self.work.scales;
         if let Some(mode) = self.work.mode.filter(|mode| *mode != RequantMode::Float32) {
             return self.scaled_element(mode, y, x, channel);
         }
@@ -107,7 +115,22 @@ impl Operation<'_> {
                 self.output(sum as f32 * (scale_a / (scale_out * count as f32)))
             }
             Kind::Sum { operands } => self.sum_of_many(operands, y, x, channel),
-            Kind::Softmax | Kind::Lrn => quant.low,
+            Kind::Table { per_channel } => self.entry(per_channel, y, x, channel),
+            Kind::Max | Kind::Min => {
+                // N-25: each operand by N-9.
+                let a = self.output((self.a(y, x, channel) as f32 * scale_a) / scale_out);
+                let b = self.output((self.second(y, x, channel) as f32 * scale_b) / scale_out);
+                if self.work.kind == Kind::Max { a.max(b) } else { a.min(b) }
+            }
+            Kind::Div => {
+                // N-25
+                let v = (self.a(y, x, channel) as f32 * scale_a) / (self.second(y, x, channel) as f32 * scale_b);
+                self.output(v / scale_out)
+            }
+            Kind::Gather => self.sample(y, x, channel / self.work.channels, channel % self.work.channels),
+            Kind::ArgMax => self.switch(y, x, channel),
+            // Not element by element.
+            Kind::Softmax | Kind::Lrn | Kind::Unpool => quant.low,
         }
     }
 
@@ -116,10 +139,7 @@ impl Operation<'_> {
         let quant = &self.work.quant;
         let [of_a, of_b, of_out] = self.work.fixed;
         let a = || i128::from(self.a(y, x, channel));
-        let second = || match self.work.kind {
-            Kind::AddChannel | Kind::MulChannel => i128::from(self.constant(channel)),
-            _ => i128::from(self.b(y, x, channel)),
-        };
+        let second = || i128::from(self.second(y, x, channel));
         let value = match self.work.kind {
             Kind::Requant => {
                 let sum = i128::from(self.biased_sum(y, x, channel));
@@ -131,8 +151,11 @@ impl Operation<'_> {
                 let raised = if mode == RequantMode::Shift { 0 } else { raised };
                 let left = scaled(mode, of_a, a() << raised);
                 let right = scaled(mode, of_b, second() << raised);
-                scaled(mode, of_out, left + right)
+                scaled(mode, of_out, if self.work.subtract { left - right } else { left + right })
             }
+            // Saturation and the zero point keep the order.
+            Kind::Max => scaled(mode, of_a, a()).max(scaled(mode, of_b, second())),
+            Kind::Min => scaled(mode, of_a, a()).min(scaled(mode, of_b, second())),
             Kind::Mul | Kind::MulChannel => scaled(mode, of_out, a() * second()),
             Kind::AveragePool { include_pad } => return self.integer_average(include_pad, y, x, channel),
             _ => scaled(mode, of_out, a()),
@@ -159,13 +182,13 @@ impl Operation<'_> {
     }
 
     /// `sat(rhe(value) + zy)`.
-    fn output(&self, value: f32) -> i64 {
+    pub(super) fn output(&self, value: f32) -> i64 {
         let quant = &self.work.quant;
         saturate(value, quant.zero_out, quant.low, quant.high)
     }
 
     /// An element of the activation buffer as a number. A wide one is signed.
-    fn raw(&self, tensor: Option<Tensor>, signed: bool, y: i64, x: i64, channel: i64) -> i64 {
+    pub(super) fn raw(&self, tensor: Option<Tensor>, signed: bool, y: i64, x: i64, channel: i64) -> i64 {
         let Some(tensor) = tensor else { return 0 };
         let address = tensor.at(y, x, channel) as usize;
         let byte = self.memories.activation[address];
@@ -186,6 +209,18 @@ impl Operation<'_> {
     fn b(&self, y: i64, x: i64, channel: i64) -> i32 {
         let quant = &self.work.quant;
         (self.raw(self.work.b, quant.signed_b, y, x, channel) - quant.zero_b) as i32
+    }
+
+    /// Second operand, a tensor's or a channel's, minus its zero point.
+    fn second(&self, y: i64, x: i64, channel: i64) -> i32 {
+        if self.work.b.is_some() { self.b(y, x, channel) } else { self.constant(channel) }
+    }
+
+    /// N-24: the byte that the byte of operand a chooses, as it is.
+    fn entry(&self, per_channel: bool, y: i64, x: i64, channel: i64) -> i64 {
+        let index = self.raw(self.work.a, false, y, x, channel);
+        let table = self.work.params.unwrap_or(0) + if per_channel { 256 * channel } else { 0 };
+        i64::from(self.memories.activation[(table + index) as usize])
     }
 
     /// Second operand of a channel minus its zero point, modulo 2^32.
@@ -225,7 +260,8 @@ impl Operation<'_> {
     /// N-6
     fn sum(&self, a: i32, b: i32) -> i64 {
         let [scale_a, scale_b, scale_out] = self.work.scales;
-        let v = a as f32 * scale_a + b as f32 * scale_b;
+        let (left, right) = (a as f32 * scale_a, b as f32 * scale_b);
+        let v = if self.work.subtract { left - right } else { left + right };
         self.output(v / scale_out)
     }
 
@@ -270,9 +306,9 @@ impl Operation<'_> {
         let w = &self.work.window;
         let mut pool = Pool { max: None, sum: 0, inside: 0, padded: 0 };
         for kernel_row in 0..w.kernel_h {
-            let row = y * w.stride_h - w.pad_top + kernel_row;
+            let row = w.row(y, kernel_row);
             for kernel_column in 0..w.kernel_w {
-                let column = x * w.stride_w - w.pad_left + kernel_column;
+                let column = w.column(x, kernel_column);
                 if (0..w.in_height).contains(&row) && (0..w.in_width).contains(&column) {
                     let value = self.raw(self.work.a, self.work.quant.signed_a, row, column, channel);
                     pool.max = Some(pool.max.map_or(value, |max| max.max(value)));

@@ -24,12 +24,21 @@ pub(super) enum Kind {
     Sum {
         operands: i64,
     },
+    Table {
+        per_channel: bool,
+    },
+    Max,
+    Min,
+    Div,
+    Gather,
+    ArgMax,
+    Unpool,
 }
 
 impl Kind {
-    /// Whether the first tensor operand is a pooling's input tile.
+    /// Whether the first tensor operand is the input tile of `ve.window`.
     pub(super) fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool { .. })
+        matches!(self, Kind::MaxPool | Kind::AveragePool { .. } | Kind::Gather | Kind::ArgMax | Kind::Unpool)
     }
 
     /// Tensors that operand a holds, one below the other.
@@ -88,6 +97,28 @@ pub(super) struct Window {
     pub(super) pad_right: i64,
     pub(super) in_height: i64,
     pub(super) in_width: i64,
+    /// `ve.dilation` as the register has it.
+    pub(super) dilation_h: i64,
+    pub(super) dilation_w: i64,
+}
+
+impl Window {
+    /// Input row of a tap: before the input where negative.
+    pub(super) fn row(&self, y: i64, tap: i64) -> i64 {
+        y * self.stride_h - self.pad_top + tap * self.dilation_h.max(1)
+    }
+
+    /// Input column of a tap.
+    pub(super) fn column(&self, x: i64, tap: i64) -> i64 {
+        x * self.stride_w - self.pad_left + tap * self.dilation_w.max(1)
+    }
+}
+
+/// `ve.deform`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Deform {
+    pub(super) origin_y: i64,
+    pub(super) origin_x: i64,
 }
 
 /// `ve.norm`.
@@ -121,6 +152,8 @@ pub(super) struct VectorWork {
     pub(super) mode: Option<RequantMode>,
     /// `ve.requant` of an input-stationary array's results.
     pub(super) transposed: bool,
+    /// The second term of a sum is subtracted.
+    pub(super) subtract: bool,
     pub(super) height: i64,
     pub(super) width: i64,
     pub(super) channels: i64,
@@ -131,6 +164,7 @@ pub(super) struct VectorWork {
     pub(super) params: Option<i64>,
     pub(super) accumulator: Option<i64>,
     pub(super) window: Window,
+    pub(super) deform: Deform,
     pub(super) norm: Norm,
     pub(super) quant: Quant,
     /// What is stored of a result.
@@ -144,8 +178,20 @@ pub(super) struct VectorWork {
 impl VectorWork {
     /// ρ: bytes of a record of parameters.
     pub(super) fn record_bytes(&self) -> i64 {
+        if matches!(self.kind, Kind::Table { .. }) {
+            return 256;
+        }
         let long = matches!(self.mode, Some(RequantMode::Fixed | RequantMode::FixedDouble));
         if self.kind == Kind::Requant && long { 12 } else { 8 }
+    }
+
+    /// Records of parameters: one a channel, or a tensor of a sum of many, or one for all.
+    pub(super) fn records(&self) -> i64 {
+        match self.kind {
+            Kind::Sum { operands } => operands,
+            Kind::Table { per_channel: false } => 1,
+            _ => self.channels,
+        }
     }
 
     /// The tensors that it reads and writes.

@@ -9,7 +9,7 @@ use systole_machine::isa::{
 use systole_machine::spec::Machine;
 
 use super::scaling::Scaling;
-pub(super) use super::vector_work::{Kind, Norm, Quant, Tensor, VectorWork, Window};
+pub(super) use super::vector_work::{Deform, Kind, Norm, Quant, Tensor, VectorWork, Window};
 
 /// A memory of the machine (M-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,12 +35,19 @@ pub(super) struct Transfer {
     pub(super) buffer_row: i64,
     pub(super) buffer_plane: i64,
     pub(super) to_weight: bool,
+    /// Bytes that come out of a stream; its own are `row_bytes` (M-15).
+    pub(super) decoded: Option<i64>,
 }
 
 impl Transfer {
     /// The buffer on the chip's side.
     pub(super) fn memory(&self) -> Memory {
         if self.to_weight { Memory::Weight } else { Memory::Activation }
+    }
+
+    /// Bytes of a row in the buffer.
+    pub(super) fn buffer_row_bytes(&self) -> i64 {
+        self.decoded.unwrap_or(self.row_bytes)
     }
 }
 
@@ -202,6 +209,16 @@ impl Registers {
                 let to_weight = space == Space::Weight && !self.unified;
                 return Work::Load(Transfer { dram: int!(dram), buffer: int!(buffer), to_weight, ..*registers });
             }
+            Operation::LoadDecode { dram, buffer, bytes } => {
+                return Work::Load(Transfer {
+                    dram: int!(dram),
+                    buffer: int!(buffer),
+                    to_weight: !self.unified,
+                    row_bytes: int!(bytes),
+                    decoded: Some(registers.row_bytes),
+                    ..*registers
+                });
+            }
             Operation::StoreRun { dram, buffer } => {
                 return Work::Store(Transfer { dram: int!(dram), buffer: int!(buffer), ..*registers });
             }
@@ -279,8 +296,10 @@ impl Registers {
             | Operation::VectorScale { .. }
             | Operation::VectorWindow { .. }
             | Operation::VectorNorm { .. }
+            | Operation::VectorDeform { .. }
             | Operation::VectorFixed { .. }
             | Operation::VectorFormat { .. }
+            | Operation::VectorDilation { .. }
             | Operation::VectorSync { .. } => {
                 self.configure_vector(operation);
                 Work::Control
@@ -297,9 +316,9 @@ impl Registers {
 
     fn tensor_work(&self, operation: &Operation) -> Work {
         let (kind, a, b, params, out, mode) = match *operation {
-            Operation::VectorAdd { a, b, out, mode } => (Kind::Add, a, Some(b), None, out, Some(mode)),
+            Operation::VectorAdd { a, b, out, mode, .. } => (Kind::Add, a, Some(b), None, out, Some(mode)),
             Operation::VectorMul { a, b, out, mode } => (Kind::Mul, a, Some(b), None, out, Some(mode)),
-            Operation::VectorAddChannel { a, params, out, mode } => {
+            Operation::VectorAddChannel { a, params, out, mode, .. } => {
                 (Kind::AddChannel, a, None, Some(params), out, Some(mode))
             }
             Operation::VectorMulChannel { a, params, out, mode } => {
@@ -316,10 +335,30 @@ impl Registers {
             Operation::VectorSum { a, params, out, operands } => {
                 (Kind::Sum { operands: int!(operands) }, a, None, Some(params), out, None)
             }
+            Operation::VectorTable { a, params, out, per_channel } => {
+                (Kind::Table { per_channel: per_channel.0 }, a, None, Some(params), out, None)
+            }
+            // The second operand is a tensor, or parameters of channels.
+            Operation::VectorMax { a, b, out, mode, per_channel } => {
+                (Kind::Max, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, Some(mode))
+            }
+            Operation::VectorMin { a, b, out, mode, per_channel } => {
+                (Kind::Min, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, Some(mode))
+            }
+            Operation::VectorDiv { a, b, out, per_channel } => {
+                (Kind::Div, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, None)
+            }
+            Operation::VectorGather { a, b, out } => (Kind::Gather, a, Some(b), None, out, None),
+            Operation::VectorArgMax { a, out } => (Kind::ArgMax, a, None, None, out, None),
+            Operation::VectorUnpool { a, b, out } => (Kind::Unpool, a, Some(b), None, out, None),
             _ => return Work::Control,
         };
         let mut work = self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out));
         work.mode = mode;
+        work.subtract = matches!(
+            *operation,
+            Operation::VectorAdd { subtract, .. } | Operation::VectorAddChannel { subtract, .. } if subtract.0
+        );
         Work::Vector(Box::new(work))
     }
 
@@ -338,13 +377,23 @@ impl Registers {
                 binary: operand == VectorOperand::Out && v.format == OutputFormat::Binary,
             }
         };
+        let taps = v.window.kernel_h * v.window.kernel_w;
         let (in_height, in_width) =
             if kind.pools() { (v.window.in_height, v.window.in_width) } else { (kind.tensors() * v.height, v.width) };
         VectorWork {
             kind,
             a: a.map(|address| tensor(address, VectorOperand::A, in_height, in_width)),
-            b: b.map(|address| tensor(address, VectorOperand::B, v.height, v.width)),
-            out: tensor(out, VectorOperand::Out, v.height, v.width),
+            b: b.map(|address| match kind {
+                Kind::Gather => Tensor { channels: 2 * taps, ..tensor(address, VectorOperand::B, v.height, v.width) },
+                Kind::Unpool => tensor(address, VectorOperand::B, in_height, in_width),
+                _ => tensor(address, VectorOperand::B, v.height, v.width),
+            }),
+            out: match kind {
+                Kind::Gather => {
+                    Tensor { channels: taps * v.channels, ..tensor(out, VectorOperand::Out, v.height, v.width) }
+                }
+                _ => tensor(out, VectorOperand::Out, v.height, v.width),
+            },
             params,
             accumulator: None,
             ..*v
@@ -390,6 +439,9 @@ impl Registers {
             }
             Operation::VectorFormat { out } => v.format = out,
             Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
+            Operation::VectorDeform { origin_y, origin_x } => {
+                v.deform = Deform { origin_y: origin_y.get(), origin_x: origin_x.get() };
+            }
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 v.norm = Norm { size: int!(size), alpha: alpha.get(), beta: beta.get(), bias: bias.get() };
             }
@@ -416,7 +468,11 @@ impl Registers {
                     pad_right: int!(pad_right),
                     in_height: int!(in_height),
                     in_width: int!(in_width),
+                    ..v.window
                 };
+            }
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                (v.window.dilation_h, v.window.dilation_w) = (int!(dilation_h), int!(dilation_w));
             }
             _ => {}
         }

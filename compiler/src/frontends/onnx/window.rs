@@ -42,7 +42,7 @@ impl Window {
     }
 
     /// Extent of the kernel with its dilation.
-    fn extent(&self, axis: usize) -> usize {
+    pub(super) fn extent(&self, axis: usize) -> usize {
         (self.kernel[axis] - 1) * self.dilation[axis] + 1
     }
 

@@ -45,7 +45,7 @@ pub(super) fn directive(name: &Token<'_>, line: &mut Cursor<'_>) -> Result<Direc
         ".tensor" => (
             tensor(line),
             ".tensor name=\"...\", shape=[...], dims=[n, c, h, w], element=..., role=..., layout=..., address=..., \
-             pixel_pitch=..., scale=..., zero_point=..., and where there is one, float_name=\"...\"",
+             pixel_pitch=..., row_pitch=..., image_pitch=..., scale=..., zero_point=..., and where there is one, float_name=\"...\"",
         ),
         ".image" => (image(line), ".image address=..."),
         ".bytes" => (bytes(line), ".bytes and words of hexadecimal digits, two digits a byte, in order of address"),
@@ -109,6 +109,8 @@ fn tensor(line: &mut Cursor<'_>) -> Result<Directive, Fault> {
         layout: next_named(line, "layout", LAYOUTS)?,
         address: next_u64(line, "address")?,
         pixel_pitch: next_u64(line, "pixel_pitch")?,
+        row_pitch: next_u64(line, "row_pitch")?,
+        image_pitch: next_u64(line, "image_pitch")?,
         scale: {
             next(line, "scale")?;
             real(&line.word("a value")?)?

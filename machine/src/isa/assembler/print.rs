@@ -47,7 +47,7 @@ fn machine_line(out: &mut String, line: &str) {
 fn tensor(out: &mut String, tensor: &TensorEntry) {
     *out += &format!(
         "\n.tensor name={}, shape={:?}, dims={:?}, element={}, role={}, layout={}, address={:#x}, pixel_pitch={}, \
-         scale={}, zero_point={}",
+         row_pitch={}, image_pitch={}, scale={}, zero_point={}",
         quote(&tensor.name),
         tensor.shape,
         tensor.dims,
@@ -56,6 +56,8 @@ fn tensor(out: &mut String, tensor: &TensorEntry) {
         word(LAYOUTS, tensor.layout),
         tensor.address,
         tensor.pixel_pitch,
+        tensor.row_pitch,
+        tensor.image_pitch,
         show_real(tensor.scale),
         tensor.zero_point
     );

@@ -14,7 +14,7 @@ const MIN_TEXT: usize = 8;
 /// Bytes of the shortest segment: address and length.
 const MIN_SEGMENT: usize = 16;
 /// Bytes of the shortest tensor: two lengths, four dimensions, three codes, address, pitch, scale, zero point, flag.
-const MIN_TENSOR: usize = 2 * 8 + 4 * 8 + 3 + 2 * 8 + 2 * 4 + 1;
+const MIN_TENSOR: usize = 2 * 8 + 4 * 8 + 3 + 4 * 8 + 2 * 4 + 1;
 /// Bytes of the shortest layer: four lengths and two numbers.
 const MIN_LAYER: usize = 4 * 8 + 2 * 8;
 
@@ -183,6 +183,8 @@ fn read_tensor(reader: &mut Reader<'_>) -> Result<TensorEntry, ContainerError> {
         layout: reader.code(&LAYOUTS, "no layout has this code")?,
         address: reader.u64()?,
         pixel_pitch: reader.u64()?,
+        row_pitch: reader.u64()?,
+        image_pitch: reader.u64()?,
         scale: f32::from_bits(reader.u32()?),
         zero_point: i32::from_le_bytes(reader.array()?),
         float_name: match reader.code(&[false, true], "a flag is neither 0 nor 1")? {

@@ -77,7 +77,7 @@ fn tensor(out: &mut Vec<u8>, tensor: &TensorEntry) {
     tensor.dims.iter().for_each(|&extent| u64(out, extent));
     out.extend([tensor.element as u8, tensor.role as u8, tensor.layout as u8]);
     u64(out, tensor.address);
-    u64(out, tensor.pixel_pitch);
+    [tensor.pixel_pitch, tensor.row_pitch, tensor.image_pitch].into_iter().for_each(|pitch| u64(out, pitch));
     u32(out, tensor.scale.to_bits());
     out.extend(tensor.zero_point.to_le_bytes());
     match &tensor.float_name {
