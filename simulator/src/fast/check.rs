@@ -43,6 +43,11 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
     outside.then_some(Trap::OutOfBounds)
 }
 
+/// Whether the operation can store the signs of its results (M-14).
+fn has_sign(kind: VectorKind) -> bool {
+    matches!(kind, VectorKind::Requant | VectorKind::Affine | VectorKind::Rescale)
+}
+
 /// Whether the machine has what the operation needs.
 fn supported(work: &Work, machine: &Machine) -> bool {
     match work {
@@ -53,6 +58,7 @@ fn supported(work: &Work, machine: &Machine) -> bool {
             let weights = bits == 8 || lists(bits);
             machine.array.supports(run.dataflow) && lists(run.width()) && weights && (!run.binary || lists(1))
         }
+        Work::Vector(work) if work.format != OutputFormat::Plain && !has_sign(work.kind) => false,
         Work::Vector(work) if work.kind.has_table() => work.widest() == 1,
         Work::Vector(work) => {
             let own = match machine.vector.requantisation {
@@ -61,10 +67,6 @@ fn supported(work: &Work, machine: &Machine) -> bool {
                 Requantisation::FixedPoint { double_rounding: true, .. } => Mode::FixedDouble,
                 Requantisation::Shift => Mode::Shift,
             };
-            let has_sign = matches!(work.kind, VectorKind::Requant | VectorKind::Affine | VectorKind::Rescale);
-            if work.format != OutputFormat::Plain && !has_sign {
-                return false;
-            }
             let chooses = matches!(work.kind, VectorKind::MaxPool | VectorKind::ArgMax | VectorKind::Unpool);
             let float = machine.vector.float32 || chooses;
             if work.mode == Mode::Float { float } else { work.mode == own }

@@ -196,7 +196,7 @@ pub(super) fn refused(draw: &mut Draw, steps: &mut [Step]) {
 /// Breaks a rule of M-10, 3, or comes as near to that as one step.
 pub(super) fn bad_shape(draw: &mut Draw, steps: &mut [Step], columns: u32) {
     // Streams are few, and one rule among many.
-    if draw.chance(8) {
+    if draw.chance(16) {
         return one_of(draw, steps, &BAD_SHAPES[BAD_SHAPES.len() - 2..], columns);
     }
     one_of(draw, steps, BAD_SHAPES, columns);

@@ -77,7 +77,7 @@ impl Kind {
 }
 
 const KINDS: [(u64, Kind); 19] = [
-    (30, Kind::Requant),
+    (40, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
     (10, Kind::AddChannel),
@@ -194,7 +194,10 @@ pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piec
     }
     for attempt in 0..10 {
         let (kind, mode) = kind_and_mode(b, even_unsupported);
-        let shape = shape(b, (kind, mode), attempt);
+        let mut shape = shape(b, (kind, mode), attempt);
+        if even_unsupported && b.draw.chance(4) {
+            shape.format = OutputFormat::Sign;
+        }
         if !shape.affordable(b) {
             continue;
         }
