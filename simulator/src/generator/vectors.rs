@@ -195,7 +195,7 @@ pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piec
     for attempt in 0..10 {
         let (kind, mode) = kind_and_mode(b, even_unsupported);
         let mut shape = shape(b, (kind, mode), attempt);
-        if even_unsupported && b.draw.chance(4) {
+        if even_unsupported && b.draw.chance(3) {
             shape.format = OutputFormat::Sign;
         }
         if !shape.affordable(b) {
