@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use systole_machine::program::{ElementType, LayerEntry, Layout, ModelEntry, Program, Role, Segment, TensorEntry};
+use systole_machine::program::{LayerEntry, ModelEntry, Program, Segment};
 use systole_machine::spec::Machine;
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
@@ -22,6 +22,14 @@ use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
+use text::conv_text;
+
+mod moves;
+mod table;
+mod text;
+
+use moves::MoveMapping;
+use table::tensor_table;
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +38,8 @@ pub enum Mapping {
     Conv(ConvMapping),
     /// On the vector unit.
     Vector(VectorMapping),
+    /// By loads and stores alone.
+    Move(MoveMapping),
 }
 
 /// Everything between graph and program, for `--emit` and `--explain`.
@@ -149,6 +159,9 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
     check_window(layer, &window)?;
     check_island(layer, machine)?;
     let element_bytes = |id: TensorId| graph.tensor(id).dtype.bytes() as u64;
+    if let Kind::Move(_) = &layer.kind {
+        return Ok(Mapping::Move(MoveMapping::of(machine, output, element_bytes(layer.output))));
+    }
     let too_small = || {
         CompileError::unsupported(
             &layer.name,
@@ -218,7 +231,7 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
 }
 
 /// Pieces of work of one layer at most: far beyond any network, and a bound on the compiler's own memory.
-const MAX_PIECES: usize = 1 << 20;
+pub(crate) const MAX_PIECES: usize = 1 << 20;
 
 fn check_pieces(layer: &Layer, output: Dims, tile: [usize; 2], pieces_of_a_tile: usize) -> Result<(), CompileError> {
     let tiles = output[1].div_ceil(tile[0]).saturating_mul(output[2].div_ceil(tile[1])).saturating_mul(output[0]);
@@ -286,6 +299,7 @@ impl Context<'_> {
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
+            Mapping::Move(mapping) => self.lower_move(index as u32, layer, *mapping, output, dram, constants),
         }
     }
 
@@ -345,7 +359,7 @@ impl Context<'_> {
                 (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
             }
         };
-        let text = mapping.describe(self.machine, &window);
+        let text = conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe);
         let entry = self.entry(layer, macs, constant_bytes, text);
         Ok(Lowered { items: lowering.items()?, image, entry })
     }
@@ -380,7 +394,9 @@ impl Context<'_> {
             Kind::Lrn(lrn) => (Function::Lrn(*lrn), None),
             Kind::Sum(_) => (Function::Sum(&more), None),
             Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
-            Kind::Conv { .. } => return Err(CompileError::internal(&layer.name, "a convolution on the vector unit")),
+            Kind::Conv { .. } | Kind::Move(_) => {
+                return Err(CompileError::internal(&layer.name, "a layer of another unit on the vector unit"));
+            }
         };
         let constants_read = matches!(second, Some(Second::Channel(_)));
         let constant_bytes = function.parameter_bytes(output.dims[3], constants_read);
@@ -444,44 +460,4 @@ impl Context<'_> {
             mapping,
         }
     }
-}
-
-fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Place>) -> Vec<TensorEntry> {
-    let graph = &quantised.graph;
-    let boundary =
-        |id| quantised.inputs.iter().chain(&quantised.outputs).find(|b| b.tensor == id).map(|b| b.float_name.clone());
-    places
-        .iter()
-        .map(|(&id, place)| {
-            let tensor = graph.tensor(id);
-            let quant = tensor.quant.as_ref();
-            let role = if graph.inputs.contains(&id) {
-                Role::Input
-            } else if graph.outputs.contains(&id) {
-                Role::Output
-            } else {
-                Role::Intermediate
-            };
-            let [n, h, w, c] = place.dims.map(|d| d as u64);
-            TensorEntry {
-                name: tensor.name.clone(),
-                shape: tensor.shape.iter().map(|&d| d as u64).collect(),
-                dims: [n, c, h, w],
-                element: match tensor.dtype {
-                    DType::I8 => ElementType::I8,
-                    DType::I16 => ElementType::I16,
-                    _ => ElementType::U8,
-                },
-                role,
-                layout: Layout::Nhwc,
-                address: place.address,
-                pixel_pitch: place.pixel_pitch,
-                row_pitch: place.row_pitch,
-                image_pitch: place.image_pitch,
-                scale: quant.map_or(1.0, |q| q.scale_of(0)),
-                zero_point: quant.map_or(0, |q| q.zero_point_of(0)),
-                float_name: boundary(id),
-            }
-        })
-        .collect()
 }

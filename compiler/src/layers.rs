@@ -4,7 +4,9 @@
 //! of its source. A concatenation becomes a rescaling copy per input that could not be placed straight into the result.
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
+pub mod boxes;
 mod elementwise;
+mod moves;
 pub mod shuffle;
 pub mod transposed;
 
@@ -17,6 +19,7 @@ use systole_network::tensor::{DType, Tensor, TensorId};
 
 use crate::error::CompileError;
 use crate::tables::Table;
+use boxes::Move;
 pub use elementwise::Pair;
 use shuffle::Shuffle;
 use transposed::{Cost, Pending, Phase, expand};
@@ -111,6 +114,8 @@ pub enum Kind {
     Sum(Vec<TensorId>),
     /// The channels of each pixel in another order.
     Shuffle(Shuffle),
+    /// A copy by DMA alone.
+    Move(Move),
 }
 
 /// A fused operator.
@@ -259,6 +264,9 @@ impl Builder<'_> {
             Op::Reshape | Op::Identity => return self.add_view(node),
             Op::Transpose { perm } => return self.add_transpose(node, perm),
             Op::Concat => return self.add_concat(node),
+            Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } | Op::Resize(_) => {
+                return self.add_move(node);
+            }
             Op::Rescale => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
@@ -305,11 +313,7 @@ impl Builder<'_> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, dims) = (self.graph.tensor(input), self.dims[&input]);
         let Some(shuffle) = shuffle::shuffle(&from.shape, perm, dims) else {
-            let message = format!(
-                "transposing {:?} by {perm:?} moves pixels; only axes that together are the channels may change places",
-                from.shape
-            );
-            return Err(CompileError::unsupported(&node.name, message));
+            return self.add_transposed(node, perm);
         };
         self.dims.insert(output, dims);
         if shuffle.is_identity() {
@@ -429,11 +433,7 @@ impl Builder<'_> {
         let flattens = to.shape.len() == 2 || (to.shape.len() > 2 && to.shape[2..].iter().all(|&d| d == 1));
         let splits = shuffle::pixel_axis(&to.shape, dims).is_some();
         if !(keeps_batch && (flattens || splits || from.shape == to.shape)) {
-            let message = format!(
-                "reshape from {:?} to {:?}; flattening an image and splitting its channels are supported",
-                from.shape, to.shape
-            );
-            return Err(CompileError::unsupported(&node.name, message));
+            return self.add_reshaped(node);
         }
         self.dims.insert(output, dims);
         if same_quantisation(from, to) {
@@ -453,7 +453,7 @@ impl Builder<'_> {
         self.set_logical_dims(output, &node.name);
         let mut first = [0; 4];
         for &input in &node.inputs {
-            let free = !self.inside.contains_key(&input) && !self.graph.inputs.contains(&input);
+            let free = self.is_free(input);
             let once = node.inputs.iter().filter(|&&other| other == input).count() == 1;
             if free && once && same_quantisation(self.graph.tensor(input), self.graph.tensor(output)) {
                 self.inside.insert(input, Inside { first, ..Inside::all(output) });

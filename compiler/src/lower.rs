@@ -9,6 +9,7 @@ use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
 
 pub mod conv;
+pub mod moves;
 pub(crate) mod shuffle;
 pub mod vector;
 
@@ -160,6 +161,10 @@ pub(crate) fn store_cut(
 ) -> Result<Step, CompileError> {
     let rows = rows(place, cut, pitch);
     let dram = place.at(cut.image, cut.first[0], cut.first[1], cut.channels.0);
+    store(layer, name, dram, buffer, &rows)
+}
+
+fn store(layer: u32, name: &str, dram: u64, buffer: u64, rows: &Rows) -> Result<Step, CompileError> {
     let setup = vec![
         Operation::StoreShape {
             row_bytes: field(rows.row_bytes, name)?,

@@ -94,7 +94,9 @@ pub fn place_activations(graph: &Graph, layers: &Layers, dram: &mut Dram) -> BTr
             let [before, behind] = layers.margins.get(&id).copied().unwrap_or([0; 2]);
             let [n, h, w, c] = dims;
             let around = Place::dense(0, [n, h, before + w + behind, c], element_bytes);
-            let around = Place { address: dram.allocate(n as u64 * around.image_pitch), ..around };
+            // The first margin once more behind the last row, so that the tensor's own images end with its bytes.
+            let bytes = n as u64 * around.image_pitch + before as u64 * around.pixel_pitch;
+            let around = Place { address: dram.allocate(bytes), ..around };
             places.insert(id, around.part([0, 0, before, 0], [1; 3], dims));
         }
     }

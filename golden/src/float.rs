@@ -13,6 +13,7 @@ mod fully_connected;
 mod function;
 mod lrn;
 mod max_pool;
+mod resize;
 mod softmax;
 mod sums;
 
@@ -21,8 +22,8 @@ use systole_network::op::Op;
 use crate::call::Call;
 use crate::error::GoldenError;
 use crate::integer::{dequantize, quantize};
-use crate::transpose;
 use crate::value::Value;
+use crate::{moves, transpose};
 
 /// The output of a node of the imported form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
@@ -51,21 +52,15 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::PRelu => function::prelu(call).map(Value::F32),
         Op::ReduceMean { axes, .. } => function::mean(call, axes).map(Value::F32),
         Op::Transpose { perm } => transpose::evaluate(call, perm),
+        Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => moves::evaluate(call),
+        Op::Resize(attributes) => resize::evaluate(call, attributes),
         Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
         Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
         Op::Cast => sums::cast(call).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
-        Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::DepthToSpace { .. }
-        | Op::SpaceToDepth { .. }
-        | Op::Resize(_) => Err(call.unsupported()),
+        Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
 }

@@ -19,6 +19,7 @@ mod mul;
 mod operand;
 mod requantise;
 mod rescale;
+mod resize;
 mod scaling;
 mod softmax;
 mod sum;
@@ -26,13 +27,13 @@ mod target;
 
 pub(crate) use boundary::{dequantize, quantize};
 
-use systole_network::op::Op;
+use systole_network::op::{Interpolation, Op};
 use systole_network::tensor::DType;
 
 use crate::call::Call;
 use crate::error::GoldenError;
-use crate::transpose;
 use crate::value::Value;
+use crate::{moves, transpose};
 
 /// The output of a node of the quantised form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
@@ -60,20 +61,20 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
             rescale::check_view(call)?;
             return transpose::evaluate(call, perm);
         }
+        Op::Resize(attributes) if attributes.interpolation == Interpolation::Linear => {
+            resize::evaluate(call, attributes)?
+        }
+        Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } | Op::Resize(_) => {
+            rescale::check_view(call)?;
+            return moves::evaluate(call);
+        }
         Op::Rescale => rescale::evaluate(call)?,
         Op::Reshape | Op::Identity => return rescale::view(call),
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::DepthToSpace { .. }
-        | Op::SpaceToDepth { .. }
-        | Op::Resize(_)
-        | Op::ReduceMean { .. } => return Err(call.unsupported()),
+        Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) | Op::ReduceMean { .. } => {
+            return Err(call.unsupported());
+        }
         Op::Relu | Op::Clip { .. } | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(call.unsupported());
         }

@@ -73,6 +73,7 @@ fn mapping(built: &Built) -> String {
         match mapping {
             Mapping::Conv(conv) => conv_details(&mut out, conv),
             Mapping::Vector(vector) => vector_details(&mut out, vector),
+            Mapping::Move(copy) => region(&mut out, "copied", &copy.regions, copy.region_bytes),
         }
     }
     out

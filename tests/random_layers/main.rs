@@ -9,6 +9,7 @@ mod machine;
 mod network;
 mod pairs;
 mod run;
+mod transposed;
 
 use std::collections::BTreeMap;
 
@@ -86,6 +87,16 @@ const EXPECTED_HITS: &[&str] = &[
     "constant per channel of rule N-25",
     "two tensors of rule N-25",
     "global max pooling",
+    "transposed convolution",
+    "depthwise transposed convolution",
+    "grouped transposed convolution",
+    "stride over the kernel",
+    "output padding",
+    "rows of bias alone",
+    "stride and dilation",
+    "transposed convolution into a concatenation",
+    "phases apart",
+    "phases side by side",
 ];
 
 /// What happened in all cases.

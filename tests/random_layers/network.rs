@@ -153,7 +153,7 @@ impl Network {
         output
     }
 
-    fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
+    pub(crate) fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
         let count: usize = shape.iter().product();
         let bytes = self.dice.bytes(count);
         let channels = shape[0];
@@ -174,7 +174,13 @@ impl Network {
         self.constant(format!("{name}_weight"), shape, dtype, Some(quant), Data::Stored(bytes.into()))
     }
 
-    fn with_bias(&mut self, name: &str, input: TensorId, weights: TensorId, channels: usize) -> Vec<TensorId> {
+    pub(crate) fn with_bias(
+        &mut self,
+        name: &str,
+        input: TensorId,
+        weights: TensorId,
+        channels: usize,
+    ) -> Vec<TensorId> {
         if self.dice.chance(30) {
             return vec![input, weights];
         }
@@ -317,7 +323,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(22) {
+        tensor = match network.dice.below(24) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -327,9 +333,10 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             11 if network.graph.tensor(tensor).dtype != DType::I16 => network.lrn(&name, tensor),
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
-            16..=17 if network.graph.tensor(tensor).dtype != DType::I16 => network.function(&name, tensor),
-            18..=20 => network.pair(&name, tensor),
-            21 => network.global_max(&name, tensor),
+            15 | 16 => network.conv_transpose(&name, tensor),
+            18 | 19 if network.graph.tensor(tensor).dtype != DType::I16 => network.function(&name, tensor),
+            20..=22 => network.pair(&name, tensor),
+            23 => network.global_max(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

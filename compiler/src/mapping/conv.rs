@@ -12,7 +12,6 @@ use crate::mapping::SpatialTile;
 
 mod chunks;
 mod cost;
-mod describe;
 mod place;
 mod search;
 mod spread;

@@ -147,6 +147,11 @@ impl<'a> Lowering<'a> {
             | Op::Lrn(_)
             | Op::Reshape
             | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::DepthToSpace { .. }
+            | Op::SpaceToDepth { .. }
+            | Op::Resize(_)
             | Op::Identity => (node.op.clone(), vec![self.value(x, id)?]),
             Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
                 let message = "its sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
@@ -154,15 +159,7 @@ impl<'a> Lowering<'a> {
                     .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                     .into());
             }
-            Op::DeformConv(_)
-            | Op::DeformSample(_)
-            | Op::ArgMaxPool(_)
-            | Op::MaxUnpool(_)
-            | Op::Slice { .. }
-            | Op::Pad { .. }
-            | Op::DepthToSpace { .. }
-            | Op::SpaceToDepth { .. }
-            | Op::Resize(_) => {
+            Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) => {
                 let message = format!("{} has no integer form yet", node.op.name());
                 return Err(PassError::at_node(source, id, message).into());
             }

@@ -1,27 +1,26 @@
-//! A mapping in words, for reports.
+//! What the mapping of a convolution is called in the program's table of layers.
 
 use systole_machine::spec::{Dataflow, Machine};
 
-use super::{ConvMapping, Side, Spread};
 use crate::layers::Window;
+use crate::mapping::ConvMapping;
+use crate::mapping::conv::{Side, Spread};
 
-impl ConvMapping {
-    /// Tile, chunks, and what is not as everyone presumes.
-    pub fn describe(&self, machine: &Machine, window: &Window) -> String {
-        format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
-            self.tile[0],
-            self.tile[1],
-            self.chunks.len(),
-            self.chunks[0].outputs.1,
-            dataflow_text(machine, self.dataflow),
-            if self.packed { ", taps packed" } else { "" },
-            if self.place.resident { ", weights resident" } else { ", weights streamed" },
-            if self.shared { "" } else { ", input channels sliced" },
-            if self.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
-            spread_text(self.spread),
-        )
-    }
+/// Tile, chunks, and what is not as everyone presumes.
+pub(super) fn conv_text(mapping: &ConvMapping, machine: &Machine, window: &Window) -> String {
+    format!(
+        "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
+        mapping.tile[0],
+        mapping.tile[1],
+        mapping.chunks.len(),
+        mapping.chunks[0].outputs.1,
+        dataflow_text(machine, mapping.dataflow),
+        if mapping.packed { ", taps packed" } else { "" },
+        if mapping.place.resident { ", weights resident" } else { ", weights streamed" },
+        if mapping.shared { "" } else { ", input channels sliced" },
+        if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
+        spread_text(mapping.spread),
+    )
 }
 
 /// Named where it is not what everyone presumes.
