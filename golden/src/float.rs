@@ -13,6 +13,7 @@ mod fully_connected;
 mod function;
 mod lrn;
 mod max_pool;
+mod pairs;
 mod resize;
 mod softmax;
 mod sums;

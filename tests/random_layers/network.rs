@@ -333,10 +333,10 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             11 if network.graph.tensor(tensor).dtype != DType::I16 => network.lrn(&name, tensor),
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
-            15 | 16 => network.conv_transpose(&name, tensor),
-            18 | 19 if network.graph.tensor(tensor).dtype != DType::I16 => network.function(&name, tensor),
-            20..=22 => network.pair(&name, tensor),
-            23 => network.global_max(&name, tensor),
+            16..=17 if network.graph.tensor(tensor).dtype != DType::I16 => network.function(&name, tensor),
+            18..=20 => network.pair(&name, tensor),
+            21 => network.global_max(&name, tensor),
+            22 | 23 => network.conv_transpose(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

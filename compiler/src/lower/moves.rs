@@ -79,7 +79,7 @@ impl Nest {
     fn cut(
         &self,
         room: u64,
-        each: &mut impl FnMut(u64, u64, &Nest) -> Result<(), CompileError>,
+        each: &mut dyn FnMut(u64, u64, &Nest) -> Result<(), CompileError>,
     ) -> Result<(), CompileError> {
         let most = |bytes: u64, count: u64| (room / bytes).clamp(1, MOST_ROWS).min(count);
         let Some((outer, inner)) = self.walks.split_first() else {

@@ -65,6 +65,7 @@ fn entries_state_the_published_figures() {
         ("fcn-8s", 125_001_466_128, 134_489_759),
         ("dilated-context", 34_833_753_864, 6_803_139),
         ("dilated-context-basic", 115_605_504, 28_392),
+        ("deep-compression-alexnet", 724_406_816, 60_965_224),
     ];
     let stated: Vec<_> = entries().iter().map(|entry| (entry.name, entry.macs, entry.parameters)).collect();
     assert_eq!(stated, published);
