@@ -9,10 +9,11 @@ use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
 
 use crate::check::check;
+use crate::compress::stored::StoredWeights;
 use crate::emit::emit;
 use crate::error::CompileError;
 use crate::fixed::{check_island, check_policy, record_bytes};
-use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
+use crate::image::{channel_params, requant_params, weight_zero_point};
 use crate::layers::transposed::Phase;
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
@@ -82,7 +83,7 @@ pub enum Constants {
 pub fn compile(
     quantised: &Quantised,
     machine: &Machine,
-    header: Header,
+    mut header: Header,
     constants: Constants,
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
@@ -107,6 +108,7 @@ pub fn compile(
         items.extend(lowered.items);
         image.extend(lowered.image);
         entries.push(lowered.entry);
+        header.model.weight_bytes = header.model.weight_bytes.saturating_sub(lowered.saved);
     }
     if machine.unified {
         items.iter_mut().for_each(Item::unify);
@@ -278,6 +280,8 @@ struct Lowered {
     items: Vec<Item>,
     image: Vec<Segment>,
     entry: LayerEntry,
+    /// Bytes of weights that compression saves.
+    saved: u64,
 }
 
 struct Context<'a> {
@@ -322,7 +326,8 @@ impl Context<'_> {
         let input = phase.map_or(self.places[&layer.input], |phase| phase.input_place(&self.places[&layer.input]));
         let window = window_of(layer);
         let channels = output.dims[3];
-        let weights = dram.allocate(mapping.weight_bytes);
+        let (stored, mut image) =
+            StoredWeights::new(self.graph, layer, mapping, self.machine, input.dims[3], dram, constants)?;
         let params = dram.allocate(record_bytes(self.machine) * channels as u64);
         let (x, y) = (self.operand(layer.input), self.operand(layer.output));
         let Kind::Conv { weights: tensor, groups, .. } = &layer.kind else {
@@ -337,18 +342,16 @@ impl Context<'_> {
             mapping,
             input,
             output,
-            weights,
+            weights: &stored,
             params,
             input_type: (x.dtype, x.zero_point),
             weight_type: (self.graph.tensor(*tensor).dtype, zero_weight),
             output_type: (y.dtype, y.zero_point),
             clamp: layer.clamp,
         };
-        let mut image = vec![];
         if constants == Constants::Real {
-            let tiles = weight_tiles(self.graph, layer, mapping, self.machine, input.dims[3])?;
-            image.push(Segment { address: weights, bytes: tiles });
-            image.push(Segment { address: params, bytes: self.requant_params(layer, channels)? });
+            let bytes = requant_params(self.graph, layer, channels, self.machine.vector.requantisation)?;
+            image.push(Segment { address: params, bytes });
         }
         let (macs, constant_bytes) = match phase {
             Some(phase) => phase.work(self.layers.dims[&layer.input], &self.graph.tensor(*tensor).shape),
@@ -359,13 +362,10 @@ impl Context<'_> {
                 (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
             }
         };
-        let text = conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe);
-        let entry = self.entry(layer, macs, constant_bytes, text);
-        Ok(Lowered { items: lowering.items()?, image, entry })
-    }
-
-    fn requant_params(&self, layer: &Layer, channels: usize) -> Result<Vec<u8>, CompileError> {
-        requant_params(self.graph, layer, channels, self.machine.vector.requantisation)
+        let saved = stored.saved(constant_bytes.saturating_sub(4 * channels as u64));
+        let text = conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe) + &stored.text();
+        let entry = self.entry(layer, macs, constant_bytes - saved, text);
+        Ok(Lowered { items: lowering.items()?, image, entry, saved })
     }
 
     fn lower_vector(
@@ -433,7 +433,7 @@ impl Context<'_> {
             "{}x{} pixels x {} channels on the vector unit",
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
-        Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text) })
+        Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text), saved: 0 })
     }
 
     /// Compulsory bytes: constants, and the network's inputs and outputs that the layer touches.

@@ -5,6 +5,7 @@
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
 pub mod boxes;
+mod elementwise;
 mod moves;
 pub mod shuffle;
 pub mod transposed;
@@ -19,6 +20,7 @@ use systole_network::tensor::{DType, Tensor, TensorId};
 use crate::error::CompileError;
 use crate::tables::Table;
 use boxes::Move;
+pub use elementwise::Pair;
 use shuffle::Shuffle;
 use transposed::{Cost, Pending, Phase, expand};
 
@@ -58,19 +60,6 @@ pub enum Second {
     Tensor(TensorId),
     /// A constant per channel.
     Channel(TensorId),
-}
-
-/// What rule N-25 makes of two operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pair {
-    /// Their difference.
-    Difference,
-    /// Their quotient.
-    Quotient,
-    /// The larger.
-    Maximum,
-    /// The smaller.
-    Minimum,
 }
 
 /// What a layer computes.
@@ -320,21 +309,6 @@ impl Builder<'_> {
         Err(CompileError::unsupported(&node.name, message))
     }
 
-    fn add_sum_dims(&mut self, node: &Node) -> Result<(), CompileError> {
-        let first = self.graph.tensor(node.inputs[0]);
-        let dims = self.dims[&node.inputs[0]];
-        for id in &node.inputs {
-            if self.graph.tensor(*id).dtype != first.dtype {
-                return Err(CompileError::unsupported(&node.name, "a sum of signed and unsigned tensors"));
-            }
-            if self.dims[id] != dims {
-                return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
-            }
-        }
-        self.dims.insert(node.outputs[0], dims);
-        Ok(())
-    }
-
     fn add_transpose(&mut self, node: &Node, perm: &[usize]) -> Result<(), CompileError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, dims) = (self.graph.tensor(input), self.dims[&input]);
@@ -392,18 +366,9 @@ impl Builder<'_> {
                 whole: true,
                 phase: None,
             },
-            Op::Add => Kind::Add(self.second(node)?),
-            Op::Mul => Kind::Mul(self.second(node)?),
-            Op::Sub => Kind::Pair(Pair::Difference, self.second(node)?),
-            Op::Div => Kind::Pair(Pair::Quotient, self.second(node)?),
-            Op::Max => Kind::Pair(Pair::Maximum, self.second(node)?),
-            Op::Min => Kind::Pair(Pair::Minimum, self.second(node)?),
-            Op::Function(_) | Op::PRelu if self.has_wide(node) => {
-                let message = "a table of 16-bit activations would have 65536 entries (rule N-24)";
-                return Err(CompileError::unsupported(&node.name, message));
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::Function(_) | Op::PRelu => {
+                return self.elementwise(node);
             }
-            Op::Function(function) => Kind::Table(Table::Function(*function)),
-            Op::PRelu => Kind::Table(Table::Slopes(node.inputs[1])),
             Op::GlobalMaxPool => {
                 if !self.keeps_quantisation(node) {
                     return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
@@ -451,11 +416,6 @@ impl Builder<'_> {
         })
     }
 
-    /// Whether input or output have 16 bits.
-    fn has_wide(&self, node: &Node) -> bool {
-        [node.inputs[0], node.outputs[0]].iter().any(|id| self.graph.tensor(*id).dtype == DType::I16)
-    }
-
     /// Whether scalings are integers (N-17).
     fn is_integer(&self) -> bool {
         self.graph.policy.requantisation != Requantisation::Float32
@@ -463,17 +423,6 @@ impl Builder<'_> {
 
     fn keeps_quantisation(&self, node: &Node) -> bool {
         same_quantisation(self.graph.tensor(node.inputs[0]), self.graph.tensor(node.outputs[0]))
-    }
-
-    fn second(&self, node: &Node) -> Result<Second, CompileError> {
-        let id = node.inputs[1];
-        if self.graph.tensor(id).data.is_some() {
-            return Ok(Second::Channel(id));
-        }
-        if self.dims[&id] != self.dims[&node.inputs[0]] {
-            return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
-        }
-        Ok(Second::Tensor(id))
     }
 
     fn add_view(&mut self, node: &Node) -> Result<(), CompileError> {

@@ -41,6 +41,8 @@ pub(super) struct Moved {
     /// Bytes on the DRAM bus, whole bursts.
     pub(super) dram_read: u64,
     pub(super) dram_write: u64,
+    /// Bytes that a copy would have had on the bus beside these.
+    pub(super) dram_saved: u64,
     /// Bytes by [`Memory`].
     pub(super) read: [u64; 3],
     pub(super) written: [u64; 3],
@@ -97,6 +99,17 @@ impl<'a> Traffic<'a> {
                 moved.dram_read = self.bus_bytes(&self.load, dram.get());
                 moved.written[memory as usize] = self.load.bytes();
                 self.load.touch(memory, buffer.get(), &mut moved);
+            }
+            Operation::LoadDecode { dram, buffer, bytes } => {
+                let (memory, row) = (Memory::of_weights(self.machine), self.load.row_bytes);
+                let of_row = |address, row_bytes| {
+                    self.bus_bytes(&Transfer { row_bytes, rows: 1, planes: 1, ..Transfer::default() }, address)
+                };
+                moved.dram_read = of_row(dram.get(), bytes.get());
+                // Copies would begin with a burst.
+                moved.dram_saved = of_row(0, row).saturating_sub(moved.dram_read);
+                moved.written[memory as usize] = row;
+                moved.touched.push((memory, buffer.get(), buffer.get() + row));
             }
             Operation::StoreRun { dram, buffer } => {
                 moved.dram_write = self.bus_bytes(&self.store, dram.get());

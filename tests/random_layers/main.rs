@@ -7,6 +7,7 @@ mod channels;
 mod dice;
 mod machine;
 mod network;
+mod pairs;
 mod run;
 mod transposed;
 
@@ -82,6 +83,20 @@ const EXPECTED_HITS: &[&str] = &[
     "transposed convolution into a concatenation",
     "phases apart",
     "phases side by side",
+    "Sigmoid",
+    "Tanh",
+    "HardSwish",
+    "HardSigmoid",
+    "LeakyRelu",
+    "Elu",
+    "PRelu",
+    "Sub",
+    "Div",
+    "Max",
+    "Min",
+    "constant per channel of rule N-25",
+    "two tensors of rule N-25",
+    "global max pooling",
 ];
 
 /// What happened in all cases.

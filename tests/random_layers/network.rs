@@ -36,7 +36,7 @@ impl Network {
         (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype)
     }
 
-    fn quant(&mut self, dtype: DType) -> Quant {
+    pub(crate) fn quant(&mut self, dtype: DType) -> Quant {
         let (low, high) = dtype.range().expect("an activation type");
         let zero = match dtype {
             DType::I16 => 0,
@@ -57,7 +57,7 @@ impl Network {
         })
     }
 
-    fn constant(
+    pub(crate) fn constant(
         &mut self,
         name: String,
         shape: Vec<usize>,
@@ -279,7 +279,7 @@ impl Network {
     }
 
     /// Another tensor of the same shape, made from the input.
-    fn pointwise(&mut self, name: &str, input: TensorId, shape: [usize; 4]) -> TensorId {
+    pub(crate) fn pointwise(&mut self, name: &str, input: TensorId, shape: [usize; 4]) -> TensorId {
         let dtype = self.dtype();
         let output = self.activation(&format!("{name}_out"), shape, None, dtype);
         self.node(name, Op::Rescale, vec![input], output);
@@ -323,7 +323,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(18) {
+        tensor = match network.dice.below(24) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -333,7 +333,10 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             11 if network.graph.tensor(tensor).dtype != DType::I16 => network.lrn(&name, tensor),
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
-            15 | 16 => network.conv_transpose(&name, tensor),
+            16..=17 if network.graph.tensor(tensor).dtype != DType::I16 => network.function(&name, tensor),
+            18..=20 => network.pair(&name, tensor),
+            21 => network.global_max(&name, tensor),
+            22 | 23 => network.conv_transpose(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

@@ -131,6 +131,10 @@ impl Registers {
                 ranges.extend(rows(&self.load, to, buffer.get(), self.load.buffer, true));
                 ranges
             }
+            Operation::LoadDecode { dram, buffer, bytes } => vec![
+                range(Memory::Dram, dram.get(), bytes.get(), false),
+                range(self.weights, buffer.get(), self.load.row_bytes, true),
+            ],
             Operation::StoreRun { dram, buffer } => {
                 let mut ranges = rows(&self.store, Memory::Activation, buffer.get(), self.store.buffer, false);
                 ranges.extend(rows(&self.store, Memory::Dram, dram.get(), self.store.dram, true));

@@ -55,7 +55,7 @@ pub(super) fn plan(lowering: &mut Lowering<'_>, context: &Context<'_>) -> Result
         let own = is_activation(&node.op).then_some(id);
         let activations = own.iter().chain(&chain).map(|&id| &source.node(id).op);
         let clamp = match context.values {
-            Values::Structure => activations.map(|_| range).next_back(),
+            Values::Structure | Values::Weights { .. } => activations.map(|_| range).next_back(),
             Values::Real { .. } => activations.fold(None, |clamp, op| Some(narrowed(clamp, op, &quant, range))),
         };
         let origins = chain.iter().flat_map(|&id| source.node(id).origins.iter().cloned()).collect();
@@ -112,7 +112,7 @@ fn scales(
 ) -> Result<BTreeMap<TensorId, Quant>, Vec<PassError>> {
     let source = lowering.source;
     let calibration = match context.values {
-        Values::Structure => return Ok(BTreeMap::new()),
+        Values::Structure | Values::Weights { .. } => return Ok(BTreeMap::new()),
         Values::Real { calibration: Some(calibration), .. } => calibration,
         Values::Real { calibration: None, .. } => {
             let message = "a float model needs the ranges of its activations".to_owned();

@@ -84,6 +84,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("ve.table/params", "address in the activation buffer of the table, 256 bytes, or of the first channel's"),
     ("ve.table/per_channel", "each channel has a table of its own, one behind the other"),
     ("per_channel", "operand b is a constant a channel: `b` is the address of records as `ve.addc` has them"),
+    ("bytes", "bytes of the stream"),
+    ("ld.decode/dram", "address in DRAM of the stream's first byte"),
+    ("ld.decode/buffer", "address in the weight buffer of the first decoded byte"),
 ];
 
 /// The meaning of a field, the narrower entry before the wider one; `None` for one without.

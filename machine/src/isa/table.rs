@@ -29,6 +29,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x12 Load LoadBufferPitch "ld.buffer" { row_pitch: U32, plane_pitch: U32 }
     /// Copies from DRAM into a buffer.
     0x13 Load LoadRun "ld.run" { dram: U40, buffer: U32, space: Space }
+    /// Decodes a stream of `bytes` bytes from DRAM into the weight buffer (rule N-29); `ld.shape` says how many bytes come out.
+    0x14 Load LoadDecode "ld.decode" { dram: U40, buffer: U32, bytes: U24 }
     /// Only tokens.
     0x1f Load LoadSync "ld.sync" { }
     /// The input tile in the activation buffer: rows and columns present, bytes between rows and between pixels.

@@ -23,6 +23,7 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
     let shape = match &step.work {
         Work::Configure => true,
         Work::Load(transfer) => buffer_shape(transfer),
+        Work::Decode(stream) => stream.one_row && (1..=stream.decoded).contains(&stream.bytes),
         Work::Store(transfer) => buffer_shape(transfer) && dram_shape(transfer),
         Work::Array(run) => array_shape(run),
         Work::Vector(work) => vector_shape(work, u64::from(machine.array.columns)),
@@ -45,6 +46,7 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
 /// Whether the machine has what the operation needs.
 fn supported(work: &Work, machine: &Machine) -> bool {
     match work {
+        Work::Decode(_) => machine.weight_decoder.is_some(),
         Work::Array(run) => {
             let bits = 8 * run.bytes() as u32;
             machine.array.supports(run.dataflow) && machine.array.interval_cycles(bits).is_some()

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use systole_machine::isa::Unit;
 use systole_machine::spec::Array;
 
+use super::decode::decode;
 use super::elementwise;
 use super::gemm::Gemm;
 use super::general;
@@ -97,6 +98,11 @@ impl<'a> Executor<'a> {
                 copy(transfer, |at, from, bytes| {
                     buffer[at..at + bytes].copy_from_slice(&dram[from..from + bytes]);
                 });
+            }
+            Work::Decode(stream) => {
+                let buffer = if self.unified { activation } else { weight };
+                let out = &mut buffer[stream.buffer as usize..][..stream.decoded as usize];
+                decode(&dram[stream.dram as usize..][..stream.bytes as usize], out);
             }
             Work::Store(transfer) => copy(transfer, |from, at, bytes| {
                 dram[at..at + bytes].copy_from_slice(&activation[from..from + bytes]);

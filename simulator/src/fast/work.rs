@@ -5,6 +5,7 @@
 use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, UnitMask, VectorOperand};
 use systole_machine::spec::Dataflow;
 
+use super::decode::Stream;
 use super::mutant::{Mutant, on};
 pub(super) use super::operation::{Pitch, VectorKind, VectorWork};
 use super::scaled::{Factor, Mode};
@@ -124,6 +125,7 @@ pub(super) enum Work {
     /// Configuration or sync: only tokens and a cycle.
     Configure,
     Load(Transfer),
+    Decode(Stream),
     Store(Transfer),
     Array(Convolution),
     Vector(VectorWork),
@@ -177,6 +179,15 @@ impl Registers {
             Operation::LoadRun { dram, buffer, space } => {
                 let weight = space == Space::Weight;
                 return Work::Load(Transfer { dram: dram.get(), buffer: buffer.get(), weight, ..*unit });
+            }
+            Operation::LoadDecode { dram, buffer, bytes } => {
+                return Work::Decode(Stream {
+                    dram: dram.get(),
+                    bytes: bytes.get(),
+                    buffer: buffer.get(),
+                    decoded: unit.row_bytes,
+                    one_row: unit.rows == 1 && unit.planes == 1,
+                });
             }
             _ => {}
         }

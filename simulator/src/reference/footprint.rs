@@ -41,14 +41,12 @@ fn access(memory: Memory, write: bool, first: i64, length: i128) -> Access {
 }
 
 fn hull(t: &Transfer, store: bool) -> Vec<Access> {
-    let length = |row: i64, plane: i64| {
-        i128::from(t.planes - 1) * i128::from(plane)
-            + i128::from(t.rows - 1) * i128::from(row)
-            + i128::from(t.row_bytes)
+    let length = |bytes: i64, row: i64, plane: i64| {
+        i128::from(t.planes - 1) * i128::from(plane) + i128::from(t.rows - 1) * i128::from(row) + i128::from(bytes)
     };
     vec![
-        access(Memory::Dram, store, t.dram, length(t.dram_row, t.dram_plane)),
-        access(t.memory(), !store, t.buffer, length(t.buffer_row, t.buffer_plane)),
+        access(Memory::Dram, store, t.dram, length(t.row_bytes, t.dram_row, t.dram_plane)),
+        access(t.memory(), !store, t.buffer, length(t.buffer_row_bytes(), t.buffer_row, t.buffer_plane)),
     ]
 }
 
@@ -59,7 +57,7 @@ fn rows_of(t: &Transfer, store: bool) -> Vec<Access> {
             let dram = t.dram + plane * t.dram_plane + row * t.dram_row;
             let buffer = t.buffer + plane * t.buffer_plane + row * t.buffer_row;
             ranges.push(access(Memory::Dram, store, dram, t.row_bytes.into()));
-            ranges.push(access(t.memory(), !store, buffer, t.row_bytes.into()));
+            ranges.push(access(t.memory(), !store, buffer, t.buffer_row_bytes().into()));
         }
     }
     ranges

@@ -48,6 +48,7 @@ fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> boo
             !machine.array.supports(dataflow) || machine.array.interval_cycles(bits).is_none()
         }
         Work::Vector(vector) => unsupported_vector(machine, vector),
+        Work::Load(transfer) => transfer.decoded.is_some() && machine.weight_decoder.is_none(),
         _ => false,
     }
 }
@@ -89,6 +90,9 @@ fn bad_shape(machine: &Machine, work: &Work) -> bool {
 }
 
 fn bad_transfer(t: &Transfer, store: bool) -> bool {
+    if let Some(decoded) = t.decoded {
+        return t.rows != 1 || t.planes != 1 || t.row_bytes == 0 || t.row_bytes > decoded;
+    }
     let overlaps = |row: i64, plane: i64| {
         (t.rows > 1 && row < t.row_bytes) || (t.planes > 1 && plane < (t.rows - 1) * row + t.row_bytes)
     };

@@ -33,12 +33,19 @@ pub(super) struct Transfer {
     pub(super) buffer_row: i64,
     pub(super) buffer_plane: i64,
     pub(super) to_weight: bool,
+    /// Bytes that come out of a stream; its own are `row_bytes` (M-15).
+    pub(super) decoded: Option<i64>,
 }
 
 impl Transfer {
     /// The buffer on the chip's side.
     pub(super) fn memory(&self) -> Memory {
         if self.to_weight { Memory::Weight } else { Memory::Activation }
+    }
+
+    /// Bytes of a row in the buffer.
+    pub(super) fn buffer_row_bytes(&self) -> i64 {
+        self.decoded.unwrap_or(self.row_bytes)
     }
 }
 
@@ -177,6 +184,16 @@ impl Registers {
             Operation::LoadRun { dram, buffer, space } => {
                 let to_weight = space == Space::Weight && !self.unified;
                 return Work::Load(Transfer { dram: int!(dram), buffer: int!(buffer), to_weight, ..*registers });
+            }
+            Operation::LoadDecode { dram, buffer, bytes } => {
+                return Work::Load(Transfer {
+                    dram: int!(dram),
+                    buffer: int!(buffer),
+                    to_weight: !self.unified,
+                    row_bytes: int!(bytes),
+                    decoded: Some(registers.row_bytes),
+                    ..*registers
+                });
             }
             Operation::StoreRun { dram, buffer } => {
                 return Work::Store(Transfer { dram: int!(dram), buffer: int!(buffer), ..*registers });

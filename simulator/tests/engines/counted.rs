@@ -133,6 +133,9 @@ impl Counted {
         let Outcome::Trap { trap, instruction } = timing.outcome else { return };
         let (before, run) = (&case.instructions[..instruction], &case.instructions[instruction]);
         let other = mode(&run.operation).is_some_and(|mode| mode != RequantMode::Float32);
+        let decodes = run.operation.mnemonic() == "ld.decode";
+        self.when("trap Unsupported: no decoder", trap == Trap::Unsupported && decodes);
+        self.when("trap BadShape: a stream longer than what it stands for", trap == Trap::BadShape && decodes);
         self.when("trap Unsupported: a mode that the machine lacks", trap == Trap::Unsupported && other);
         self.when("trap BadShape: a shift out of range", trap == Trap::BadShape && bad_shift(before, &run.operation));
         let quant = before.iter().rev().find_map(|instruction| match instruction.operation {
@@ -256,7 +259,7 @@ fn is_control(operation: &Operation) -> bool {
         Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "sync"]
             .iter()
             .any(|end| name.ends_with(&format!(".{end}"))),
-        _ => !name.ends_with(".run"),
+        _ => !name.ends_with(".run") && name != "ld.decode",
     }
 }
 
@@ -440,6 +443,9 @@ const OFTEN: &[&str] = &[
     "vector: constants of N-25",
     "load repeats DRAM bytes",
     "load of planes of rows",
+    "decode: a stream",
+    "decode: the front of a stream",
+    "decode: any bytes",
 ];
 
 const RARELY: &[&str] = &[
@@ -460,6 +466,8 @@ const RARELY: &[&str] = &[
     "three or four arrays running at once",
     "trap: token of a missing array",
     "trap: missing array",
+    "trap Unsupported: no decoder",
+    "trap BadShape: a stream longer than what it stands for",
 ];
 
 impl fmt::Display for Counted {
