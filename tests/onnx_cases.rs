@@ -89,7 +89,8 @@ fn problem(name: &str, case: &Case) -> Option<String> {
     case.outputs.iter().find_map(|proto| {
         let (ours, theirs) = (&made[&tensor(&proto.name)], value(proto));
         let shape: Vec<i64> = graph.tensor(tensor(&proto.name)).shape.iter().map(|&length| length as i64).collect();
-        let close = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= ATOL + RTOL * b.abs();
+        let close =
+            |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= ATOL + RTOL * b.abs();
         let (a, b) = (numbers(ours), numbers(&theirs));
         let same = ours.dtype() == theirs.dtype() && shape == proto.dims && a.len() == b.len();
         (!same || !a.iter().zip(&b).all(close)).then(|| format!("`{}`: {ours:?}, not {theirs:?}", proto.name))
@@ -99,8 +100,10 @@ fn problem(name: &str, case: &Case) -> Option<String> {
 #[test]
 fn the_recorded_node_tests_of_onnx() {
     let cases = cases();
-    let wrong: Vec<String> =
-        cases.iter().filter_map(|(name, case)| problem(name, case).map(|what| format!("{name}: {what:.300}"))).collect();
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter_map(|(name, case)| problem(name, case).map(|what| format!("{name}: {what:.300}")))
+        .collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     let recorded: serde_json::Value = serde_json::from_str(RECORDED).expect("JSON");
     let tests = recorded["tests"].as_object().expect("tests by name");

@@ -169,7 +169,8 @@ fn mode(node: &NodeView<'_>, rounding: &str) -> Result<Mode> {
 /// The graph's own operator, where it has this one. Its last pixel is the image's last; ONNX goes by the scaled extent, a fraction perhaps.
 fn direct(mode: Mode, input: &[usize], axes: &[(usize, f64)], places: Places) -> Option<Op> {
     let by_extent = matches!(places, Places::AlignCorners | Places::PytorchHalfPixel);
-    let whole = |(&input, &(output, scale)): (&usize, &(usize, f64))| (input as f64 * scale - output as f64).abs() < 1e-3;
+    let whole =
+        |(&input, &(output, scale)): (&usize, &(usize, f64))| (input as f64 * scale - output as f64).abs() < 1e-3;
     if by_extent && !input.iter().zip(axes).all(whole) {
         return None;
     }
