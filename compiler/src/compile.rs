@@ -27,6 +27,7 @@ use text::conv_text;
 
 mod moves;
 mod table;
+mod taps;
 mod text;
 
 use moves::MoveMapping;
@@ -201,8 +202,15 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         check_pieces(layer, output, mapping.tile, parts)?;
         return Ok(Mapping::Conv(mapping));
     }
+    if let Some(mapping) = taps::map(layer, [input, output], graph, machine) {
+        check_pieces(layer, output, mapping.tile, taps::slices_of(layer, input, mapping.channels).len())?;
+        return Ok(Mapping::Vector(mapping));
+    }
     let work = match &layer.kind {
-        Kind::MaxPool(window) | Kind::AveragePool { window, .. } => (window.kernel[0] * window.kernel[1]) as u64,
+        Kind::Sample(_) | Kind::Unpool { .. } => return Err(too_small()),
+        Kind::MaxPool(window) | Kind::ArgMax(window) | Kind::AveragePool { window, .. } => {
+            (window.kernel[0] * window.kernel[1]) as u64
+        }
         Kind::Softmax => 3,
         Kind::Lrn(lrn) => lrn.size as u64 + 2,
         Kind::Sum(more) => 1 + more.len() as u64,
@@ -251,7 +259,8 @@ fn check_pieces(layer: &Layer, output: Dims, tile: [usize; 2], pieces_of_a_tile:
 
 fn window_of(layer: &Layer) -> Window {
     match &layer.kind {
-        Kind::Conv { window, .. } | Kind::MaxPool(window) | Kind::AveragePool { window, .. } => window.clone(),
+        Kind::Conv { window, .. } | Kind::MaxPool(window) | Kind::ArgMax(window) => window.clone(),
+        Kind::AveragePool { window, .. } => window.clone(),
         _ => Window::point(),
     }
 }
@@ -302,6 +311,7 @@ impl Context<'_> {
         };
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
+            Mapping::Vector(mapping) if taps::has(&layer.kind) => self.lower_taps(index as u32, layer, mapping, output),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
             Mapping::Move(mapping) => self.lower_move(index as u32, layer, *mapping, output, dram, constants),
         }
@@ -389,13 +399,14 @@ impl Context<'_> {
             Kind::Affine { .. } => (Function::Affine, None),
             Kind::Rescale => (Function::Rescale, None),
             Kind::MaxPool(_) => (Function::MaxPool, None),
+            Kind::ArgMax(_) => (Function::ArgMax, None),
             Kind::AveragePool { include_pad, .. } => (Function::AveragePool { include_pad: *include_pad }, None),
             Kind::Softmax => (Function::Softmax, None),
             Kind::Lrn(lrn) => (Function::Lrn(*lrn), None),
             Kind::Sum(_) => (Function::Sum(&more), None),
             Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
-            Kind::Conv { .. } | Kind::Move(_) => {
-                return Err(CompileError::internal(&layer.name, "a layer of another unit on the vector unit"));
+            Kind::Conv { .. } | Kind::Move(_) | Kind::Sample(_) | Kind::Unpool { .. } => {
+                return Err(CompileError::internal(&layer.name, "a layer with a lowering of its own"));
             }
         };
         let constants_read = matches!(second, Some(Second::Channel(_)));

@@ -12,8 +12,8 @@ pub mod transposed;
 
 use std::collections::BTreeMap;
 
-use systole_network::graph::{Graph, Node};
-use systole_network::op::{Lrn, Op, Pool};
+use systole_network::graph::{Graph, Node, NodeId};
+use systole_network::op::{Deform, Lrn, Op, Pool};
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
 
@@ -116,6 +116,30 @@ pub enum Kind {
     Shuffle(Shuffle),
     /// A copy by DMA alone.
     Move(Move),
+    /// What moved taps read; the result has the input's channels for each tap, by group of the convolution.
+    Sample(Sample),
+    /// Where maxima are.
+    ArgMax(Window),
+    /// Windows' values back where their maxima were.
+    Unpool {
+        /// The window.
+        window: Window,
+        /// Taps of the maxima.
+        switches: TensorId,
+    },
+}
+
+/// Attributes and offsets of samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The window, where it lies without offsets.
+    pub window: Window,
+    /// Groups of the convolution.
+    pub groups: usize,
+    /// Groups of channels that share offsets.
+    pub offset_groups: usize,
+    /// Two a tap and offset group.
+    pub offsets: TensorId,
 }
 
 /// A fused operator.
@@ -200,6 +224,7 @@ struct Builder<'a> {
     inside: BTreeMap<TensorId, Inside>,
     transposed: Vec<Pending>,
     errors: Vec<CompileError>,
+    consumers: BTreeMap<TensorId, Vec<NodeId>>,
 }
 
 /// Makes the layers of a quantised graph. `cost` chooses between ways that all compute the same.
@@ -217,6 +242,7 @@ pub fn layers(graph: &Graph, cost: Cost<'_>) -> Result<Layers, Vec<CompileError>
         inside: BTreeMap::new(),
         transposed: vec![],
         errors: vec![],
+        consumers: graph.consumers(),
     };
     for &input in &graph.inputs {
         builder.set_logical_dims(input, "the input");
@@ -315,6 +341,9 @@ impl Builder<'_> {
         let Some(shuffle) = shuffle::shuffle(&from.shape, perm, dims) else {
             return self.add_transposed(node, perm);
         };
+        if self.wants_image(output, dims) {
+            return self.add_transposed(node, perm);
+        }
         self.dims.insert(output, dims);
         if shuffle.is_identity() {
             self.inside.insert(output, Inside::all(input));
@@ -383,6 +412,21 @@ impl Builder<'_> {
             }
             Op::Lrn(lrn) => Kind::Lrn(*lrn),
             Op::Sum => Kind::Sum(node.inputs[1..].to_vec()),
+            Op::DeformSample(_) | Op::MaxUnpool(_) if !self.keeps_quantisation(node) => {
+                return Err(CompileError::invalid(&node.name, "its result has another scale than its input"));
+            }
+            Op::DeformSample(Deform { conv, offset_groups }) => {
+                self.require_image(node, node.inputs[1])?;
+                let window =
+                    Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads };
+                let (groups, offset_groups, offsets) = (conv.groups, *offset_groups, node.inputs[1]);
+                Kind::Sample(Sample { window, groups, offset_groups, offsets })
+            }
+            Op::ArgMaxPool(pool) => Kind::ArgMax(Window::of_pool(pool)),
+            Op::MaxUnpool(pool) => {
+                self.require_image(node, node.inputs[1])?;
+                Kind::Unpool { window: Window::of_pool(pool), switches: node.inputs[1] }
+            }
             Op::MaxPool(pool) => {
                 if !self.keeps_quantisation(node) {
                     return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
@@ -429,10 +473,11 @@ impl Builder<'_> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, to) = (self.graph.tensor(input), self.graph.tensor(output));
         let dims = self.dims[&input];
-        let keeps_batch = from.shape.first() == to.shape.first();
+        let keeps_batch = [from, to].iter().all(|tensor| tensor.shape.first() == Some(&dims[0]));
         let flattens = to.shape.len() == 2 || (to.shape.len() > 2 && to.shape[2..].iter().all(|&d| d == 1));
         let splits = shuffle::pixel_axis(&to.shape, dims).is_some();
-        if !(keeps_batch && (flattens || splits || from.shape == to.shape)) {
+        let fits = keeps_batch && (flattens || splits || from.shape == to.shape);
+        if !fits || self.wants_image(output, dims) {
             return self.add_reshaped(node);
         }
         self.dims.insert(output, dims);

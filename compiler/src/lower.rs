@@ -11,6 +11,7 @@ use crate::schedule::{Access, Memory, Step};
 pub mod conv;
 pub mod moves;
 pub(crate) mod shuffle;
+pub(crate) mod taps;
 pub mod vector;
 
 /// One piece of work: what it needs, what it does, what it leaves.
@@ -72,12 +73,13 @@ pub(crate) struct Cut {
 }
 
 /// How a box lies in DRAM and, densely or with a pitch, in a buffer: rows and planes of a DMA run.
-struct Rows {
-    row_bytes: u64,
-    rows: u64,
-    planes: u64,
-    dram: [u64; 2],
-    buffer: [u64; 2],
+pub(crate) struct Rows {
+    pub(crate) row_bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) planes: u64,
+    /// Bytes from row to row and from plane to plane.
+    pub(crate) dram: [u64; 2],
+    pub(crate) buffer: [u64; 2],
 }
 
 /// `pitch`: bytes from pixel to pixel in the buffer.
@@ -178,12 +180,12 @@ pub(crate) fn store_cut(
     buffer: u64,
     pitch: u64,
 ) -> Result<Step, CompileError> {
-    let rows = rows(place, cut, pitch);
     let dram = place.at(cut.image, cut.first[0], cut.first[1], cut.channels.0);
-    store(layer, name, dram, buffer, &rows)
+    store_rows(layer, name, dram, buffer, &rows(place, cut, pitch))
 }
 
-fn store(layer: u32, name: &str, dram: u64, buffer: u64, rows: &Rows) -> Result<Step, CompileError> {
+/// Stores rows and planes that lie apart from each other.
+pub(crate) fn store_rows(layer: u32, name: &str, dram: u64, buffer: u64, rows: &Rows) -> Result<Step, CompileError> {
     let setup = vec![
         Operation::StoreShape {
             row_bytes: field(rows.row_bytes, name)?,

@@ -8,6 +8,7 @@ mod batch_norm;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod deform;
 mod elementwise;
 mod fully_connected;
 mod function;
@@ -17,6 +18,7 @@ mod pairs;
 mod resize;
 mod softmax;
 mod sums;
+mod unpool;
 
 use systole_network::op::Op;
 
@@ -59,9 +61,12 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
         Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
         Op::Cast => sums::cast(call).map(Value::F32),
+        Op::DeformConv(deform) => deform::evaluate(call, deform).map(Value::F32),
+        Op::DeformSample(deform) => deform::samples(call, deform).map(Value::F32),
+        Op::ArgMaxPool(pool) => unpool::indices(call, pool).map(Value::I64),
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
-        Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
 }

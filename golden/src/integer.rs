@@ -11,6 +11,7 @@ mod choose;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod deform;
 mod fully_connected;
 mod function;
 mod lrn;
@@ -24,6 +25,7 @@ mod scaling;
 mod softmax;
 mod sum;
 mod target;
+mod unpool;
 
 pub(crate) use boundary::{dequantize, quantize};
 
@@ -70,11 +72,12 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         }
         Op::Rescale => rescale::evaluate(call)?,
         Op::Reshape | Op::Identity => return rescale::view(call),
+        Op::DeformSample(deform) => deform::evaluate(call, deform)?,
+        Op::ArgMaxPool(pool) => unpool::switches(call, pool)?,
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool)?,
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) | Op::ReduceMean { .. } => {
-            return Err(call.unsupported());
-        }
+        Op::DeformConv(_) | Op::ReduceMean { .. } => return Err(call.unsupported()),
         Op::Relu | Op::Clip { .. } | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(call.unsupported());
         }

@@ -8,7 +8,7 @@ mod pad;
 mod places;
 mod slice;
 
-pub(crate) use places::{Places, place};
+pub(crate) use places::Places;
 
 use systole_network::op::{Fill, Op};
 use systole_network::tensor::Tensor;

@@ -60,8 +60,8 @@ pub enum Op {
     /// Imported form: deformable convolution, inputs x, weights, offsets `[n, offset_groups·kh·kw·2, h, w]`, optional bias `[m]`, optional mask
     /// `[n, offset_groups·kh·kw, h, w]`. The quantised form has a `DeformSample` and a convolution of one tap.
     DeformConv(Deform),
-    /// Quantised form: what the taps of a deformable convolution read, inputs x and offsets, output `[n, c·kh·kw, h, w]` with channels ordered
-    /// by group of the convolution, then tap, then channel. Rule N-26.
+    /// What the taps of a deformable convolution read, inputs x and offsets, output `[n, c·kh·kw, h, w]` with channels ordered
+    /// by group of the convolution, then tap, then channel. Files do not have it; passes make it. Rule N-26.
     DeformSample(Deform),
     /// Where each window's maximum is: imported form, its index in the flattened x (i64, ONNX's second output of MaxPool); quantised form, its
     /// tap in the window, `ky·kw + kx` (u8). The first in row order of equal ones. Rule N-27.

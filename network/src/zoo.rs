@@ -12,7 +12,9 @@ use crate::shape::ShapeError;
 
 mod alexnet;
 mod builder;
+mod deconvnet;
 mod deep_compression;
+mod deformable;
 mod densenet;
 mod dilated;
 mod fcn;
@@ -91,6 +93,8 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         sppnet::ENTRIES,
         fcn::ENTRIES,
         dilated::ENTRIES,
+        deformable::ENTRIES,
+        deconvnet::ENTRIES,
         deep_compression::ENTRIES,
     ]
     .concat()

@@ -26,6 +26,7 @@ mod retires;
 mod scaled;
 mod simd;
 mod table;
+mod taps;
 mod timeline;
 mod traced;
 mod work;

@@ -12,6 +12,7 @@ mod machines;
 mod memories;
 mod parameters;
 mod streams;
+mod taps;
 mod tokens;
 mod transfers;
 mod vectors;

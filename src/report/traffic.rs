@@ -3,6 +3,7 @@
 //! Counts what the rules name: an operand in padding is not read; a weight tile is read whole; a softmax reads its input once. No time here.
 
 mod convolution;
+mod taps;
 
 use systole_machine::isa::{Flag, Instruction, Operation, RequantMode, Space, Unit, VectorOperand};
 use systole_machine::spec::Machine;
@@ -119,6 +120,7 @@ impl<'a> Traffic<'a> {
             operation @ Operation::ArrayRun { .. } => {
                 self.arrays[number(&operation)].run(self.machine, &operation, &mut moved);
             }
+            operation if taps::moves_taps(&operation) => self.taps_work(&operation, &mut moved),
             operation if vector_run(&operation).is_some() => self.vector_work(&operation, &mut moved),
             operation => self.configure(&operation),
         }
@@ -364,7 +366,9 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
             out: out.get(),
             ..run
         },
-        Operation::VectorMaxPool { a, out } | Operation::VectorAveragePool { a, out, .. } => {
+        Operation::VectorMaxPool { a, out }
+        | Operation::VectorArgMax { a, out }
+        | Operation::VectorAveragePool { a, out, .. } => {
             VectorRun { a: Some(a.get()), out: out.get(), pools: true, ..run }
         }
         _ => return None,

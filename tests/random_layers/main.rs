@@ -6,9 +6,11 @@
 mod channels;
 mod dice;
 mod machine;
+mod moves;
 mod network;
 mod pairs;
 mod run;
+mod taps;
 mod transposed;
 
 use std::collections::BTreeMap;
@@ -97,6 +99,27 @@ const EXPECTED_HITS: &[&str] = &[
     "constant per channel of rule N-25",
     "two tensors of rule N-25",
     "global max pooling",
+    "slice as a view",
+    "slice of any steps",
+    "copy inside a border",
+    "result inside a border",
+    "mirrored padding",
+    "space to depth",
+    "depth to space",
+    "nearest, whole factors",
+    "nearest, any factors",
+    "transposition of channels and pixels",
+    "reshape",
+    "deformable convolution",
+    "deformable, several groups",
+    "deformable, several offset groups",
+    "sample inside the image",
+    "sample over the edge",
+    "sample outside the image",
+    "sample between pixels",
+    "unpooling",
+    "unpooling of windows that overlap",
+    "unpooling of windows with gaps",
 ];
 
 /// What happened in all cases.

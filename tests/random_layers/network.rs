@@ -70,7 +70,8 @@ impl Network {
 
     pub(crate) fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
         let range = self.graph.tensor(output).dtype.range().expect("an activation type");
-        let clampable = !matches!(op, Op::Reshape | Op::Transpose { .. } | Op::Identity | Op::Concat | Op::Softmax);
+        let switched = matches!(op, Op::ArgMaxPool(_) | Op::MaxUnpool(_));
+        let clampable = !switched && !op.only_moves() && !matches!(op, Op::Concat | Op::Softmax);
         let clamp = (clampable && self.dice.chance(40)).then(|| {
             self.hits.push("clamp");
             let low = range.0 + self.dice.below(100) as i32;
@@ -323,7 +324,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(24) {
+        tensor = match network.dice.below(32) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -337,6 +338,9 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             18..=20 => network.pair(&name, tensor),
             21 => network.global_max(&name, tensor),
             22 | 23 => network.conv_transpose(&name, tensor),
+            24..=27 => network.moves(&name, tensor),
+            28 | 29 => network.deformable(&name, tensor),
+            30 | 31 => network.unpooling(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

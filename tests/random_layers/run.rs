@@ -17,6 +17,7 @@ use systole_simulator::{fast, reference};
 use crate::dice::Dice;
 use crate::machine::machine;
 use crate::network::network;
+use crate::taps;
 
 /// How a case without a fault went.
 pub(crate) enum Verdict {
@@ -57,6 +58,8 @@ pub(crate) fn run_case(seed: u64) -> Result<Verdict, String> {
     }
     compare_golden(graph, program, &golden, &fast.1.dram)?;
     compare_reference(&job, &image, &fast)?;
+    let sampled = taps::hits(&network.graph, &golden);
+    network.hits.extend(sampled);
     network.hits.extend(mapping_hits(program));
     network.hits.extend(arithmetic_hits(&machine, program));
     network.hits.push(if machine.array.weight_registers == 1 { "one weight register" } else { "two weight registers" });

@@ -56,6 +56,8 @@ pub(super) struct Registers {
     element: [u64; 3],
     /// Pooling input height, width.
     pool_input: [u64; 2],
+    /// Taps of a window.
+    taps: u64,
 }
 
 impl Registers {
@@ -72,6 +74,7 @@ impl Registers {
             pitch: [[0; 2]; 3],
             element: [1; 3],
             pool_input: [0; 2],
+            taps: 0,
         }
     }
 
@@ -117,7 +120,10 @@ impl Registers {
             Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
                 self.pitch[operand as usize] = [row_pitch.get(), pixel_pitch.get()];
             }
-            Operation::VectorWindow { in_height, in_width, .. } => self.pool_input = [in_height.get(), in_width.get()],
+            Operation::VectorWindow { kernel_h, kernel_w, in_height, in_width, .. } => {
+                self.pool_input = [in_height.get(), in_width.get()];
+                self.taps = kernel_h.get() * kernel_w.get();
+            }
             _ => return self.run(operation),
         }
         vec![]
@@ -184,11 +190,12 @@ impl Registers {
 
     fn vector(&self, operation: &Operation) -> Vec<Range> {
         let [height, width, channels, block] = self.shape;
-        let tensor = |address: u64, which: VectorOperand, [h, w]: [u64; 2], write| {
+        let of_elements = |address: u64, which: VectorOperand, [h, w]: [u64; 2], elements: u64, write| {
             let [row, pixel] = self.pitch[which as usize];
-            let bytes = (h - 1) * row + (w - 1) * pixel + self.element[which as usize] * channels;
+            let bytes = (h - 1) * row + (w - 1) * pixel + self.element[which as usize] * elements;
             range(Memory::Activation, address, bytes, write)
         };
+        let tensor = |address, which, size, write| of_elements(address, which, size, channels, write);
         let image = [height, width];
         let a = |address: u64| tensor(address, VectorOperand::A, image, false);
         let b = |address: u64| tensor(address, VectorOperand::B, image, false);
@@ -232,8 +239,19 @@ impl Registers {
             | Operation::VectorLrn { a: x, out: to } => {
                 vec![a(x.get()), out(to.get())]
             }
-            Operation::VectorMaxPool { a: x, out: to } | Operation::VectorAveragePool { a: x, out: to, .. } => {
+            Operation::VectorMaxPool { a: x, out: to }
+            | Operation::VectorArgMax { a: x, out: to }
+            | Operation::VectorAveragePool { a: x, out: to, .. } => {
                 vec![pooled(x.get()), out(to.get())]
+            }
+            Operation::VectorGather { a: x, b: y, out: to } => {
+                let offsets = of_elements(y.get(), VectorOperand::B, image, 2 * self.taps, false);
+                let samples = of_elements(to.get(), VectorOperand::Out, image, self.taps * channels, true);
+                vec![pooled(x.get()), offsets, samples]
+            }
+            Operation::VectorUnpool { a: x, b: y, out: to } => {
+                let switches = tensor(y.get(), VectorOperand::B, self.pool_input, false);
+                vec![pooled(x.get()), switches, out(to.get())]
             }
             _ => vec![],
         }

@@ -134,10 +134,43 @@ pub(super) fn frame(whole: Dims, first: Dims, size: Dims) -> Vec<Piece> {
     pieces
 }
 
-/// The copy between two shapes `[n, c, h, w]` of the same elements in the same logical order.
-pub(super) fn reinterpreted(from: [usize; 4], to: [usize; 4]) -> Option<Vec<Piece>> {
-    // Places of n, c, h, w in `Dims`.
-    const AXES: [usize; 4] = [0, 3, 1, 2];
+/// Places of n, c, h, w in [`Dims`].
+pub(super) const AXES: [usize; 4] = [0, 3, 1, 2];
+
+/// The copy between two shapes `[n, c, h, w]` of the same elements in the same logical order; `None` beyond `most` pieces.
+pub(super) fn reinterpreted(from: [usize; 4], to: [usize; 4], most: usize) -> Option<Vec<Piece>> {
+    nested(from, to).map(|piece| vec![piece]).or_else(|| stretches(from, to, most))
+}
+
+/// Pieces along which both walk their last axis.
+fn stretches(from: [usize; 4], to: [usize; 4], most: usize) -> Option<Vec<Piece>> {
+    let last = |shape: [usize; 4]| (0..4).rev().find(|&axis| shape[axis] > 1).unwrap_or(3);
+    let axes = [last(from), last(to)];
+    let lengths = [from[axes[0]], to[axes[1]]];
+    let place = |shape: [usize; 4], mut index: usize| {
+        let mut dims = [0; 4];
+        for (length, axis) in shape.into_iter().zip(AXES).rev() {
+            dims[axis] = index % length;
+            index /= length;
+        }
+        dims
+    };
+    let total: usize = from.iter().product();
+    let (mut pieces, mut next) = (vec![], 0);
+    while next < total {
+        if pieces.len() == most {
+            return None;
+        }
+        let count = lengths.into_iter().map(|length| length - next % length).min().unwrap_or(1);
+        let loops = vec![Loop::along(count, (AXES[axes[0]], 1), (AXES[axes[1]], 1))];
+        pieces.push(Piece { source: Source::Input, from: place(from, next), to: place(to, next), loops });
+        next += count;
+    }
+    Some(pieces)
+}
+
+/// One piece, where each axis of one is a part of an axis of the other or the other way round.
+fn nested(from: [usize; 4], to: [usize; 4]) -> Option<Piece> {
     let (mut a, mut b) = (from.iter().zip(AXES).rev(), to.iter().zip(AXES).rev());
     let mut loops = vec![];
     // What is left of the axis in each, and the step there.
@@ -154,7 +187,7 @@ pub(super) fn reinterpreted(from: [usize; 4], to: [usize; 4]) -> Option<Vec<Piec
         let count = source.0.min(result.0);
         if count == 1 {
             let done = source.0 == result.0;
-            return done.then(|| vec![Piece { source: Source::Input, from: [0; 4], to: [0; 4], loops }]);
+            return done.then(|| Piece { source: Source::Input, from: [0; 4], to: [0; 4], loops });
         }
         if !source.0.is_multiple_of(count) || !result.0.is_multiple_of(count) {
             return None;
@@ -243,11 +276,15 @@ mod tests {
             ([1, 12, 2, 2], [2, 3, 4, 2]),
             ([1, 1, 8, 1], [1, 2, 2, 2]),
             ([3, 1, 1, 1], [1, 1, 1, 3]),
+            ([1, 4, 6, 1], [1, 6, 4, 1]),
+            ([2, 8, 3, 10], [2, 1, 3, 80]),
+            ([1, 10, 10, 3], [1, 5, 5, 12]),
         ] {
-            let pieces = elements(&reinterpreted(from, to).expect("a nest"));
+            let pieces = elements(&reinterpreted(from, to, 100).expect("few pieces"));
             assert_eq!(pieces.len(), from.iter().product::<usize>());
             assert!(pieces.iter().all(|&(_, a, b)| logical(a, from) == logical(b, to)), "{from:?} {to:?}");
         }
-        assert_eq!(reinterpreted([1, 4, 6, 1], [1, 6, 4, 1]), None);
+        assert_eq!(reinterpreted([1, 4, 6, 1], [1, 6, 4, 1], 5), None);
+        assert_eq!(reinterpreted([1, 6, 4, 5], [1, 24, 1, 5], 1).map(|pieces| pieces.len()), Some(1));
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! A box of rows and columns is a view; a tensor that is padded is computed inside the result where nothing else claims it. Everything else is a copy.
 
+use std::collections::BTreeSet;
+
 use systole_network::graph::Node;
 use systole_network::op::{Coordinates, DepthOrder, Fill, Interpolation, Op, Resize};
 use systole_network::tensor::TensorId;
 
-use super::boxes::{Loop, Move, Piece, Source, by_lists, count_by_lists, frame, reinterpreted};
+use super::boxes::{AXES, Loop, Move, Piece, Source, by_lists, count_by_lists, frame, reinterpreted};
+use super::shuffle::shuffle;
 use super::{Builder, Dims, Inside, Kind};
 use crate::compile::MAX_PIECES;
 use crate::error::CompileError;
-
-/// Places of n, c, h, w in [`Dims`].
-const AXES: [usize; 4] = [0, 3, 1, 2];
 
 /// A list of each logical axis, for the physical ones.
 fn physical<T: Clone>(logical: &[T], missing: T) -> [T; 4] {
@@ -111,15 +111,38 @@ impl Builder<'_> {
         self.push_move(node, vec![Piece { source: Source::Input, from: [0; 4], to: [0; 4], loops }])
     }
 
+    /// Whether what lies as `dims`, in another shape, has a reader that takes it for the image that its shape says; element-wise ones hand it on.
+    pub(super) fn wants_image(&self, id: TensorId, dims: Dims) -> bool {
+        let [n, h, w, c] = dims;
+        let shape = &self.graph.tensor(id).shape;
+        if self.graph.tensor(id).nchw().is_none_or(|logical| logical == [n, c, h, w]) {
+            return false;
+        }
+        let (mut open, mut seen) = (vec![id], BTreeSet::from([id]));
+        while let Some(id) = open.pop() {
+            for node in self.consumers.get(&id).into_iter().flatten().map(|&reader| self.graph.node(reader)) {
+                match &node.op {
+                    Op::Reshape | Op::FullyConnected => {}
+                    Op::Transpose { perm } if shuffle(shape, perm, dims).is_some() => {}
+                    Op::Identity | Op::Rescale | Op::Add | Op::Mul | Op::Sum => {
+                        open.extend(node.outputs.iter().filter(|&&output| seen.insert(output)));
+                    }
+                    _ => return true,
+                }
+            }
+        }
+        false
+    }
+
     /// Another shape of the same elements in the same logical order, where it is no view.
     pub(super) fn add_reshaped(&mut self, node: &Node) -> Result<(), CompileError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let [n, h, w, c] = self.dims[&input];
-        let pieces = self.graph.tensor(output).nchw().and_then(|to| reinterpreted([n, c, h, w], to));
+        let pieces = self.graph.tensor(output).nchw().and_then(|to| reinterpreted([n, c, h, w], to, MAX_PIECES));
         let Some(pieces) = pieces else {
             let shapes = [input, output].map(|id| &self.graph.tensor(id).shape);
             let message = format!(
-                "reshape from {:?} to {:?}: its elements fall into no rows of equal length; flattening, splitting and joining of axes are supported",
+                "reshape from {:?} to {:?} has more than four axes that are no image, or falls into more than {MAX_PIECES} rows",
                 shapes[0], shapes[1]
             );
             return Err(CompileError::unsupported(&node.name, message));

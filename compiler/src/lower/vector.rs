@@ -30,6 +30,8 @@ pub enum Function<'a> {
     Rescale,
     /// `ve.maxpool`.
     MaxPool,
+    /// `ve.argmax`.
+    ArgMax,
     /// `ve.avgpool`.
     AveragePool {
         /// Padding counts.
@@ -217,7 +219,7 @@ impl VectorLayer<'_> {
             let pixel = pixel(second);
             setup.push(pitches(name, VectorOperand::B, tile.in_size[1] as u64 * pixel, pixel)?);
         }
-        if matches!(self.function, Function::MaxPool | Function::AveragePool { .. }) {
+        if matches!(self.function, Function::MaxPool | Function::ArgMax | Function::AveragePool { .. }) {
             setup.push(self.window_setup(tile)?);
             setup.push(Operation::VectorDilation {
                 dilation_h: field(self.window.dilation[0] as u64, name)?,
@@ -300,6 +302,7 @@ impl VectorLayer<'_> {
             Function::Affine => Operation::VectorAffine { a, params, out },
             Function::Rescale => Operation::VectorRescale { a, out, mode },
             Function::MaxPool => Operation::VectorMaxPool { a, out },
+            Function::ArgMax => Operation::VectorArgMax { a, out },
             Function::AveragePool { include_pad } => {
                 Operation::VectorAveragePool { a, out, include_pad: Flag(include_pad), mode }
             }

@@ -121,11 +121,19 @@ fn scales(
     };
     let mut groups = Groups::default();
     let made = order.iter().filter(|&&id| fused_chain(lowering, id).is_empty()).map(|&id| source.node(id).outputs[0]);
+    // Indices are no activations: their quantised form has a scale of its own.
+    let made = made.filter(|&id| source.tensor(id).dtype == DType::F32);
     let activations: Vec<TensorId> = source.inputs.iter().copied().chain(made).collect();
     for &id in order {
         let node = source.node(id);
         if node.op.only_moves() || matches!(node.op, Op::Concat | Op::MaxPool(_) | Op::GlobalMaxPool) {
             node.inputs.iter().for_each(|&input| groups.join(input, node.outputs[0]));
+        }
+        if let Op::MaxUnpool(_) = node.op {
+            groups.join(node.inputs[0], node.outputs[0]);
+        }
+        if let Op::DeformSample(_) = node.op {
+            groups.share(node.inputs[0], node.outputs[0]);
         }
         // An average of integers is at the scale of what it averages (N-5), whose range holds it.
         let averages = matches!(node.op, Op::AveragePool(_) | Op::GlobalAveragePool);

@@ -6,7 +6,7 @@ use crate::call::Call;
 use crate::error::GoldenError;
 
 /// The place of output pixel `o` of an axis of `input` and `output` pixels, in single precision; it may lie beyond the edges.
-pub(crate) fn place(o: usize, [input, output]: [usize; 2], scale: f32, coordinates: Coordinates) -> f32 {
+fn place(o: usize, [input, output]: [usize; 2], scale: f32, coordinates: Coordinates) -> f32 {
     let x = o as f32;
     match coordinates {
         Coordinates::AlignCorners | Coordinates::PytorchHalfPixel if output == 1 => 0.0,

@@ -75,6 +75,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x3d Vector VectorAffine "ve.affine" { a: U32, params: U32, out: U32 }
     /// Change of scale (rule N-9).
     0x3e Vector VectorRescale "ve.rescale" { a: U32, out: U32, mode: RequantMode }
+    /// Where `ve.gather` samples: row and column of the image at which the first output pixel's window begins.
+    0x3f Vector VectorDeform "ve.deform" { origin_y: I32, origin_x: I32 }
     /// Maximum over windows (rule N-4).
     0x40 Vector VectorMaxPool "ve.maxpool" { a: U32, out: U32 }
     /// Average over windows (rule N-5).
@@ -93,6 +95,12 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x48 Vector VectorMin "ve.min" { a: U32, b: U32, out: U32, mode: RequantMode, per_channel: Flag }
     /// Quotient of two tensors, or of a tensor and a constant per channel (rule N-25).
     0x49 Vector VectorDiv "ve.div" { a: U32, b: U32, out: U32, per_channel: Flag }
+    /// What moved taps read of an image, bilinearly (rule N-26); b holds the offsets of each tap, the output the channels of each tap.
+    0x4a Vector VectorGather "ve.gather" { a: U32, b: U32, out: U32 }
+    /// Tap of each window's maximum (rule N-27).
+    0x4b Vector VectorArgMax "ve.argmax" { a: U32, out: U32 }
+    /// Puts the values of windows back at the taps that b names (rule N-27).
+    0x4c Vector VectorUnpool "ve.unpool" { a: U32, b: U32, out: U32 }
     /// Only tokens.
     0x4f Vector VectorSync "ve.sync" { }
     /// Shape of the following stores: `planes` × `rows` × `row_bytes`.

@@ -31,11 +31,13 @@ fn output_shape(checker: &mut Checker, operands: &Operands) {
             Ok(vec![output.shape.clone()])
         }
         (Op::Slice { .. }, [input]) => Err(ShapeError::Attribute { attribute: "box", shape: input.to_vec() }),
-        // How much an image has beyond its last window is for the graph to say.
+        // How much an image has beyond its last window, or lacks under it, is for the graph to say.
         (Op::MaxUnpool(pool), shapes) => infer(&node.op, shapes).map(|made| {
             let more =
-                |axis: usize| output.shape.get(axis + 2).and_then(|size| size.checked_sub(*made[0].get(axis + 2)?));
-            let within = (0..2).all(|axis| more(axis).is_some_and(|more| more < pool.stride[axis] + pool.kernel[axis]));
+                |axis: usize| output.shape.get(axis + 2).and_then(|size| Some(size.abs_diff(*made[0].get(axis + 2)?)));
+            let within = (0..2).all(|axis| {
+                more(axis).is_some_and(|more| more < pool.stride[axis] + pool.kernel[axis] * pool.dilation[axis])
+            });
             let same = output.shape.get(..2) == made[0].get(..2) && output.shape.len() == 4;
             if within && same { vec![output.shape.clone()] } else { made }
         }),

@@ -26,7 +26,6 @@ fn belongs(op: &Op, form: Form) -> bool {
         Op::Relu | Op::Clip { .. } | Op::Quantize | Op::Dequantize => form == Form::Imported,
         Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => form == Form::Imported,
         Op::DeformConv(_) | Op::ReduceMean { .. } => form == Form::Imported,
-        Op::DeformSample(_) => form == Form::Quantised,
         Op::Rescale => form == Form::Quantised,
         _ => true,
     }

@@ -3,6 +3,8 @@
 //! A layer `conv1` writes the tensor `conv1` and owns the constants `conv1_weight`, `conv1_bias`; its batch norm is the node `conv1_bn` with
 //! `conv1_bn_scale`, `conv1_bn_bias`, `conv1_bn_mean` and `conv1_bn_variance`. Names are the caller's to keep unique.
 
+mod taps;
+
 use crate::graph::{Form, Graph, Node};
 use crate::op::{Conv, ConvTranspose, Function, Lrn, Op, Pool};
 use crate::shape::{ShapeError, elements, fits, infer, reshaped};

@@ -71,6 +71,8 @@ struct Plan {
     stochastic_depth: bool,
     /// Biases in place of batch norm.
     folded: bool,
+    /// The last stage at stride 1, its 3×3 deformable and dilated ([`super::deformable`]).
+    deformable: bool,
 }
 
 impl Plan {
@@ -83,6 +85,7 @@ impl Plan {
             groups: 1,
             stochastic_depth: false,
             folded: false,
+            deformable: false,
         };
         match name {
             "resnet-18" => Plan { blocks: [2, 2, 2, 2], bottleneck: false, ..v1 },
@@ -92,6 +95,7 @@ impl Plan {
             "resnet-50-v1.5" => Plan { stride_in_3x3: true, ..v1 },
             "resnet-50-stochastic-depth" => Plan { stochastic_depth: true, ..v1 },
             "wide-resnet-50-2" => Plan { stride_in_3x3: true, widening: 2, folded: true, ..v1 },
+            "deformable-resnet-50" => Plan { deformable: true, ..v1 },
             "resnext-50" => Plan { stride_in_3x3: true, widening: 2, groups: 32, ..v1 },
             _ => v1,
         }
@@ -123,7 +127,7 @@ impl Plan {
     }
 }
 
-fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
+pub(super) fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
     let plan = Plan::of(name);
     let (mut b, input) = Builder::new(name, [3, scale.input_size, scale.input_size]);
     let mut x = plan.conv_relu(&mut b, "conv1", input, conv(scale.width(64), 7).stride(2).pad(3))?;
@@ -135,7 +139,8 @@ fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
                 name: format!("res{}{letter}", stage + 2),
                 channels: scale.width(channels),
                 groups: if plan.groups > 1 { scale.width(plan.groups) } else { 1 },
-                stride: if stage > 0 && index == 0 { 2 } else { 1 },
+                stride: if stage > 0 && index == 0 && !(plan.deformable && stage == 3) { 2 } else { 1 },
+                deformable: plan.deformable && stage == 3,
                 number,
             };
             x = if plan.bottleneck { bottleneck(&mut b, x, &block, &plan)? } else { basic(&mut b, x, &block, &plan)? };
@@ -159,6 +164,7 @@ struct Block {
     channels: usize,
     groups: usize,
     stride: usize,
+    deformable: bool,
     /// Of all blocks of the network, from 1.
     number: usize,
 }
@@ -178,7 +184,14 @@ fn bottleneck(b: &mut Builder, x: TensorId, block: &Block, plan: &Plan) -> Layer
     let (first, second) = if plan.stride_in_3x3 { (1, stride) } else { (stride, 1) };
     let spatial = conv(inner, 3).stride(second).pad(1).groups(groups);
     let branch = plan.conv_relu(b, &format!("{name}_branch2a"), x, conv(inner, 1).stride(first))?;
-    let branch = plan.conv_relu(b, &format!("{name}_branch2b"), branch, spatial)?;
+    let second = format!("{name}_branch2b");
+    let branch = if block.deformable {
+        let branch = b.deformable(&second, branch, inner, 2)?;
+        let branch = b.batch_norm(&second, branch, 1.0)?;
+        b.relu(&second, branch)?
+    } else {
+        plan.conv_relu(b, &second, branch, spatial)?
+    };
     let branch = plan.conv(b, &format!("{name}_branch2c"), branch, conv(4 * channels, 1), plan.branch_gain())?;
     sum(b, x, branch, block, plan)
 }

@@ -65,6 +65,8 @@ fn entries_state_the_published_figures() {
         ("fcn-8s", 125_001_466_128, 134_489_759),
         ("dilated-context", 34_833_753_864, 6_803_139),
         ("dilated-context-basic", 115_605_504, 28_392),
+        ("deformable-resnet-50", 6_103_248_896, 25_805_918),
+        ("deconvnet", 1_172_179_200, 1_257_475),
         ("deep-compression-alexnet", 724_406_816, 60_965_224),
     ];
     let stated: Vec<_> = entries().iter().map(|entry| (entry.name, entry.macs, entry.parameters)).collect();

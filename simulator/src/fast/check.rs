@@ -59,7 +59,8 @@ fn supported(work: &Work, machine: &Machine) -> bool {
                 Requantisation::FixedPoint { double_rounding: true, .. } => Mode::FixedDouble,
                 Requantisation::Shift => Mode::Shift,
             };
-            let float = machine.vector.float32 || work.kind == VectorKind::MaxPool;
+            let chooses = matches!(work.kind, VectorKind::MaxPool | VectorKind::ArgMax | VectorKind::Unpool);
+            let float = machine.vector.float32 || chooses;
             if work.mode == Mode::Float { float } else { work.mode == own }
         }
         _ => true,
@@ -115,16 +116,12 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     if !scaled.iter().all(|&operand| w.mode.takes(w.fixed[operand].shift)) {
         return false;
     }
-    let fits = |operand: usize, height: u64, width: u64| {
-        tensor_fits(height, width, w.channels * w.bytes(operand), w.pitch[operand])
-    };
-    let a = match w.kind {
-        VectorKind::Requant => true,
-        kind if kind.pools() => fits(0, w.in_height, w.in_width),
-        _ => fits(0, w.rows_a(), w.width),
+    let fits = |operand: usize| {
+        let (height, width) = w.size(operand);
+        tensor_fits(height, width, w.pixel(operand) * w.bytes(operand), w.pitch[operand])
     };
     if (w.kind == VectorKind::Lrn && w.norm_size == 0) || (w.kind == VectorKind::Sum && w.operands == 0) {
         return false;
     }
-    a && (!w.kind.has_b() || fits(1, w.height, w.width)) && fits(2, w.height, w.width)
+    (!w.kind.has_a() || fits(0)) && (!w.kind.has_b() || fits(1)) && fits(2)
 }

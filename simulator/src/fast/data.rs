@@ -15,6 +15,7 @@ use super::plain::{self, Adder};
 use super::pool;
 use super::simd::{Level, with_level};
 use super::table;
+use super::taps;
 use super::work::{Pitch, Step, Transfer, VectorKind, VectorWork, Work};
 use crate::contract::{Accumulators, EngineError, Job, Memories, Span, zeroed_dram};
 
@@ -122,7 +123,7 @@ impl<'a> Executor<'a> {
 
     fn vector(&mut self, work: &VectorWork, activation: &mut [u8], accumulator: &Accumulators) {
         let work = &flat(work);
-        let row = (work.width * work.channels * work.bytes(2)) as usize;
+        let row = (work.width * work.pixel(2) * work.bytes(2)) as usize;
         let size = row * work.height as usize;
         self.out.resize(size.max(self.out.len()), 0);
         let out = &mut self.out[..size];
@@ -134,6 +135,9 @@ impl<'a> Executor<'a> {
         let compute = |(y, out): (usize, &mut [u8])| {
             if work.kind.has_table() {
                 return table::row(work, memory, y, out);
+            }
+            if work.kind.has_taps() {
+                return taps::row(work, memory, y, out);
             }
             if general {
                 return general::Row::new(work, &params, &sums, memory).compute(y, out);
@@ -191,7 +195,7 @@ fn flat(work: &VectorWork) -> VectorWork {
 /// Stores the results.
 fn write(work: &VectorWork, out: &[u8], activation: &mut [u8]) {
     let Pitch { row, pixel } = work.pitch[2];
-    let bytes = (work.channels * work.bytes(2)) as usize;
+    let bytes = (work.pixel(2) * work.bytes(2)) as usize;
     let dense = pixel == bytes as u64 || work.width == 1;
     for (y, line) in out.chunks_exact(bytes * work.width as usize).enumerate() {
         let at = (work.out + y as u64 * row) as usize;

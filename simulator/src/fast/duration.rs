@@ -219,7 +219,15 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
         | VectorKind::DivChannel
         | VectorKind::Table
         | VectorKind::ChannelTable => elements.div_ceil(lanes) + params(work.entries()),
-        VectorKind::MaxPool | VectorKind::AveragePool => {
+        VectorKind::Gather => {
+            let runs = if on(Mutant::NeighboursReadOnce) { 2 } else { 4 };
+            pixels * work.kernel_h * work.kernel_w * (runs * work.channels.div_ceil(lanes) + 1)
+        }
+        VectorKind::Unpool => {
+            let compared = work.in_height * work.in_width * work.channels * work.kernel_h * work.kernel_w;
+            elements.div_ceil(lanes) + compared.div_ceil(lanes)
+        }
+        VectorKind::MaxPool | VectorKind::AveragePool | VectorKind::ArgMax => {
             let columns = if on(Mutant::WindowFlat) { 1 } else { work.kernel_w };
             (elements * work.kernel_h * columns).div_ceil(lanes)
         }

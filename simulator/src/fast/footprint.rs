@@ -213,9 +213,10 @@ fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
 }
 
 fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
-    let tensor = |operand: usize, base: u64, height: u64, width: u64| {
-        let pitch = work.pitch[operand];
-        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + work.channels * work.bytes(operand))
+    let tensor = |operand: usize, base: u64| {
+        let (pitch, (height, width)) = (work.pitch[operand], work.size(operand));
+        let pixel = work.pixel(operand) * work.bytes(operand);
+        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + pixel)
     };
     let (height, width) = (work.height, work.width);
     if work.kind == super::work::VectorKind::Requant {
@@ -226,16 +227,14 @@ fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
         };
         let vectors = work.channels.div_ceil(work.block_channels).saturating_mul(block);
         all.push(Memory::Accumulator, false, Ranges::one(work.accumulator, vectors));
-    } else if work.kind.pools() {
-        all.push(Memory::Activation, false, tensor(0, work.a, work.in_height, work.in_width));
     } else {
-        all.push(Memory::Activation, false, tensor(0, work.a, work.rows_a(), width));
+        all.push(Memory::Activation, false, tensor(0, work.a));
     }
     if work.kind.has_b() {
-        all.push(Memory::Activation, false, tensor(1, work.b, height, width));
+        all.push(Memory::Activation, false, tensor(1, work.b));
     }
     if work.kind.has_params() {
         all.push(Memory::Activation, false, Ranges::one(work.params, work.record() * work.entries()));
     }
-    all.push(Memory::Activation, true, tensor(2, work.out, height, width));
+    all.push(Memory::Activation, true, tensor(2, work.out));
 }

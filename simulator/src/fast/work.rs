@@ -341,6 +341,13 @@ impl Registers {
                 operands: operands.get(),
                 ..unit
             },
+            Operation::VectorGather { a, b, out } => {
+                VectorWork { kind: Kind::Gather, a: a.get(), b: b.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorArgMax { a, out } => VectorWork { kind: Kind::ArgMax, a: a.get(), out: out.get(), ..unit },
+            Operation::VectorUnpool { a, b, out } => {
+                VectorWork { kind: Kind::Unpool, a: a.get(), b: b.get(), out: out.get(), ..unit }
+            }
             _ => {
                 self.vector_register(operation);
                 return Work::Configure;
@@ -383,6 +390,7 @@ impl Registers {
             Operation::VectorScale { a, b, out } => {
                 (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
             }
+            Operation::VectorDeform { origin_y, origin_x } => unit.origin = [origin_y.get(), origin_x.get()],
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 (unit.norm_size, unit.norm_alpha) = (size.get(), alpha.get());
                 (unit.norm_beta, unit.norm_bias) = (beta.get(), bias.get());

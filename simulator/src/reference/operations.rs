@@ -12,13 +12,21 @@ use crate::contract::Memories;
 pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32, words: Words) -> Vec<(i64, u8)> {
     let operation = Operation { work, memories, columns: columns.into(), words };
     let mut results = Vec::new();
+    if work.kind == Kind::Unpool {
+        let (empty, placed) = (operation.nothing(), operation.unpooled());
+        let cleared = (0..work.height).flat_map(|y| (0..work.width).map(move |x| (y, x)));
+        let cleared = cleared.flat_map(|(y, x)| (0..work.channels).map(move |channel| (y, x, channel)));
+        cleared.for_each(|place| store(&mut results, work.out, place, empty));
+        placed.into_iter().for_each(|(place, value)| store(&mut results, work.out, place, value));
+        return results;
+    }
     for y in 0..work.height {
         for x in 0..work.width {
             if matches!(work.kind, Kind::Softmax | Kind::Lrn) {
                 let values = if work.kind == Kind::Lrn { operation.lrn(y, x) } else { operation.softmax(y, x) };
                 (0..).zip(values).for_each(|(channel, value)| store(&mut results, work.out, (y, x, channel), value));
             } else {
-                for channel in 0..work.channels {
+                for channel in 0..work.out.channels {
                     store(&mut results, work.out, (y, x, channel), operation.element(y, x, channel));
                 }
             }
@@ -42,8 +50,8 @@ struct Pool {
     padded: i64,
 }
 
-struct Operation<'a> {
-    work: &'a VectorWork,
+pub(super) struct Operation<'a> {
+    pub(super) work: &'a VectorWork,
     memories: &'a Memories,
     columns: i64,
     words: Words,
@@ -92,7 +100,10 @@ impl Operation<'_> {
                 let v = (self.a(y, x, channel) as f32 * scale_a) / (self.second(y, x, channel) as f32 * scale_b);
                 self.output(v / scale_out)
             }
-            Kind::Softmax | Kind::Lrn => quant.low,
+            Kind::Gather => self.sample(y, x, channel / self.work.channels, channel % self.work.channels),
+            Kind::ArgMax => self.switch(y, x, channel),
+            // Not element by element.
+            Kind::Softmax | Kind::Lrn | Kind::Unpool => quant.low,
         }
     }
 
@@ -144,13 +155,13 @@ impl Operation<'_> {
     }
 
     /// `sat(rhe(value) + zy)`.
-    fn output(&self, value: f32) -> i64 {
+    pub(super) fn output(&self, value: f32) -> i64 {
         let quant = &self.work.quant;
         saturate(value, quant.zero_out, quant.low, quant.high)
     }
 
     /// An element of the activation buffer as a number. A wide one is signed.
-    fn raw(&self, tensor: Option<Tensor>, signed: bool, y: i64, x: i64, channel: i64) -> i64 {
+    pub(super) fn raw(&self, tensor: Option<Tensor>, signed: bool, y: i64, x: i64, channel: i64) -> i64 {
         let Some(tensor) = tensor else { return 0 };
         let address = tensor.at(y, x, channel) as usize;
         let byte = self.memories.activation[address];

@@ -56,7 +56,7 @@ fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> boo
 fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     let requantisation = machine.vector.requantisation;
     match (v.kind, v.mode) {
-        (Kind::MaxPool, _) => false,
+        (Kind::MaxPool | Kind::ArgMax | Kind::Unpool, _) => false,
         (Kind::Table { .. }, _) => v.tensors().any(|tensor| tensor.wide),
         (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
         (_, Some(RequantMode::Fixed)) => {

@@ -30,12 +30,15 @@ pub(super) enum Kind {
     Max,
     Min,
     Div,
+    Gather,
+    ArgMax,
+    Unpool,
 }
 
 impl Kind {
-    /// Whether the first tensor operand is a pooling's input tile.
+    /// Whether the first tensor operand is the input tile of `ve.window`.
     pub(super) fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool { .. })
+        matches!(self, Kind::MaxPool | Kind::AveragePool { .. } | Kind::Gather | Kind::ArgMax | Kind::Unpool)
     }
 
     /// Tensors that operand a holds, one below the other.
@@ -104,6 +107,13 @@ impl Window {
     }
 }
 
+/// `ve.deform`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Deform {
+    pub(super) origin_y: i64,
+    pub(super) origin_x: i64,
+}
+
 /// `ve.norm`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Norm {
@@ -147,6 +157,7 @@ pub(super) struct VectorWork {
     pub(super) params: Option<i64>,
     pub(super) accumulator: Option<i64>,
     pub(super) window: Window,
+    pub(super) deform: Deform,
     pub(super) norm: Norm,
     pub(super) quant: Quant,
     /// Scales a, b, out.

@@ -7,7 +7,7 @@ use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, 
 use systole_machine::spec::Machine;
 
 use super::scaling::Scaling;
-pub(super) use super::vector_work::{Kind, Norm, Quant, Tensor, VectorWork, Window};
+pub(super) use super::vector_work::{Deform, Kind, Norm, Quant, Tensor, VectorWork, Window};
 
 /// A memory of the machine (M-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -269,6 +269,7 @@ impl Registers {
             | Operation::VectorScale { .. }
             | Operation::VectorWindow { .. }
             | Operation::VectorNorm { .. }
+            | Operation::VectorDeform { .. }
             | Operation::VectorFixed { .. }
             | Operation::VectorDilation { .. }
             | Operation::VectorSync { .. } => {
@@ -319,6 +320,9 @@ impl Registers {
             Operation::VectorDiv { a, b, out, per_channel } => {
                 (Kind::Div, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, None)
             }
+            Operation::VectorGather { a, b, out } => (Kind::Gather, a, Some(b), None, out, None),
+            Operation::VectorArgMax { a, out } => (Kind::ArgMax, a, None, None, out, None),
+            Operation::VectorUnpool { a, b, out } => (Kind::Unpool, a, Some(b), None, out, None),
             _ => return Work::Control,
         };
         let mut work = self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out));
@@ -344,13 +348,23 @@ impl Registers {
                 wide: v.quant.wide[operand as usize],
             }
         };
+        let taps = v.window.kernel_h * v.window.kernel_w;
         let (in_height, in_width) =
             if kind.pools() { (v.window.in_height, v.window.in_width) } else { (kind.tensors() * v.height, v.width) };
         VectorWork {
             kind,
             a: a.map(|address| tensor(address, VectorOperand::A, in_height, in_width)),
-            b: b.map(|address| tensor(address, VectorOperand::B, v.height, v.width)),
-            out: tensor(out, VectorOperand::Out, v.height, v.width),
+            b: b.map(|address| match kind {
+                Kind::Gather => Tensor { channels: 2 * taps, ..tensor(address, VectorOperand::B, v.height, v.width) },
+                Kind::Unpool => tensor(address, VectorOperand::B, in_height, in_width),
+                _ => tensor(address, VectorOperand::B, v.height, v.width),
+            }),
+            out: match kind {
+                Kind::Gather => {
+                    Tensor { channels: taps * v.channels, ..tensor(out, VectorOperand::Out, v.height, v.width) }
+                }
+                _ => tensor(out, VectorOperand::Out, v.height, v.width),
+            },
             params,
             accumulator: None,
             ..*v
@@ -395,6 +409,9 @@ impl Registers {
                 v.fixed[operand as usize] = Scaling { multiplier: multiplier.get(), shift: shift.get() };
             }
             Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
+            Operation::VectorDeform { origin_y, origin_x } => {
+                v.deform = Deform { origin_y: origin_y.get(), origin_x: origin_x.get() };
+            }
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 v.norm = Norm { size: int!(size), alpha: alpha.get(), beta: beta.get(), bias: bias.get() };
             }

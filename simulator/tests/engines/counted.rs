@@ -256,7 +256,7 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "sync"]
+        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "deform", "sync"]
             .iter()
             .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run") && name != "ld.decode",
@@ -441,6 +441,9 @@ const OFTEN: &[&str] = &[
     "table: one for all channels",
     "vector: a difference",
     "vector: constants of N-25",
+    "gather: several taps",
+    "argmax: several taps",
+    "unpool: windows that overlap",
     "load repeats DRAM bytes",
     "load of planes of rows",
     "decode: a stream",
@@ -449,6 +452,8 @@ const OFTEN: &[&str] = &[
 ];
 
 const RARELY: &[&str] = &[
+    "unpool: windows with gaps",
+    "gather: strides",
     "lrn: a window beyond the channels",
     "table: one for each channel",
     "trap beyond an instruction that waits for ever",
