@@ -10,7 +10,7 @@ use systole_compiler::frontends::onnx::proto::{
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
 };
 use systole_network::graph::{Graph, Node};
-use systole_network::op::{Conv, Op, Pool};
+use systole_network::op::{Conv, Function, Op, Pool};
 use systole_network::seed;
 use systole_network::tensor::{Data, Tensor, TensorId, bytes_of_f32};
 
@@ -91,6 +91,11 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
             ("LRN", attributes.chain([integer("size", lrn.size as i64)]).collect())
         }
         Op::Sum => ("Sum", vec![]),
+        Op::GlobalMaxPool | Op::Sub | Op::Div | Op::Max | Op::Min | Op::PRelu => (node.op.name(), vec![]),
+        Op::Function(function) => (function.name(), function_attributes(*function)),
+        Op::ReduceMean { axes, keep } => {
+            ("ReduceMean", vec![integers("axes", axes), integer("keepdims", i64::from(*keep))])
+        }
         Op::Transpose { perm } => ("Transpose", vec![integers("perm", perm)]),
         Op::Reshape => {
             input.push(shape_name(node));
@@ -105,19 +110,11 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
         | Op::DeformSample(_)
         | Op::ArgMaxPool(_)
         | Op::MaxUnpool(_)
-        | Op::GlobalMaxPool
-        | Op::Sub
-        | Op::Div
-        | Op::Max
-        | Op::Min
-        | Op::Function(_)
-        | Op::PRelu
         | Op::Slice { .. }
         | Op::Pad { .. }
         | Op::DepthToSpace { .. }
         | Op::SpaceToDepth { .. }
-        | Op::Resize(_)
-        | Op::ReduceMean { .. } => {
+        | Op::Resize(_) => {
             return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
         }
         Op::Rescale | Op::Quantize | Op::Dequantize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
@@ -132,6 +129,14 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
         domain: String::new(),
         attribute,
     })
+}
+
+fn function_attributes(function: Function) -> Vec<AttributeProto> {
+    match function {
+        Function::HardSigmoid { alpha, beta } => vec![float("alpha", alpha), float("beta", beta)],
+        Function::LeakyRelu { alpha } | Function::Elu { alpha } => vec![float("alpha", alpha)],
+        Function::Sigmoid | Function::Tanh | Function::HardSwish => vec![],
+    }
 }
 
 fn conv_attributes(conv: &Conv) -> Vec<AttributeProto> {
@@ -178,7 +183,8 @@ fn dims(shape: &[usize]) -> Vec<i64> {
 /// Constants of sums and products that hold one value for each channel, and how many axes follow the channels': ONNX aligns the last axes
 /// of two operands, so these must be written.
 fn per_channel_operands(graph: &Graph) -> BTreeMap<TensorId, usize> {
-    let readers = graph.nodes.iter().filter(|node| matches!(node.op, Op::Add | Op::Mul));
+    let reads = |op: &Op| matches!(op, Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::PRelu);
+    let readers = graph.nodes.iter().filter(|node| reads(&node.op));
     let operand = |node: &Node| {
         let &[x, other] = &node.inputs[..] else {
             return None;

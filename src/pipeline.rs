@@ -159,7 +159,7 @@ pub fn quantise(
     options: &ModelOptions,
     real: bool,
 ) -> Result<Quantised, Failure> {
-    let values = values(imported, options, real)?;
+    let values = values(imported, machine, options, real)?;
     let quantised = legalise(&imported.graph, &policy(machine), &values).map_err(pass_failure)?;
     check_islands(&quantised.graph, options)?;
     if real {
@@ -184,7 +184,7 @@ pub fn after_pass(
             .help(crate::problem::did_you_mean(name, &names))
             .into());
     };
-    let values = values(imported, options, true)?;
+    let values = values(imported, machine, options, true)?;
     let policy = policy(machine);
     let mut state = Quantised { graph: imported.graph.clone(), inputs: vec![], outputs: vec![] };
     for pass in &PASSES[..=last] {
@@ -204,13 +204,15 @@ fn check_islands(graph: &Graph, options: &ModelOptions) -> Result<(), Failure> {
     }
 }
 
-fn values(imported: &Imported, options: &ModelOptions, real: bool) -> Result<Values, Failure> {
+fn values(imported: &Imported, machine: &Machine, options: &ModelOptions, real: bool) -> Result<Values, Failure> {
     let float = is_float(&imported.graph);
     if !float && options.calibration.is_some() {
         return Err(Problem::new("this model is quantised already: `--calibration` would change nothing").into());
     }
     if !real {
-        return Ok(Values::Structure);
+        // How long streams of weights are depends on the weights; activations play no part.
+        let compresses = machine.weight_decoder.is_some();
+        return Ok(if compresses { Values::Weights { seed: options.seed } } else { Values::Structure });
     }
     let calibration = if float { Some(calibrate(imported.as_published(), options)?) } else { None };
     Ok(Values::Real { calibration, seed: options.seed })
@@ -268,7 +270,7 @@ fn seeded_floats(graph: &Graph, index: u64, seed: u64) -> BTreeMap<TensorId, Val
         let tensor = graph.tensor(*id);
         (*id, Value::F32(seed::image(&tensor.shape, &tensor.name, index, seed)))
     };
-    graph.inputs.iter().map(image).collect()
+    graph.inputs.iter().filter(|&&id| graph.tensor(id).dtype == DType::F32).map(image).collect()
 }
 
 /// Inputs for the imported form (`golden --float`): of the file, else seeded.
@@ -284,8 +286,8 @@ pub fn float_inputs(
     let ports: Vec<Port> = graph.inputs.iter().map(|&id| port(graph, id, None)).collect();
     let inputs = Inputs::open(path, &ports)?;
     for (port, &id) in ports.iter().zip(&graph.inputs) {
-        if let Some(floats) = inputs.float(&port.name, &port.shape)? {
-            values.insert(id, Value::F32(floats));
+        if let Some(given) = inputs.typed(&port.name, &port.shape, graph.tensor(id).dtype)? {
+            values.insert(id, given);
         }
     }
     Ok(values)

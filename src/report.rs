@@ -97,6 +97,8 @@ pub struct DramTraffic {
     pub read_bytes: u64,
     /// On the bus, whole bursts.
     pub write_bytes: u64,
+    /// What loads of compressed weights would have read beside `read_bytes` as copies; 0 where weights lie expanded in DRAM.
+    pub bytes_saved: u64,
     /// Weights as stored, network inputs and outputs, each once.
     pub compulsory_bytes: u64,
     /// Over the whole run.
@@ -228,6 +230,8 @@ pub struct Layer {
     pub dram_read_bytes: u64,
     /// Bytes on the bus for its stores.
     pub dram_write_bytes: u64,
+    /// What loads of its compressed weights would have read more as copies.
+    pub dram_bytes_saved: u64,
     /// Of the layer's main unit within its cycles, by cause.
     pub stall_cycles: BTreeMap<&'static str, u64>,
     /// `null` where the machine states no energies.

@@ -313,16 +313,17 @@ impl Inputs {
         if strangers.is_empty() { Ok(Inputs { arrays, place }) } else { Err(Failure::Input(strangers)) }
     }
 
-    /// The float array of that name, which must have this shape; `None` when the file has none.
+    /// The array of that name, which must have this shape and type; `None` when the file has none.
     ///
     /// # Errors
     /// Another type or shape.
-    pub fn float(&self, name: &str, shape: &[u64]) -> Result<Option<Vec<f32>>, Failure> {
+    pub fn typed(&self, name: &str, shape: &[u64], dtype: DType) -> Result<Option<Value>, Failure> {
         let Some(array) = self.arrays.get(name) else { return Ok(None) };
         self.check_shape(name, &array.shape, shape)?;
         match &array.value {
-            Value::F32(values) => Ok(Some(values.clone())),
-            other => Err(self.wrong_type(name, other, "float32")),
+            value if value.dtype() == dtype => Ok(Some(value.clone())),
+            other if dtype == DType::F32 => Err(self.wrong_type(name, other, "float32")),
+            other => Err(self.wrong_type(name, other, dtype.name())),
         }
     }
 

@@ -4,27 +4,30 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use systole_machine::program::{LayerEntry, ModelEntry, Program, Segment};
-use systole_machine::spec::{Dataflow, Machine};
+use systole_machine::spec::Machine;
 use systole_network::graph::Graph;
 use systole_network::tensor::{DType, TensorId};
 
 use crate::check::check;
+use crate::compress::stored::StoredWeights;
 use crate::emit::emit;
 use crate::error::CompileError;
 use crate::fixed::{check_island, check_policy, record_bytes};
-use crate::image::{channel_params, requant_params, weight_tiles, weight_zero_point};
+use crate::image::{channel_params, requant_params, weight_zero_point};
+use crate::layers::transposed::Phase;
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
-use crate::mapping::conv::{Side, Spread};
 use crate::mapping::{ConvMapping, VectorMapping, conv, vector};
 use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
+use text::conv_text;
 
 mod moves;
 mod table;
+mod text;
 
 use moves::MoveMapping;
 use table::tensor_table;
@@ -80,12 +83,16 @@ pub enum Constants {
 pub fn compile(
     quantised: &Quantised,
     machine: &Machine,
-    header: Header,
+    mut header: Header,
     constants: Constants,
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
     check_policy(graph, machine).map_err(|error| vec![error])?;
-    let layers = layers(graph)?;
+    let cycles = |layer: &Layer, layers: &Layers| match map_layer(layer, layers, graph, machine) {
+        Ok(Mapping::Conv(mapping)) => Some(mapping.cycles),
+        _ => None,
+    };
+    let layers = layers(graph, &cycles)?;
     let mappings = map_all(&layers, graph, machine)?;
     if constants == Constants::Real {
         check_sums(graph, &layers, machine)?;
@@ -101,6 +108,7 @@ pub fn compile(
         items.extend(lowered.items);
         image.extend(lowered.image);
         entries.push(lowered.entry);
+        header.model.weight_bytes = header.model.weight_bytes.saturating_sub(lowered.saved);
     }
     if machine.unified {
         items.iter_mut().for_each(Item::unify);
@@ -138,14 +146,16 @@ fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapp
 
 /// The layer's own output: a copy into a concatenation makes no more than it reads.
 fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
-    match layer.kind {
+    match &layer.kind {
         Kind::Rescale => layers.dims[&layer.input],
+        Kind::Conv { phase: Some(phase), .. } => phase.output_dims(layers.dims[&layer.output]),
         _ => layers.dims[&layer.output],
     }
 }
 
 fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Mapping, CompileError> {
-    let input = layers.dims[&layer.input];
+    let phase = layer.phase();
+    let input = phase.map_or(layers.dims[&layer.input], |phase| phase.input_dims(layers.dims[&layer.input]));
     let output = output_dims(layer, layers);
     let window = window_of(layer);
     check_window(layer, &window)?;
@@ -176,13 +186,16 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
             return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
         }
-        if graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
+        if phase.is_none()
+            && graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
             && graph.tensor(*weights).elements() != output[3] * input[1] * input[2] * input[3]
         {
             return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
         }
         let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
-        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes };
+        let scattered = phase.is_some_and(Phase::is_scattered);
+        let problem =
+            conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes, scattered };
         let mapping = problem.search().ok_or_else(too_small)?;
         let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
         check_pieces(layer, output, mapping.tile, parts)?;
@@ -204,8 +217,12 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
         params: matches!(
             layer.kind,
-            Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
+            Kind::Add(Second::Channel(_))
+                | Kind::Mul(Second::Channel(_))
+                | Kind::Pair(_, Second::Channel(_))
+                | Kind::Affine { .. }
         ),
+        table_bytes: if let Kind::Table(table) = layer.kind { table.bytes() } else { [0; 2] },
         tensors: if let Kind::Sum(more) = &layer.kind { 1 + more.len() } else { 1 },
         all_channels: matches!(layer.kind, Kind::Softmax | Kind::Lrn(_) | Kind::Shuffle(_)),
         work,
@@ -259,33 +276,12 @@ fn check_window(layer: &Layer, window: &Window) -> Result<(), CompileError> {
     Ok(())
 }
 
-/// Named where it is not what everyone presumes.
-fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static str {
-    match dataflow {
-        Dataflow::WeightStationary if machine.array.dataflows.len() == 1 => "",
-        Dataflow::WeightStationary => ", weight-stationary",
-        Dataflow::OutputStationary => ", output-stationary",
-        Dataflow::InputStationary => ", input-stationary",
-    }
-}
-
-/// Named where there is something to tell.
-fn spread_text(spread: Spread) -> String {
-    if spread.arrays == 1 {
-        return String::new();
-    }
-    let (side, common) = match spread.side {
-        Side::Chunks => ("chunks", "input"),
-        Side::Tiles => ("tiles", "weights"),
-    };
-    let copies = if spread.copies { format!(", each with its {common}") } else { String::new() };
-    format!(", {side} over {} arrays{copies}", spread.arrays)
-}
-
 struct Lowered {
     items: Vec<Item>,
     image: Vec<Segment>,
     entry: LayerEntry,
+    /// Bytes of weights that compression saves.
+    saved: u64,
 }
 
 struct Context<'a> {
@@ -300,7 +296,10 @@ impl Context<'_> {
     fn lower(&self, index: usize, dram: &mut Dram, constants: Constants) -> Result<Lowered, CompileError> {
         let layer = &self.layers.layers[index];
         let mut output = self.places[&layer.output];
-        output = output.part(layer.output_first, [1; 3], output_dims(layer, self.layers));
+        output = match layer.phase() {
+            Some(phase) => phase.output_place(&output),
+            None => output.part(layer.output_first, [1; 3], output_dims(layer, self.layers)),
+        };
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
@@ -323,10 +322,12 @@ impl Context<'_> {
         dram: &mut Dram,
         constants: Constants,
     ) -> Result<Lowered, CompileError> {
-        let input = self.places[&layer.input];
+        let phase = layer.phase();
+        let input = phase.map_or(self.places[&layer.input], |phase| phase.input_place(&self.places[&layer.input]));
         let window = window_of(layer);
         let channels = output.dims[3];
-        let weights = dram.allocate(mapping.weight_bytes);
+        let (stored, mut image) =
+            StoredWeights::new(self.graph, layer, mapping, self.machine, input.dims[3], dram, constants)?;
         let params = dram.allocate(record_bytes(self.machine) * channels as u64);
         let (x, y) = (self.operand(layer.input), self.operand(layer.output));
         let Kind::Conv { weights: tensor, groups, .. } = &layer.kind else {
@@ -341,41 +342,30 @@ impl Context<'_> {
             mapping,
             input,
             output,
-            weights,
+            weights: &stored,
             params,
             input_type: (x.dtype, x.zero_point),
             weight_type: (self.graph.tensor(*tensor).dtype, zero_weight),
             output_type: (y.dtype, y.zero_point),
             clamp: layer.clamp,
         };
-        let mut image = vec![];
         if constants == Constants::Real {
-            let tiles = weight_tiles(self.graph, layer, mapping, self.machine, input.dims[3])?;
-            image.push(Segment { address: weights, bytes: tiles });
-            image.push(Segment { address: params, bytes: self.requant_params(layer, channels)? });
+            let bytes = requant_params(self.graph, layer, channels, self.machine.vector.requantisation)?;
+            image.push(Segment { address: params, bytes });
         }
-        let pixels = output.dims[..3].iter().product::<usize>() as u64;
-        let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
-        let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
-        let text = format!(
-            "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
-            mapping.tile[0],
-            mapping.tile[1],
-            mapping.chunks.len(),
-            mapping.chunks[0].outputs.1,
-            dataflow_text(self.machine, mapping.dataflow),
-            if mapping.packed { ", taps packed" } else { "" },
-            if mapping.place.resident { ", weights resident" } else { ", weights streamed" },
-            if mapping.shared { "" } else { ", input channels sliced" },
-            if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
-            spread_text(mapping.spread),
-        );
-        let entry = self.entry(layer, pixels * taps * channels as u64, weight_bytes + 4 * channels as u64, text);
-        Ok(Lowered { items: lowering.items()?, image, entry })
-    }
-
-    fn requant_params(&self, layer: &Layer, channels: usize) -> Result<Vec<u8>, CompileError> {
-        requant_params(self.graph, layer, channels, self.machine.vector.requantisation)
+        let (macs, constant_bytes) = match phase {
+            Some(phase) => phase.work(self.layers.dims[&layer.input], &self.graph.tensor(*tensor).shape),
+            None => {
+                let pixels = output.dims[..3].iter().product::<usize>() as u64;
+                let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
+                let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
+                (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
+            }
+        };
+        let saved = stored.saved(constant_bytes.saturating_sub(4 * channels as u64));
+        let text = conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe) + &stored.text();
+        let entry = self.entry(layer, macs, constant_bytes - saved, text);
+        Ok(Lowered { items: lowering.items()?, image, entry, saved })
     }
 
     fn lower_vector(
@@ -394,6 +384,8 @@ impl Context<'_> {
         let (function, second) = match &layer.kind {
             Kind::Add(second) => (Function::Add, Some(second)),
             Kind::Mul(second) => (Function::Mul, Some(second)),
+            Kind::Pair(pair, second) => (Function::Pair(*pair), Some(second)),
+            Kind::Table(table) => (Function::Table { per_channel: table.is_per_channel() }, None),
             Kind::Affine { .. } => (Function::Affine, None),
             Kind::Rescale => (Function::Rescale, None),
             Kind::MaxPool(_) => (Function::MaxPool, None),
@@ -406,13 +398,9 @@ impl Context<'_> {
                 return Err(CompileError::internal(&layer.name, "a layer of another unit on the vector unit"));
             }
         };
-        let has_params = matches!(second, Some(Second::Channel(_))) || function == Function::Affine;
-        let entries = match function {
-            Function::Sum(more) => 1 + more.len(),
-            _ if has_params => output.dims[3],
-            _ => 0,
-        };
-        let params = (entries > 0).then(|| dram.allocate(8 * entries as u64));
+        let constants_read = matches!(second, Some(Second::Channel(_)));
+        let constant_bytes = function.parameter_bytes(output.dims[3], constants_read);
+        let params = (constant_bytes > 0).then(|| dram.allocate(constant_bytes));
         let b = match second {
             Some(Second::Tensor(id) | Second::Channel(id)) => self.operand(*id),
             None => OperandQuant { dtype: DType::U8, zero_point: 0, scale: 1.0 },
@@ -445,8 +433,7 @@ impl Context<'_> {
             "{}x{} pixels x {} channels on the vector unit",
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
-        let constant_bytes = 8 * entries as u64;
-        Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text) })
+        Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text), saved: 0 })
     }
 
     /// Compulsory bytes: constants, and the network's inputs and outputs that the layer touches.
@@ -456,10 +443,12 @@ impl Context<'_> {
             elements * self.places[&id].element_bytes
         };
         let mut compulsory_bytes = constant_bytes;
-        if self.graph.inputs.contains(&layer.input) {
+        // Once for all phases of a node.
+        let leads = layer.phase().is_none_or(|phase| phase.leads);
+        if leads && self.graph.inputs.contains(&layer.input) {
             compulsory_bytes += bytes(layer.input);
         }
-        if self.graph.outputs.contains(&layer.output) {
+        if leads && self.graph.outputs.contains(&layer.output) {
             compulsory_bytes += bytes(layer.output);
         }
         LayerEntry {

@@ -7,7 +7,7 @@ use systole_network::graph::Graph;
 use systole_network::policy as network;
 
 use crate::error::CompileError;
-use crate::layers::{Kind, Layer};
+use crate::layers::{Kind, Layer, Pair};
 use crate::lower::too_large;
 
 /// The mode of every instruction that has one and does not need single precision.
@@ -61,6 +61,7 @@ pub(crate) fn check_island(layer: &Layer, machine: &Machine) -> Result<(), Compi
         Kind::Softmax => "N-10",
         Kind::Lrn(_) => "N-13",
         Kind::Sum(_) => "N-14",
+        Kind::Pair(Pair::Quotient, _) => "N-25",
         _ => return Ok(()),
     };
     if machine.vector.float32 {
@@ -164,6 +165,13 @@ pub(crate) fn add(requantisation: Requantisation, [a, b, out]: [f32; 3], wide: b
         }
     };
     [VectorOperand::A, VectorOperand::B, VectorOperand::Out].into_iter().zip(factors).collect()
+}
+
+/// The factors of N-25's maximum and minimum: N-9's of both operands.
+pub(crate) fn choose(requantisation: Requantisation, [a, b, out]: [f32; 3]) -> Vec<(VectorOperand, Factor)> {
+    let each = [(VectorOperand::A, a), (VectorOperand::B, b)].into_iter();
+    each.flat_map(|(operand, from)| rescale(requantisation, [from, out]).into_iter().map(move |(_, f)| (operand, f)))
+        .collect()
 }
 
 /// The factor of N-7.

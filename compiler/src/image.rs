@@ -7,9 +7,11 @@ use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId, f32_of_bytes
 
 use crate::error::CompileError;
 use crate::fixed::{self, Factor};
+use crate::layers::transposed::Phase;
 use crate::layers::{Kind, Layer, Second};
 use crate::mapping::conv::chunk_elements;
 use crate::mapping::{Chunk, ConvMapping, Part};
+use crate::tables;
 
 /// Bytes of a stored constant.
 pub(crate) fn stored<'a>(graph: &'a Graph, id: TensorId, layer: &str) -> Result<&'a [u8], CompileError> {
@@ -35,6 +37,10 @@ struct Weights<'a> {
     outputs_per_group: usize,
     inputs_per_group: usize,
     kernel: [usize; 2],
+    /// Output channels of the tensor.
+    outputs: usize,
+    /// What window and output channels of a part of a transposed convolution are in the tensor.
+    phase: Option<&'a Phase>,
     /// The byte of real zero: the zero point.
     zero: u8,
 }
@@ -42,6 +48,15 @@ struct Weights<'a> {
 impl Weights<'_> {
     /// The byte for output channel `n` and input channel `c` (of the whole input); real zero where they are of different groups.
     fn at(&self, n: usize, c: usize, ky: usize, kx: usize) -> u8 {
+        let Some(phase) = self.phase else { return self.stored(n, c, ky, kx) };
+        match (phase.rows[ky], phase.columns[n / self.outputs][kx]) {
+            (Some(ky), Some(kx)) => self.stored(n % self.outputs, c, ky, kx),
+            _ => self.zero,
+        }
+    }
+
+    /// The same for output channel and tap of the tensor.
+    fn stored(&self, n: usize, c: usize, ky: usize, kx: usize) -> u8 {
         if c / self.inputs_per_group != n / self.outputs_per_group {
             return self.zero;
         }
@@ -74,15 +89,19 @@ pub fn weight_tiles(
     machine: &Machine,
     inputs: usize,
 ) -> Result<Vec<u8>, CompileError> {
-    let Kind::Conv { weights, window, groups, .. } = &layer.kind else {
+    let Kind::Conv { weights, groups, .. } = &layer.kind else {
         return Err(CompileError::internal(&layer.name, "asked for the weights of a layer that has none"));
     };
     let tensor = graph.tensor(*weights);
+    let phase = layer.phase();
+    let groups = phase.map_or(*groups, |phase| phase.groups);
     let source = Weights {
         bytes: stored(graph, *weights, &layer.name)?,
         outputs_per_group: tensor.shape[0] / groups,
         inputs_per_group: inputs / groups,
-        kernel: window.kernel,
+        kernel: kernel_of(layer, &tensor.shape),
+        outputs: tensor.shape[0],
+        phase,
         // Two's complement for i8.
         zero: weight_zero_point(graph, *weights, &layer.name)? as u8,
     };
@@ -100,6 +119,15 @@ pub fn weight_tiles(
         fill_part(&source, chunk, part, mapping, machine, piece);
     });
     Ok(bytes)
+}
+
+/// `[kh, kw]` of the stored weights.
+fn kernel_of(layer: &Layer, shape: &[usize]) -> [usize; 2] {
+    match (&layer.kind, shape) {
+        (Kind::Conv { phase: Some(_), .. }, &[_, _, kh, kw]) => [kh, kw],
+        (Kind::Conv { window, .. }, _) => window.kernel,
+        _ => [1, 1],
+    }
 }
 
 fn fill_part(
@@ -120,7 +148,7 @@ fn fill_part(
         }
     };
     let packed = mapping.packed;
-    let kw = source.kernel[1];
+    let kw = source.phase.map_or(source.kernel[1], |phase| phase.columns[0].len());
     let channels = if chunk.block_step > 0 { chunk.run_channels } else { part.channels.1 };
     let (runs, run) = if packed { (1, kw * channels) } else { (kw, channels) };
     let mut tiles = out.chunks_exact_mut(elements * lanes);
@@ -169,12 +197,14 @@ pub fn requant_params(
     };
     let biases = match bias {
         Some(id) => i32_of_bytes(stored(graph, *id, &layer.name)?),
-        None => vec![0; channels],
+        None => vec![0; graph.tensor(*weights).shape.first().copied().unwrap_or(channels)],
     };
     let (x, w, y) = (graph.tensor(layer.input), graph.tensor(*weights), graph.tensor(layer.output));
     let (sx, sy) = (scale(x, 0), scale(y, 0));
     let mut records = vec![];
-    for (channel, bias) in biases.into_iter().enumerate().take(channels) {
+    // Pixels side by side in a phase's channels have the parameters of one pixel each.
+    let mut biases = biases.into_iter().enumerate().cycle();
+    for (channel, bias) in biases.by_ref().take(channels) {
         let sw = scale(w, channel);
         records.extend(bias.to_le_bytes());
         match fixed::requantise(requantisation, [sx, sw, sy], *whole) {
@@ -196,13 +226,8 @@ pub fn requant_params(
 /// Constants without values.
 pub fn channel_params(graph: &Graph, layer: &Layer) -> Result<Option<Vec<u8>>, CompileError> {
     match &layer.kind {
-        Kind::Add(Second::Channel(id)) | Kind::Mul(Second::Channel(id)) => {
-            let values = stored(graph, *id, &layer.name)?;
-            let wide: Vec<i32> = match graph.tensor(*id).dtype {
-                DType::I8 => values.iter().map(|&q| i32::from(q as i8)).collect(),
-                DType::I16 => values.chunks_exact(2).map(|q| i32::from(i16::from_le_bytes([q[0], q[1]]))).collect(),
-                _ => values.iter().map(|&q| i32::from(q)).collect(),
-            };
+        Kind::Add(Second::Channel(id)) | Kind::Mul(Second::Channel(id)) | Kind::Pair(_, Second::Channel(id)) => {
+            let wide = operand_values(graph.tensor(*id).dtype, stored(graph, *id, &layer.name)?);
             Ok(Some(interleave(wide.into_iter().map(i32::to_le_bytes), std::iter::repeat([0; 4]))))
         }
         Kind::Affine { a, b } => {
@@ -216,6 +241,16 @@ pub fn channel_params(graph: &Graph, layer: &Layer) -> Result<Option<Vec<u8>>, C
             let zeros = tensors().map(|tensor| zero(tensor).to_le_bytes());
             Ok(Some(interleave(tensors().map(|tensor| scale(tensor, 0).to_le_bytes()), zeros)))
         }
+        Kind::Table(table) => tables::bytes(graph, layer, *table).map(Some),
         _ => Ok(None),
+    }
+}
+
+/// The integers of a constant operand.
+pub(crate) fn operand_values(dtype: DType, bytes: &[u8]) -> Vec<i32> {
+    match dtype {
+        DType::I8 => bytes.iter().map(|&q| i32::from(q as i8)).collect(),
+        DType::I16 => bytes.chunks_exact(2).map(|q| i32::from(i16::from_le_bytes([q[0], q[1]]))).collect(),
+        _ => bytes.iter().map(|&q| i32::from(q)).collect(),
     }
 }

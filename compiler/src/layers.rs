@@ -5,8 +5,10 @@
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
 pub mod boxes;
+mod elementwise;
 mod moves;
 pub mod shuffle;
+pub mod transposed;
 
 use std::collections::BTreeMap;
 
@@ -16,8 +18,11 @@ use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
 
 use crate::error::CompileError;
+use crate::tables::Table;
 use boxes::Move;
+pub use elementwise::Pair;
 use shuffle::Shuffle;
+use transposed::{Cost, Pending, Phase, expand};
 
 /// A window that walks over an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +77,15 @@ pub enum Kind {
         groups: usize,
         /// A fully connected node: the whole image is the window.
         whole: bool,
+        /// A part of a transposed convolution; `window` and `groups` are the part's.
+        phase: Option<Box<Phase>>,
     },
     /// Sum.
     Add(Second),
+    /// Of rule N-25.
+    Pair(Pair, Second),
+    /// A function by a table (N-24).
+    Table(Table),
     /// Product.
     Mul(Second),
     /// Batch norm: constants a, b.
@@ -129,10 +140,20 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// The part of a transposed convolution that it is.
+    pub fn phase(&self) -> Option<&Phase> {
+        match &self.kind {
+            Kind::Conv { phase, .. } => phase.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The second activation of an element-wise layer.
     pub fn second(&self) -> Option<TensorId> {
         match self.kind {
-            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) => Some(id),
+            Kind::Add(Second::Tensor(id)) | Kind::Mul(Second::Tensor(id)) | Kind::Pair(_, Second::Tensor(id)) => {
+                Some(id)
+            }
             _ => None,
         }
     }
@@ -150,6 +171,8 @@ pub struct Layers {
     pub dims: BTreeMap<TensorId, Dims>,
     /// Activations that lie inside another one.
     pub inside: BTreeMap<TensorId, Inside>,
+    /// Columns in DRAM before and behind each row of an activation that has bytes of its own; nobody reads them.
+    pub margins: BTreeMap<TensorId, [usize; 2]>,
 }
 
 /// Where an activation lies inside another one: a view in its source, an input of a concatenation in the result.
@@ -175,15 +198,16 @@ struct Builder<'a> {
     layers: Vec<Layer>,
     dims: BTreeMap<TensorId, Dims>,
     inside: BTreeMap<TensorId, Inside>,
+    transposed: Vec<Pending>,
     errors: Vec<CompileError>,
     consumers: BTreeMap<TensorId, Vec<NodeId>>,
 }
 
-/// Makes the layers of a quantised graph.
+/// Makes the layers of a quantised graph. `cost` chooses between ways that all compute the same.
 ///
 /// # Errors
 /// Every node that no instruction sequence serves, by name.
-pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
+pub fn layers(graph: &Graph, cost: Cost<'_>) -> Result<Layers, Vec<CompileError>> {
     let order = graph.topological_order().map_err(|node| {
         vec![CompileError::invalid(&graph.node(node).name, "the graph has a cycle through this node")]
     })?;
@@ -192,6 +216,7 @@ pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
         layers: vec![],
         dims: BTreeMap::new(),
         inside: BTreeMap::new(),
+        transposed: vec![],
         errors: vec![],
         consumers: graph.consumers(),
     };
@@ -208,11 +233,13 @@ pub fn layers(graph: &Graph) -> Result<Layers, Vec<CompileError>> {
             builder.errors.push(error);
         }
     }
-    if builder.errors.is_empty() {
-        Ok(Layers { layers: builder.layers, dims: builder.dims, inside: builder.inside })
-    } else {
-        Err(builder.errors)
+    if !builder.errors.is_empty() {
+        return Err(builder.errors);
     }
+    let Builder { layers, dims, inside, transposed, .. } = builder;
+    let mut layers = Layers { layers, dims, inside, margins: BTreeMap::new() };
+    expand(&mut layers, &transposed, cost);
+    Ok(layers)
 }
 
 fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
@@ -246,7 +273,12 @@ impl Builder<'_> {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::Sum => self.add_sum_dims(node)?,
-            Op::Add | Op::Mul if self.graph.tensor(node.inputs[1]).data.is_none() => {
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min
+                if self.graph.tensor(node.inputs[1]).data.is_none() =>
+            {
+                self.dims.insert(output, self.dims[&node.inputs[0]]);
+            }
+            Op::Function(_) => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::FullyConnected => self.set_logical_dims(output, &node.name),
@@ -256,6 +288,9 @@ impl Builder<'_> {
             }
         }
         let kind = self.kind(node)?;
+        if let Op::ConvTranspose(conv) = &node.op {
+            self.transposed.push(Pending { index: self.layers.len(), conv: conv.clone() });
+        }
         self.push(node, kind, node.inputs[0], output, [0; 4], node.name.clone());
         Ok(())
     }
@@ -274,21 +309,6 @@ impl Builder<'_> {
             tensor.shape
         );
         Err(CompileError::unsupported(&node.name, message))
-    }
-
-    fn add_sum_dims(&mut self, node: &Node) -> Result<(), CompileError> {
-        let first = self.graph.tensor(node.inputs[0]);
-        let dims = self.dims[&node.inputs[0]];
-        for id in &node.inputs {
-            if self.graph.tensor(*id).dtype != first.dtype {
-                return Err(CompileError::unsupported(&node.name, "a sum of signed and unsigned tensors"));
-            }
-            if self.dims[id] != dims {
-                return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
-            }
-        }
-        self.dims.insert(node.outputs[0], dims);
-        Ok(())
     }
 
     fn add_transpose(&mut self, node: &Node, perm: &[usize]) -> Result<(), CompileError> {
@@ -332,6 +352,16 @@ impl Builder<'_> {
                 window: Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads },
                 groups: conv.groups,
                 whole: false,
+                phase: None,
+            },
+            // Its phases are chosen when all layers are known.
+            Op::ConvTranspose(conv) => Kind::Conv {
+                weights: node.inputs[1],
+                bias: node.inputs.get(2).copied(),
+                window: Window::point(),
+                groups: conv.groups,
+                whole: false,
+                phase: None,
             },
             Op::FullyConnected => Kind::Conv {
                 weights: node.inputs[1],
@@ -339,9 +369,17 @@ impl Builder<'_> {
                 window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
                 groups: 1,
                 whole: true,
+                phase: None,
             },
-            Op::Add => Kind::Add(self.second(node)?),
-            Op::Mul => Kind::Mul(self.second(node)?),
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::Function(_) | Op::PRelu => {
+                return self.elementwise(node);
+            }
+            Op::GlobalMaxPool => {
+                if !self.keeps_quantisation(node) {
+                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
+                }
+                Kind::MaxPool(Window { kernel: [dims[1], dims[2]], ..Window::point() })
+            }
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
             Op::Lrn(_) if self.graph.tensor(node.inputs[0]).dtype == DType::I16 => {
@@ -390,17 +428,6 @@ impl Builder<'_> {
 
     fn keeps_quantisation(&self, node: &Node) -> bool {
         same_quantisation(self.graph.tensor(node.inputs[0]), self.graph.tensor(node.outputs[0]))
-    }
-
-    fn second(&self, node: &Node) -> Result<Second, CompileError> {
-        let id = node.inputs[1];
-        if self.graph.tensor(id).data.is_some() {
-            return Ok(Second::Channel(id));
-        }
-        if self.dims[&id] != self.dims[&node.inputs[0]] {
-            return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
-        }
-        Ok(Second::Tensor(id))
     }
 
     fn add_view(&mut self, node: &Node) -> Result<(), CompileError> {

@@ -8,6 +8,7 @@ pub mod passes;
 
 pub mod check;
 pub mod compile;
+pub mod compress;
 pub mod emit;
 pub mod error;
 mod fixed;
@@ -18,3 +19,4 @@ pub mod mapping;
 pub mod memory;
 pub mod schedule;
 mod sums;
+pub mod tables;

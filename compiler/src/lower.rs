@@ -124,6 +124,25 @@ pub(crate) fn load_bytes(
     load(layer, name, dram, buffer, space, &Rows { row_bytes: bytes, rows: 1, planes: 1, dram: [0, 0], buffer: [0, 0] })
 }
 
+/// Loads contiguous weights from a stream: its address and bytes.
+pub(crate) fn decode_bytes(
+    layer: u32,
+    name: &str,
+    (dram, stream): (u64, u64),
+    buffer: u64,
+    bytes: u64,
+) -> Result<Step, CompileError> {
+    let (rows, planes) = (field(1, name)?, field(1, name)?);
+    let setup = vec![Operation::LoadShape { row_bytes: field(bytes, name)?, rows, planes }];
+    let run =
+        Operation::LoadDecode { dram: field(dram, name)?, buffer: field(buffer, name)?, bytes: field(stream, name)? };
+    let accesses = vec![
+        Access { memory: Memory::Dram, first: dram, end: dram + stream, write: false },
+        Access { memory: Memory::Weight, first: buffer, end: buffer + bytes, write: true },
+    ];
+    Ok(Step::new(layer, setup, run, accesses))
+}
+
 fn load(layer: u32, name: &str, dram: u64, buffer: u64, space: Space, rows: &Rows) -> Result<Step, CompileError> {
     let setup = vec![
         Operation::LoadShape {

@@ -60,7 +60,7 @@ pub struct SpatialTile {
     pub pad: [usize; 2],
 }
 
-/// Cuts an output image into tiles of at most `size`, row by row.
+/// Cuts an output image into tiles of at most `size`, row by row. A tile whose windows see padding alone has a line of the image that none of them reaches.
 pub fn spatial_tiles(
     window: &crate::layers::Window,
     in_image: [usize; 2],

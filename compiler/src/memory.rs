@@ -91,8 +91,13 @@ pub fn place_activations(graph: &Graph, layers: &Layers, dram: &mut Dram) -> BTr
     for (&id, &dims) in &layers.dims {
         if !layers.inside.contains_key(&id) && graph.tensor(id).data.is_none() {
             let element_bytes = graph.tensor(id).dtype.bytes() as u64;
-            let bytes = dims.iter().map(|&d| d as u64).product::<u64>() * element_bytes;
-            places.insert(id, Place::dense(dram.allocate(bytes), dims, element_bytes));
+            let [before, behind] = layers.margins.get(&id).copied().unwrap_or([0; 2]);
+            let [n, h, w, c] = dims;
+            let around = Place::dense(0, [n, h, before + w + behind, c], element_bytes);
+            // The first margin once more behind the last row, so that the tensor's own images end with its bytes.
+            let bytes = n as u64 * around.image_pitch + before as u64 * around.pixel_pitch;
+            let around = Place { address: dram.allocate(bytes), ..around };
+            places.insert(id, around.part([0, 0, before, 0], [1; 3], dims));
         }
     }
     let mut placed = vec![];

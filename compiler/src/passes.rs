@@ -37,6 +37,11 @@ pub enum Values {
         /// Of seeded constants.
         seed: u64,
     },
+    /// Somebody will look at the weights of a float model, and at nothing else that is quantised: as [`Values::Structure`], but with constants.
+    Weights {
+        /// Of seeded constants.
+        seed: u64,
+    },
     /// Nobody will look at numbers: the same nodes, tensors and shapes, constants unknown, scales 1 in float models.
     Structure,
 }

@@ -66,9 +66,18 @@ fn largest_sum(graph: &Graph, layer: &Layer) -> Result<Option<(usize, i128)>, Co
         None => vec![],
     };
     let outputs = tensor.shape.first().copied().unwrap_or(0).max(1);
+    let taps_in_a_sum = layer.phase().map(|phase| phase.taps_in_a_sum(&tensor.shape));
     let value = |q: u8| if tensor.dtype == DType::I8 { i64::from(q as i8) } else { i64::from(q) };
     let sums = bytes.chunks_exact((bytes.len() / outputs).max(1)).enumerate().map(|(channel, weights)| {
-        let products: i64 = weights.iter().map(|&q| (value(q) - zero_weight).abs()).sum();
+        let magnitude = |&q: &u8| (value(q) - zero_weight).abs();
+        let products = match &taps_in_a_sum {
+            None => weights.iter().map(magnitude).sum::<i64>(),
+            Some(sums) => {
+                let taps = weights.len() / tensor.shape.get(1).copied().unwrap_or(1).max(1);
+                let of_tap = |&tap: &usize| weights.iter().skip(tap).step_by(taps).map(magnitude).sum::<i64>();
+                sums.iter().map(|sum| sum.iter().map(of_tap).sum()).max().unwrap_or(0)
+            }
+        };
         let bias = biases.get(channel).map_or(0, |bias| i128::from(bias.unsigned_abs()));
         (channel, i128::from(products) * i128::from(operand) + bias)
     });

@@ -44,6 +44,7 @@ fn machine() -> Machine {
             requantisation: Requantisation::Float32,
         },
         outstanding_bursts: 8,
+        weight_decoder: None,
         dram: Dram::Ideal { burst_bytes: 64 },
         control: Control { queue_depth: [16; 4], issue_interval_cycles: 1, token_max: 255 },
         energy: None,

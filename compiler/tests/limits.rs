@@ -42,6 +42,7 @@ fn machine(activation_bytes: u64) -> Machine {
             requantisation: Requantisation::Float32,
         },
         outstanding_bursts: 4,
+        weight_decoder: None,
         dram: Dram::Ideal { burst_bytes: 64 },
         control: Control { queue_depth: [4; 4], issue_interval_cycles: 1, token_max: 255 },
         energy: None,

@@ -10,8 +10,10 @@ mod conv;
 mod conv_transpose;
 mod elementwise;
 mod fully_connected;
+mod function;
 mod lrn;
 mod max_pool;
+mod pairs;
 mod resize;
 mod softmax;
 mod sums;
@@ -42,6 +44,14 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Softmax => softmax::evaluate(call).map(Value::F32),
         Op::Lrn(attributes) => lrn::evaluate(call, attributes).map(Value::F32),
         Op::Sum => elementwise::sum(call).map(Value::F32),
+        Op::GlobalMaxPool => max_pool::evaluate(call, &call.whole_image()?),
+        Op::Sub => elementwise::binary(call, |a, b| a - b).map(Value::F32),
+        Op::Div => elementwise::binary(call, |a, b| a / b).map(Value::F32),
+        Op::Max => elementwise::binary(call, |a, b| if a > b || a.is_nan() { a } else { b }).map(Value::F32),
+        Op::Min => elementwise::binary(call, |a, b| if a < b || a.is_nan() { a } else { b }).map(Value::F32),
+        Op::Function(function) => elementwise::unary(call, |x| function::value(*function, x)).map(Value::F32),
+        Op::PRelu => function::prelu(call).map(Value::F32),
+        Op::ReduceMean { axes, .. } => function::mean(call, axes).map(Value::F32),
         Op::Transpose { perm } => transpose::evaluate(call, perm),
         Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => moves::evaluate(call),
         Op::Resize(attributes) => resize::evaluate(call, attributes),
@@ -51,18 +61,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Cast => sums::cast(call).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
-        Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
-        | Op::GlobalMaxPool
-        | Op::Sub
-        | Op::Div
-        | Op::Max
-        | Op::Min
-        | Op::Function(_)
-        | Op::PRelu
-        | Op::ReduceMean { .. } => Err(call.unsupported()),
+        Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
 }

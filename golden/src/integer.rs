@@ -7,10 +7,12 @@ mod add;
 mod average_pool;
 mod batch_norm;
 mod boundary;
+mod choose;
 mod concat;
 mod conv;
 mod conv_transpose;
 mod fully_connected;
+mod function;
 mod lrn;
 mod max_pool;
 mod mul;
@@ -42,13 +44,19 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::MaxPool(pool) => max_pool::evaluate(call, pool)?,
         Op::AveragePool(pool) => average_pool::windows(call, pool)?,
         Op::GlobalAveragePool => average_pool::global(call)?,
-        Op::Add => add::evaluate(call)?,
+        Op::Add | Op::Sub => add::evaluate(call)?,
         Op::Mul => mul::evaluate(call)?,
         Op::BatchNorm { .. } => batch_norm::evaluate(call)?,
         Op::Concat => concat::evaluate(call)?,
         Op::Softmax => softmax::evaluate(call)?,
         Op::Lrn(attributes) => lrn::evaluate(call, attributes)?,
         Op::Sum => sum::evaluate(call)?,
+        Op::GlobalMaxPool => max_pool::evaluate(call, &call.whole_image()?)?,
+        Op::Div => choose::quotient(call)?,
+        Op::Max => choose::evaluate(call, i32::max)?,
+        Op::Min => choose::evaluate(call, i32::min)?,
+        Op::Function(function) => function::evaluate(call, *function)?,
+        Op::PRelu => function::prelu(call)?,
         Op::Transpose { perm } => {
             rescale::check_view(call)?;
             return transpose::evaluate(call, perm);
@@ -64,18 +72,9 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Reshape | Op::Identity => return rescale::view(call),
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
-        | Op::GlobalMaxPool
-        | Op::Sub
-        | Op::Div
-        | Op::Max
-        | Op::Min
-        | Op::Function(_)
-        | Op::PRelu
-        | Op::ReduceMean { .. } => return Err(call.unsupported()),
+        Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) | Op::ReduceMean { .. } => {
+            return Err(call.unsupported());
+        }
         Op::Relu | Op::Clip { .. } | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(call.unsupported());
         }

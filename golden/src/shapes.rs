@@ -57,6 +57,19 @@ impl Call<'_> {
         Ok((n * c, window))
     }
 
+    /// The pooling whose one window is the whole of `[n, c, h, w]`.
+    pub(crate) fn whole_image(&self) -> Result<Pool, GoldenError> {
+        let [_, _, h, w] = self.nchw(0)?;
+        Ok(Pool {
+            kernel: [h, w],
+            stride: [1; 2],
+            pads: [0; 4],
+            dilation: [1; 2],
+            ceil_mode: false,
+            count_include_pad: false,
+        })
+    }
+
     /// How many contiguous elements each input gives to an image of this concatenation along axis 1.
     pub(crate) fn concat_runs(&self) -> Result<Vec<usize>, GoldenError> {
         let output = self.output()?.shape.as_slice();

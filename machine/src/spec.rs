@@ -134,6 +134,15 @@ pub struct Vector {
     pub requantisation: Requantisation,
 }
 
+/// A decoder of compressed weights (N-29, M-15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightDecoder {
+    /// Decoded bytes a cycle at most.
+    pub output_bytes: u32,
+    /// From a burst's arrival to its first decoded byte.
+    pub latency_cycles: u32,
+}
+
 /// The memory outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Dram {
@@ -231,6 +240,8 @@ pub struct Machine {
     pub vector: Vector,
     /// Bursts in flight at most, per channel.
     pub outstanding_bursts: u32,
+    /// What decodes compressed weights on their way in, where there is something.
+    pub weight_decoder: Option<WeightDecoder>,
     /// The memory outside.
     pub dram: Dram,
     /// Fetch and queues.

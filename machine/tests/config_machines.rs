@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use systole_machine::config::{derived, init_yaml, load, preset, presets, to_yaml};
 use systole_machine::spec::{
     Array, Banked, Buffer, Control, Dataflow, Dram, DramTiming, Energy, Field, Machine, OperandWidth, Overflow,
-    Requantisation, Vector,
+    Requantisation, Vector, WeightDecoder,
 };
 
 fn machine(name: &str) -> Machine {
@@ -53,6 +53,7 @@ fn edge_is_the_machine_of_the_specification() {
             requantisation: Requantisation::Float32,
         },
         outstanding_bursts: 32,
+        weight_decoder: None,
         dram: Dram::Simple { bandwidth_bytes_per_s: 12_800_000_000, latency_cycles: 80, burst_bytes: 64 },
         control: Control { queue_depth: [32; 4], issue_interval_cycles: 1, token_max: 255 },
         energy: None,
@@ -211,32 +212,37 @@ fn machines() -> impl Strategy<Value = Machine> {
             (name, 1u64..=100_000_000_000, 1u32..=2, 1u32..=65536),
             (buffer(1, 1), buffer(u64::from(rows) * u64::from(columns), 1), buffer(u64::from(columns) * 4, 4)),
             (vector.clone(), dram.clone(), control.clone(), prop::option::of(energy.clone())),
+            prop::option::of((1u32..=65536, 0u32..=65535)),
         );
-        parts.prop_map(move |((name, clock_hz, weight_registers, outstanding_bursts), buffers, rest)| Machine {
-            name,
-            clock_hz,
-            array: Array {
-                rows,
-                columns,
-                count: 1,
-                dataflows: vec![Dataflow::WeightStationary],
-                dot_product_width: 1,
-                pe_latency_cycles: 1,
-                operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
-                weight_registers,
-                activation_bits: 8,
-                accumulator_bits: 32,
-                overflow: Overflow::Wrap,
-            },
-            activation: buffers.0,
-            weight: buffers.1,
-            unified: false,
-            accumulator: buffers.2,
-            vector: rest.0,
-            outstanding_bursts,
-            dram: rest.1,
-            control: rest.2,
-            energy: rest.3,
+        parts.prop_map(move |((name, clock_hz, weight_registers, outstanding_bursts), buffers, rest, decoder)| {
+            Machine {
+                name,
+                clock_hz,
+                array: Array {
+                    rows,
+                    columns,
+                    count: 1,
+                    dataflows: vec![Dataflow::WeightStationary],
+                    dot_product_width: 1,
+                    pe_latency_cycles: 1,
+                    operands: vec![OperandWidth { bits: 8, rate_milli: 1000 }],
+                    weight_registers,
+                    activation_bits: 8,
+                    accumulator_bits: 32,
+                    overflow: Overflow::Wrap,
+                },
+                activation: buffers.0,
+                weight: buffers.1,
+                unified: false,
+                accumulator: buffers.2,
+                vector: rest.0,
+                outstanding_bursts,
+                weight_decoder: decoder
+                    .map(|(output_bytes, latency_cycles)| WeightDecoder { output_bytes, latency_cycles }),
+                dram: rest.1,
+                control: rest.2,
+                energy: rest.3,
+            }
         })
     })
 }

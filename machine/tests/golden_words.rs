@@ -16,6 +16,9 @@ const GOLDEN: &[(&str, [u8; 16])] = &[
     // u40 at 24 = bytes 3..8, u32 at 64 = bytes 8..12, the choice (2 bits; wgt = 1) at 96 = byte 12.
     ("ld.run dram=0x1234567890, buffer=0xdeadbeef, space=wgt",
      [0x13, 0, 0, 0x90, 0x78, 0x56, 0x34, 0x12, 0xef, 0xbe, 0xad, 0xde, 0x01, 0, 0, 0]),
+    // u40 at 24 = bytes 3..8, u32 at 64 = bytes 8..12, u24 at 96 = bytes 12..15.
+    ("ld.decode dram=0x0504030201, buffer=0x0a090807, bytes=0x0d0c0b wait(array)",
+     [0x14, 0x02, 0, 0x01, 0x02, 0x03, 0x04, 0x05, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0]),
     // Two u12 at 24 and 36: 0x003 | 0xabc << 12 = 0xabc003 = bytes 03 c0 ab. Six u8 at 48..96 = bytes 6..12. Flag at 96 = bit 0 of byte 12.
     ("ar.window kernel_h=3, kernel_w=0xabc, stride_h=2, stride_w=1, dilation_h=4, dilation_w=5, pad_top=6, pad_left=7, packed=true",
      [0x21, 0, 0, 0x03, 0xc0, 0xab, 0x02, 0x01, 0x04, 0x05, 0x06, 0x07, 0x01, 0, 0, 0]),

@@ -15,6 +15,10 @@ const UNIFORMS_PER_NORMAL: usize = 12;
 /// Random bytes that a normal and a uniform take.
 const NORMAL_BYTES: usize = 2 * UNIFORMS_PER_NORMAL;
 const UNIFORM_BYTES: usize = 4;
+/// And a weight that may be pruned: a uniform, then a normal.
+const PRUNED_BYTES: usize = UNIFORM_BYTES + NORMAL_BYTES;
+/// Standard deviations at which weights that share values are cut.
+const CUT: f32 = 2.0;
 /// Bytes drawn at a time: whole normals and uniforms.
 const BLOCK: usize = 256 * NORMAL_BYTES;
 /// Cells of an image's coarse grid, along each of its two axes.
@@ -38,6 +42,10 @@ pub fn values(tensor: &Tensor, distribution: Distribution, seed: u64) -> Vec<f32
             }
             Distribution::Uniform { low, high } => {
                 out.extend(block.chunks_exact(UNIFORM_BYTES).take(wanted).map(|bytes| uniform(bytes, low, high)));
+            }
+            Distribution::Pruned { std, density, levels } => {
+                let one = |bytes: &[u8]| pruned(bytes, density, levels) * std;
+                out.extend(block.chunks_exact(PRUNED_BYTES).take(wanted).map(one));
             }
         }
     }
@@ -130,6 +138,19 @@ fn normal(bytes: &[u8]) -> f32 {
     (2 * sum - UNIFORMS_PER_NORMAL as i32 * 65535) as f32 / 131072.0
 }
 
+/// 0, or with probability `density` a standard normal, cut, and rounded away from 0 to one of `levels` values: multiples of a step, as many of either sign,
+/// the largest where the cut is.
+fn pruned(bytes: &[u8], density: f32, levels: u16) -> f32 {
+    let (kept, value) = bytes.split_at(UNIFORM_BYTES);
+    if uniform(kept, 0.0, 1.0) >= density {
+        return 0.0;
+    }
+    let (value, half) = (normal(value), f32::from(levels / 2).max(1.0));
+    // From 1 to half of the levels, on either side.
+    let level = (value.abs() * half / CUT).ceil().clamp(1.0, half);
+    (level * CUT / half).copysign(value)
+}
+
 /// Uniform in `[low, high)`, by 24 random bits.
 fn uniform(bytes: &[u8], low: f32, high: f32) -> f32 {
     let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) >> 8;
@@ -168,6 +189,20 @@ mod tests {
         assert!(draws.iter().all(|&v| (0.7..1.2).contains(&v)));
         let (mean, std) = moments(&draws);
         assert!((mean - 0.95).abs() < 0.003 && (std - 0.5 / 12f64.sqrt()).abs() < 0.002, "mean {mean}, std {std}");
+    }
+
+    #[test]
+    fn pruned_weights_are_few_and_share_their_values() {
+        let weights = values(&tensor("fc", 200_000), Distribution::Pruned { std: 0.5, density: 0.09, levels: 32 }, 0);
+        let kept: Vec<f32> = weights.iter().copied().filter(|&w| w != 0.0).collect();
+        assert!((kept.len() as f64 / 200_000.0 - 0.09).abs() < 0.002, "{} kept", kept.len());
+        let different: std::collections::BTreeSet<u32> = kept.iter().map(|w| w.to_bits()).collect();
+        assert_eq!(different.len(), 32);
+        let (mean, std) = moments(&kept);
+        assert!(mean.abs() < 0.02 && (std - 0.5).abs() < 0.03, "mean {mean}, std {std}");
+        // 1 is the cut at two deviations, 1/16 the step: 127 steps of a quantised channel fall on multiples of 7.9.
+        assert!(kept.iter().all(|w| w.abs() <= 1.0 && (w * 16.0).fract() == 0.0));
+        assert!(kept.contains(&1.0) && kept.contains(&-1.0));
     }
 
     #[test]

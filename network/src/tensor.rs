@@ -106,6 +106,15 @@ pub enum Distribution {
         /// Upper end, excluded.
         high: f32,
     },
+    /// Weights as Han 2015 leaves them: most are 0, the others share a few values, normally distributed and cut at two standard deviations.
+    Pruned {
+        /// Standard deviation of those that are not 0, before they are cut and shared.
+        std: f32,
+        /// Share of those that are not 0.
+        density: f32,
+        /// Values that they share, an even number: as many of either sign.
+        levels: u16,
+    },
 }
 
 /// Contents of a constant tensor.

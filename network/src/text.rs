@@ -136,6 +136,9 @@ fn contents(data: &Data) -> String {
         Data::Stored(bytes) => format!("stored {} bytes", bytes.len()),
         Data::Seeded { distribution: Distribution::Normal { std } } => format!("seeded normal(std {std})"),
         Data::Seeded { distribution: Distribution::Uniform { low, high } } => format!("seeded uniform({low}..{high})"),
+        Data::Seeded { distribution: Distribution::Pruned { std, density, levels } } => {
+            format!("seeded pruned(std {std}, density {density}, {levels} levels)")
+        }
         Data::Unknown => "unknown".into(),
     }
 }

@@ -12,6 +12,7 @@ use crate::shape::ShapeError;
 
 mod alexnet;
 mod builder;
+mod deep_compression;
 mod densenet;
 mod dilated;
 mod fcn;
@@ -90,6 +91,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         sppnet::ENTRIES,
         fcn::ENTRIES,
         dilated::ENTRIES,
+        deep_compression::ENTRIES,
     ]
     .concat()
 });

@@ -11,6 +11,7 @@ mod footprint;
 mod machines;
 mod memories;
 mod parameters;
+mod streams;
 mod tokens;
 mod transfers;
 mod vectors;
@@ -101,6 +102,7 @@ pub fn case(seed: u64) -> Case {
     let mut builder = Builder::new(&mut draw, &machine, [whole(&machine, dram_bytes); UNITS]);
     builder.rooms = rooms(&mut builder, style, dram_bytes);
     builder.tables = parameters::tables(&mut builder, &mut dram);
+    builder.streams = streams::streams(&mut builder, &mut dram);
     builder.limits = match style {
         Style::LongTransfers => Limits { row: 400, ..Limits::default() },
         Style::Large => Limits::large(),
@@ -247,7 +249,7 @@ fn fill(b: &mut Builder, style: Style) {
     }
     let even_unsupported = style == Style::Faulty;
     let most = b.machine.vector.float32 || even_unsupported || vectors::own_mode(b.machine).is_some();
-    let vectors = if most { 24 } else { 8 };
+    let vectors = if most { 30 } else { 10 };
     let loads = if style == Style::LongTransfers { 45 } else { 28 };
     let mix = [
         (loads, Content::Load),
@@ -264,7 +266,10 @@ fn fill(b: &mut Builder, style: Style) {
 }
 
 fn piece(b: &mut Builder, content: Content, even_unsupported: bool) {
+    // On a machine without a decoder it is a fault.
+    let decodes = if b.machine.weight_decoder.is_some() { 35 } else { 2 * u64::from(even_unsupported) };
     let pieces = match content {
+        Content::Load if b.draw.chance(decodes) => streams::decode(b).into_iter().collect(),
         Content::Load => transfers::load(b).into_iter().collect(),
         Content::Array => arrays::array(b),
         Content::Vector => vectors::vector(b, even_unsupported).unwrap_or_default(),
@@ -324,6 +329,7 @@ fn sync(b: &mut Builder) {
 fn stray(b: &mut Builder) {
     let operation = arbitrary::random_operation(&mut || b.draw.bits());
     let runs = operation.mnemonic().ends_with(".run")
+        || matches!(operation, Operation::LoadDecode { .. })
         || !present(b.machine).contains(&operation.unit())
         || (operation.unit() == Unit::Vector && !is_vector_configuration(&operation));
     if runs { sync(b) } else { b.append(operation) }

@@ -12,6 +12,7 @@ mod arbitration;
 mod array;
 mod banked;
 mod counters;
+mod decoder;
 mod dram;
 mod edges;
 mod fetch;

@@ -144,6 +144,7 @@ fn machine(side: u32, layer: Layer, dataflow: Dataflow) -> Machine {
             requantisation: Requantisation::Float32,
         },
         outstanding_bursts: 1,
+        weight_decoder: None,
         dram: Dram::Ideal { burst_bytes: 64 },
         control: Control { queue_depth: [4; 4], issue_interval_cycles: 1, token_max: 1 },
         energy: None,

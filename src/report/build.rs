@@ -47,6 +47,7 @@ impl LayerSums {
     fn add(&mut self, moved: Moved) {
         self.moved.dram_read += moved.dram_read;
         self.moved.dram_write += moved.dram_write;
+        self.moved.dram_saved += moved.dram_saved;
         self.moved.vector_elements += moved.vector_elements;
         for memory in 0..3 {
             self.moved.read[memory] += moved.read[memory];
@@ -201,6 +202,7 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
             bound_by,
             dram_read_bytes: sum.moved.dram_read,
             dram_write_bytes: sum.moved.dram_write,
+            dram_bytes_saved: sum.moved.dram_saved,
             stall_cycles: by_name(machine, stalls),
             energy_uj: machine.energy.as_ref().map(|energy| energy_uj(energy, entry, &sum.moved)),
             mapping: entry.mapping.clone(),
@@ -295,7 +297,7 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
         inferences_per_s: ratio(program.model.batch as f64, seconds),
         array_utilization: ratio(macs as f64, cycles as f64 * machine.peak_macs_per_cycle() as f64),
         roofline: roofline(program, machine, cycles),
-        dram: dram(subject, seconds),
+        dram: dram(subject, layers, seconds),
         sram: sram(machine, sums, seconds),
         idle_cycles: cycles - layers.iter().map(|layer| layer.cycles).sum::<u64>(),
         stall_cycles: by_name(machine, stalls),
@@ -338,12 +340,13 @@ fn roofline(program: &Program, machine: &Machine, cycles: u64) -> Roofline {
     Roofline { compute_cycles, dram_cycles, layer_cycles, attained: ratio(layer_cycles as f64, cycles as f64) }
 }
 
-fn dram(subject: &Subject<'_>, seconds: f64) -> DramTraffic {
+fn dram(subject: &Subject<'_>, layers: &[Layer], seconds: f64) -> DramTraffic {
     let [read_bytes, write_bytes] = subject.timing.dram_bus_bytes;
     let banks = super::banks::banks(subject.machine, subject.timing);
     DramTraffic {
         read_bytes,
         write_bytes,
+        bytes_saved: layers.iter().map(|layer| layer.dram_bytes_saved).sum(),
         compulsory_bytes: compulsory_bytes(subject.program),
         average_gb_s: ratio((read_bytes + write_bytes) as f64 / 1e9, seconds),
         peak_gb_s: peak_gb_s(subject),

@@ -16,6 +16,7 @@ pub fn layers_csv(report: &Report) -> String {
         "bound_by",
         "dram_read_bytes",
         "dram_write_bytes",
+        "dram_bytes_saved",
         "energy_uj",
     ]
     .map(str::to_owned)
@@ -35,6 +36,7 @@ pub fn layers_csv(report: &Report) -> String {
             layer.bound_by.to_owned(),
             layer.dram_read_bytes.to_string(),
             layer.dram_write_bytes.to_string(),
+            layer.dram_bytes_saved.to_string(),
             layer.energy_uj.map_or(String::new(), |energy| format!("{energy:.6}")),
         ];
         fields.extend(causes.iter().map(|cause| layer.stall_cycles.get(cause).copied().unwrap_or(0).to_string()));

@@ -98,8 +98,9 @@ fn totals(report: &Report) -> String {
     line(
         "DRAM",
         format!(
-            "read {}, written {} ({} compulsory); {} GB/s average, {} peak{}",
+            "read {}{}, written {} ({} compulsory); {} GB/s average, {} peak{}",
             bytes(total.dram.read_bytes),
+            saved(total.dram.bytes_saved),
             bytes(total.dram.write_bytes),
             bytes(total.dram.compulsory_bytes),
             significant(total.dram.average_gb_s),
@@ -212,7 +213,15 @@ pub fn explain(report: &Report, layer: &Layer) -> String {
         ),
     );
     line("array", format!("{} MACs, {:.1} % of its peak", grouped(layer.macs), 100.0 * layer.utilization));
-    line("DRAM", format!("read {}, written {}", bytes(layer.dram_read_bytes), bytes(layer.dram_write_bytes)));
+    line(
+        "DRAM",
+        format!(
+            "read {}{}, written {}",
+            bytes(layer.dram_read_bytes),
+            saved(layer.dram_bytes_saved),
+            bytes(layer.dram_write_bytes)
+        ),
+    );
     line("bound by", layer.bound_by.to_owned());
     let stalls: Vec<String> = layer
         .stall_cycles
@@ -245,6 +254,11 @@ fn significant(value: f64) -> String {
 }
 
 /// Bytes with a binary unit.
+/// Named where there is something to tell.
+fn saved(value: u64) -> String {
+    if value == 0 { String::new() } else { format!(" ({} saved by compressed weights)", bytes(value)) }
+}
+
 fn bytes(value: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut scaled = value as f64;

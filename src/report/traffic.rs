@@ -41,6 +41,8 @@ pub(super) struct Moved {
     /// Bytes on the DRAM bus, whole bursts.
     pub(super) dram_read: u64,
     pub(super) dram_write: u64,
+    /// Bytes that a copy would have had on the bus beside these.
+    pub(super) dram_saved: u64,
     /// Bytes by [`Memory`].
     pub(super) read: [u64; 3],
     pub(super) written: [u64; 3],
@@ -97,6 +99,17 @@ impl<'a> Traffic<'a> {
                 moved.dram_read = self.bus_bytes(&self.load, dram.get());
                 moved.written[memory as usize] = self.load.bytes();
                 self.load.touch(memory, buffer.get(), &mut moved);
+            }
+            Operation::LoadDecode { dram, buffer, bytes } => {
+                let (memory, row) = (Memory::of_weights(self.machine), self.load.row_bytes);
+                let of_row = |address, row_bytes| {
+                    self.bus_bytes(&Transfer { row_bytes, rows: 1, planes: 1, ..Transfer::default() }, address)
+                };
+                moved.dram_read = of_row(dram.get(), bytes.get());
+                // Copies would begin with a burst.
+                moved.dram_saved = of_row(0, row).saturating_sub(moved.dram_read);
+                moved.written[memory as usize] = row;
+                moved.touched.push((memory, buffer.get(), buffer.get() + row));
             }
             Operation::StoreRun { dram, buffer } => {
                 moved.dram_write = self.bus_bytes(&self.store, dram.get());
@@ -250,6 +263,7 @@ impl<'a> Traffic<'a> {
 fn record_bytes(operation: &Operation) -> u64 {
     match operation {
         Operation::VectorRequant { mode: RequantMode::Fixed | RequantMode::FixedDouble, .. } => 12,
+        Operation::VectorTable { .. } => 256,
         _ => 8,
     }
 }
@@ -326,6 +340,23 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
             VectorRun { a: Some(a.get()), out: out.get(), ..run }
         }
         Operation::VectorLrn { a, out } => VectorRun { a: Some(a.get()), out: out.get(), ..run },
+        // One record for all channels, as for one tensor.
+        Operation::VectorTable { a, params, out, per_channel } => VectorRun {
+            a: Some(a.get()),
+            params: Some(params.get()),
+            tensors: (!per_channel.0).then_some(1),
+            out: out.get(),
+            ..run
+        },
+        Operation::VectorMax { a, b, out, per_channel, .. }
+        | Operation::VectorMin { a, b, out, per_channel, .. }
+        | Operation::VectorDiv { a, b, out, per_channel } => VectorRun {
+            a: Some(a.get()),
+            b: (!per_channel.0).then_some(b.get()),
+            params: per_channel.0.then_some(b.get()),
+            out: out.get(),
+            ..run
+        },
         Operation::VectorSum { a, params, out, operands } => VectorRun {
             a: Some(a.get()),
             params: Some(params.get()),

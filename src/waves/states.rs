@@ -42,7 +42,9 @@ pub(super) fn state<'a>(source: Source<'a>, unit: Unit) -> Changes<'a> {
 /// What hides the waiting for DRAM of a channel that has an instruction under way, uppermost first.
 fn channel<'a>(source: Source<'a>, unit: Unit, number: usize) -> Vec<Stretches<'a>> {
     let moves = &source.trace.channels[number].moves;
-    let transfers = |operation| matches!(operation, Operation::LoadRun { .. } | Operation::StoreRun { .. });
+    let transfers = |operation| {
+        matches!(operation, Operation::LoadRun { .. } | Operation::LoadDecode { .. } | Operation::StoreRun { .. })
+    };
     let configuration = source.started(unit).filter(move |one| !transfers(one.1.operation));
     vec![
         Box::new(moves.iter().map(|burst| (burst.start, burst.end, BUSY))),

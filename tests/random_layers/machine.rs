@@ -47,6 +47,7 @@ pub(crate) fn machine(dice: &mut Dice) -> Machine {
             requantisation,
         },
         outstanding_bursts: dice.pick(&[1, 2, 8, 32]),
+        weight_decoder: None,
         dram: if dice.chance(30) {
             Dram::Ideal { burst_bytes: dice.pick(&[16, 64]) }
         } else {

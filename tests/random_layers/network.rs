@@ -36,7 +36,7 @@ impl Network {
         (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype)
     }
 
-    fn quant(&mut self, dtype: DType) -> Quant {
+    pub(crate) fn quant(&mut self, dtype: DType) -> Quant {
         let (low, high) = dtype.range().expect("an activation type");
         let zero = match dtype {
             DType::I16 => 0,
@@ -57,7 +57,7 @@ impl Network {
         })
     }
 
-    fn constant(
+    pub(crate) fn constant(
         &mut self,
         name: String,
         shape: Vec<usize>,
@@ -104,8 +104,10 @@ impl Network {
                 conv.kernel[axis] -= 1;
             }
             let reach = (conv.kernel[axis] - 1) * conv.dilation[axis];
-            conv.pads[axis] = self.dice.between(0, reach);
-            conv.pads[axis + 2] = self.dice.between(0, reach);
+            // Beyond the reach of the kernel, some windows see padding alone.
+            let most = reach + if self.dice.chance(15) { 4 } else { 0 };
+            conv.pads[axis] = self.dice.between(0, most);
+            conv.pads[axis + 2] = self.dice.between(0, most);
         }
         let out = [0, 1].map(|axis| {
             let size = [h, w][axis] + conv.pads[axis] + conv.pads[axis + 2];
@@ -118,6 +120,10 @@ impl Network {
         });
         if conv.dilation != [1, 1] {
             self.hits.push("dilation");
+        }
+        if conv.pads.iter().enumerate().any(|(side, &pad)| pad > (conv.kernel[side % 2] - 1) * conv.dilation[side % 2])
+        {
+            self.hits.push("windows of padding alone");
         }
         if conv.pads[0] != conv.pads[2] {
             self.hits.push("asymmetric padding");
@@ -147,7 +153,7 @@ impl Network {
         output
     }
 
-    fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
+    pub(crate) fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
         let count: usize = shape.iter().product();
         let bytes = self.dice.bytes(count);
         let channels = shape[0];
@@ -168,7 +174,13 @@ impl Network {
         self.constant(format!("{name}_weight"), shape, dtype, Some(quant), Data::Stored(bytes.into()))
     }
 
-    fn with_bias(&mut self, name: &str, input: TensorId, weights: TensorId, channels: usize) -> Vec<TensorId> {
+    pub(crate) fn with_bias(
+        &mut self,
+        name: &str,
+        input: TensorId,
+        weights: TensorId,
+        channels: usize,
+    ) -> Vec<TensorId> {
         if self.dice.chance(30) {
             return vec![input, weights];
         }
@@ -267,7 +279,7 @@ impl Network {
     }
 
     /// Another tensor of the same shape, made from the input.
-    fn pointwise(&mut self, name: &str, input: TensorId, shape: [usize; 4]) -> TensorId {
+    pub(crate) fn pointwise(&mut self, name: &str, input: TensorId, shape: [usize; 4]) -> TensorId {
         let dtype = self.dtype();
         let output = self.activation(&format!("{name}_out"), shape, None, dtype);
         self.node(name, Op::Rescale, vec![input], output);
@@ -311,7 +323,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(20) {
+        tensor = match network.dice.below(28) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -321,7 +333,11 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             11 if network.graph.tensor(tensor).dtype != DType::I16 => network.lrn(&name, tensor),
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
-            15..=18 => network.moves(&name, tensor),
+            16..=17 if network.graph.tensor(tensor).dtype != DType::I16 => network.function(&name, tensor),
+            18..=20 => network.pair(&name, tensor),
+            21 => network.global_max(&name, tensor),
+            22 | 23 => network.conv_transpose(&name, tensor),
+            24..=27 => network.moves(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

@@ -217,13 +217,15 @@ fn arithmetic_hits(machine: &Machine, program: &Program) -> Vec<&'static str> {
 
 /// What the mappings of the layers say that they do.
 fn mapping_hits(program: &Program) -> Vec<&'static str> {
-    let words = [
+    let words: &[(&str, &str)] = &[
         ("packed", "packed taps"),
         ("streamed", "streamed weights"),
         ("sliced", "sliced input channels"),
         ("chunks over", "chunks over arrays"),
         ("tiles over", "tiles over arrays"),
         ("each with its", "copies for each array"),
+        ("phases apart", "phases apart"),
+        ("phases side by side", "phases side by side"),
     ];
     let said = |layer: &str| words.iter().filter(|(word, _)| layer.contains(word)).map(|&(_, hit)| hit).collect();
     program.layers.iter().flat_map(|layer| -> Vec<&'static str> { said(&layer.mapping) }).collect()

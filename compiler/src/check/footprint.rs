@@ -131,6 +131,10 @@ impl Registers {
                 ranges.extend(rows(&self.load, to, buffer.get(), self.load.buffer, true));
                 ranges
             }
+            Operation::LoadDecode { dram, buffer, bytes } => vec![
+                range(Memory::Dram, dram.get(), bytes.get(), false),
+                range(self.weights, buffer.get(), self.load.row_bytes, true),
+            ],
             Operation::StoreRun { dram, buffer } => {
                 let mut ranges = rows(&self.store, Memory::Activation, buffer.get(), self.store.buffer, false);
                 ranges.extend(rows(&self.store, Memory::Dram, dram.get(), self.store.dram, true));
@@ -207,6 +211,16 @@ impl Registers {
             | Operation::VectorMulChannel { a: x, params: table, out: to, .. }
             | Operation::VectorAffine { a: x, params: table, out: to } => {
                 vec![a(x.get()), params(table.get()), out(to.get())]
+            }
+            Operation::VectorTable { a: x, params: table, out: to, per_channel } => {
+                let tables = if per_channel.0 { channels } else { 1 };
+                vec![a(x.get()), range(Memory::Activation, table.get(), 256 * tables, false), out(to.get())]
+            }
+            Operation::VectorMax { a: x, b: y, out: to, per_channel, .. }
+            | Operation::VectorMin { a: x, b: y, out: to, per_channel, .. }
+            | Operation::VectorDiv { a: x, b: y, out: to, per_channel } => {
+                let second = if per_channel.0 { params(y.get()) } else { b(y.get()) };
+                vec![a(x.get()), second, out(to.get())]
             }
             Operation::VectorSum { a: x, params: table, out: to, operands } => {
                 let rows = [operands.get() * height, width];

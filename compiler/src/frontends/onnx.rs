@@ -1,4 +1,4 @@
-//! ONNX files: quantised (QDQ or QOperator) and float networks of the operators in [`supported_operators`], opsets 7 to 21.
+//! ONNX files: quantised (QDQ or QOperator) and float networks of the operators in [`supported_operators`], opsets 6 to 25.
 //!
 //! The result is the imported form: shapes all known, Q/DQ explicit, per-channel operands as `[c]` constants in second place, weights
 //! as `[n_out, k]`. Whatever is not understood exactly is an error that names it; nothing is guessed. Not modelled: training,
@@ -8,10 +8,12 @@ mod attributes;
 mod constants;
 mod error;
 mod external;
+mod floats;
 mod importer;
 mod operands;
 mod operators;
 pub mod proto;
+mod steps;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +32,7 @@ pub use error::{ErrorKind, ImportError};
 pub use operators::supported_operators;
 
 /// Versions of the standard operators that import.
-const OPSETS: RangeInclusive<i64> = 7..=21;
+const OPSETS: RangeInclusive<i64> = 6..=25;
 
 /// What the caller knows better than the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

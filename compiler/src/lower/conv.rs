@@ -6,10 +6,11 @@ use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, Signed, Space,
 use systole_machine::spec::{Dataflow, Machine};
 use systole_network::tensor::DType;
 
+use crate::compress::stored::StoredWeights;
 use crate::error::CompileError;
 use crate::fixed::{mode, record_bytes};
 use crate::layers::Window;
-use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut, too_large};
+use crate::lower::{Cut, Item, Turn, decode_bytes, field, load_bytes, load_cut, store_cut, too_large};
 use crate::mapping::conv::Side;
 use crate::mapping::conv::block_vectors;
 use crate::mapping::{Chunk, ConvMapping, Part, SpatialTile, spatial_tiles};
@@ -33,8 +34,8 @@ pub struct Conv<'a> {
     pub input: Place,
     /// Output; the layer's channels only.
     pub output: Place,
-    /// First byte of the weight tiles in DRAM.
-    pub weights: u64,
+    /// The weight tiles in DRAM.
+    pub weights: &'a StoredWeights,
     /// First byte of the requantisation parameters in DRAM, a record a channel.
     pub params: u64,
     /// Input type and zero point.
@@ -271,8 +272,11 @@ impl Conv<'_> {
         let copy = work.lane.array % self.mapping.spread.weight_copies();
         let buffer = if place.resident { place.weight[copy] + part.weight_offset } else { state.weight.take() };
         if !place.resident || state.loaded.insert((copy, part.weight_offset)) {
-            let dram = self.weights + part.weight_offset;
-            item.loads.push(load_bytes(self.layer, self.name, dram, buffer, Space::Weight, part.weight_bytes)?);
+            let (name, place, bytes) = (self.name, self.weights.place(part.weight_offset), part.weight_bytes);
+            item.loads.push(match place.stream {
+                Some(stream) => decode_bytes(self.layer, name, (place.address, stream), buffer, bytes)?,
+                None => load_bytes(self.layer, name, place.address, buffer, Space::Weight, bytes)?,
+            });
         }
         Ok(buffer)
     }

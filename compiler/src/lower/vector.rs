@@ -7,14 +7,15 @@ use systole_network::tensor::DType;
 
 use crate::error::CompileError;
 use crate::fixed::{self, mode};
-use crate::layers::Window;
 use crate::layers::shuffle::Shuffle;
+use crate::layers::{Pair, Window};
 use crate::lower::conv::{pitches, quant, scales, shape};
 use crate::lower::shuffle::Tile;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut};
 use crate::mapping::{SpatialTile, VectorMapping, spatial_tiles};
 use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
+use crate::tables::ENTRIES;
 
 /// Which instruction runs it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +43,27 @@ pub enum Function<'a> {
     Sum(&'a [Place]),
     /// Copies.
     Shuffle(&'a Shuffle),
+    /// `ve.add` or `ve.addc` that subtracts, `ve.div`, `ve.max`, `ve.min`.
+    Pair(Pair),
+    /// `ve.table`.
+    Table {
+        /// A table for each channel.
+        per_channel: bool,
+    },
+}
+
+impl Function<'_> {
+    /// Bytes of all parameters, with `constants` in place of a second tensor or without.
+    pub(crate) fn parameter_bytes(self, channels: usize, constants: bool) -> u64 {
+        match self {
+            Function::Sum(more) => 8 * (1 + more.len() as u64),
+            Function::Table { per_channel: false } => ENTRIES,
+            Function::Table { per_channel: true } => ENTRIES * channels as u64,
+            Function::Affine => 8 * channels as u64,
+            _ if constants => 8 * channels as u64,
+            _ => 0,
+        }
+    }
 }
 
 /// Type, zero point and scale of an operand.
@@ -132,8 +154,8 @@ impl VectorLayer<'_> {
         }
         if let Some(address) = self.params {
             let (first, bytes) = match self.function {
-                Function::Sum(more) => (address, 8 * (1 + more.len() as u64)),
-                _ => (address + 8 * channels.0 as u64, 8 * channels.1 as u64),
+                Function::Sum(_) | Function::Table { per_channel: false } => (address, self.parameters(0)),
+                _ => (address + self.parameters(channels.0), self.parameters(channels.1)),
             };
             item.loads.push(load_bytes(layer, name, first, params, Space::Activation, bytes)?);
         }
@@ -151,6 +173,11 @@ impl VectorLayer<'_> {
             channels.1 as u64 * self.output.element_bytes,
         )?);
         Ok(item)
+    }
+
+    /// Bytes of the parameters of some channels.
+    fn parameters(&self, channels: usize) -> u64 {
+        self.function.parameter_bytes(channels, true)
     }
 
     /// Operands of a sum beside the first.
@@ -215,8 +242,7 @@ impl VectorLayer<'_> {
             accesses.push(access(b, pixels * pixel(second), false));
         }
         if self.params.is_some() {
-            let entries = if tensors > 1 { tensors } else { channels };
-            accesses.push(access(params, 8 * entries as u64, false));
+            accesses.push(access(params, self.parameters(channels), false));
         }
         Ok(Step::new(self.layer, setup, self.operation([a, b, params, out])?, accesses))
     }
@@ -227,8 +253,14 @@ impl VectorLayer<'_> {
         let wide = [a, b, out].iter().any(|quant| quant.dtype == DType::I16);
         let requantisation = self.machine.vector.requantisation;
         let factors = match self.function {
-            Function::Add => fixed::add(requantisation, [a.scale, b.scale, out.scale], wide),
+            Function::Add | Function::Pair(Pair::Difference) => {
+                fixed::add(requantisation, [a.scale, b.scale, out.scale], wide)
+            }
             Function::Mul => fixed::multiply(requantisation, [a.scale, b.scale, out.scale]),
+            Function::Pair(Pair::Maximum | Pair::Minimum) => {
+                fixed::choose(requantisation, [a.scale, b.scale, out.scale])
+            }
+            Function::Table { .. } => return Ok(vec![]),
             Function::Rescale => fixed::rescale(requantisation, [a.scale, out.scale]),
             Function::AveragePool { .. } if requantisation != Requantisation::Float32 => vec![],
             _ => return Ok(vec![scales(a.scale, b.scale, out.scale)]),
@@ -246,8 +278,23 @@ impl VectorLayer<'_> {
         let channel = self.params.is_some();
         let mode = mode(self.machine);
         Ok(match self.function {
-            Function::Add if channel => Operation::VectorAddChannel { a, params, out, mode },
-            Function::Add => Operation::VectorAdd { a, b, out, mode },
+            Function::Add if channel => Operation::VectorAddChannel { a, params, out, mode, subtract: Flag(false) },
+            Function::Add => Operation::VectorAdd { a, b, out, mode, subtract: Flag(false) },
+            Function::Pair(pair) => {
+                let (b, per_channel) = (if channel { params } else { b }, Flag(channel));
+                match pair {
+                    Pair::Difference if channel => {
+                        Operation::VectorAddChannel { a, params, out, mode, subtract: Flag(true) }
+                    }
+                    Pair::Difference => Operation::VectorAdd { a, b, out, mode, subtract: Flag(true) },
+                    Pair::Quotient => Operation::VectorDiv { a, b, out, per_channel },
+                    Pair::Maximum => Operation::VectorMax { a, b, out, mode, per_channel },
+                    Pair::Minimum => Operation::VectorMin { a, b, out, mode, per_channel },
+                }
+            }
+            Function::Table { per_channel } => {
+                Operation::VectorTable { a, params, out, per_channel: Flag(per_channel) }
+            }
             Function::Mul if channel => Operation::VectorMulChannel { a, params, out, mode },
             Function::Mul => Operation::VectorMul { a, b, out, mode },
             Function::Affine => Operation::VectorAffine { a, params, out },

@@ -118,6 +118,8 @@ pub struct Problem<'a> {
     pub output: Dims,
     /// Bytes of an element of the input and of the output.
     pub element_bytes: [usize; 2],
+    /// Pixels of the output do not lie side by side in DRAM.
+    pub scattered: bool,
 }
 
 impl Problem<'_> {

@@ -37,6 +37,8 @@ pub struct Problem<'a> {
     pub element_bytes: [u64; 3],
     /// Eight bytes a channel are read.
     pub params: bool,
+    /// Bytes of tables that are read: for all channels, and for each.
+    pub table_bytes: [u64; 2],
     /// Tensors of the input's shape that are summed; with more than one, eight bytes of parameters each are read.
     pub tensors: usize,
     /// All channels of a pixel are needed at once.
@@ -56,7 +58,7 @@ impl Problem<'_> {
             match () {
                 () if self.tensors > 1 => 8 * self.tensors as u64,
                 () if self.params => 8 * channels as u64,
-                () => 0,
+                () => self.table_bytes[0] + self.table_bytes[1] * channels as u64,
             },
             (tile[0] * tile[1] * channels) as u64 * of_output,
         ];

@@ -10,7 +10,7 @@ pub(crate) fn quantise(x: f32, scale: f32, zero_point: i32, range: (i32, i32)) -
 }
 
 /// Rule N-3.
-pub(super) fn dequantise(q: i32, scale: f32, zero_point: i32) -> f32 {
+pub(crate) fn dequantise(q: i32, scale: f32, zero_point: i32) -> f32 {
     (i64::from(q) - i64::from(zero_point)) as f32 * scale
 }
 

@@ -1,19 +1,53 @@
-//! One way to write each thing: no Identity, no nodes that nobody reads.
+//! One way to write each thing: no Identity, no mean over a whole image that is not a pooling, no nodes that nobody reads.
 //!
 //! Constants need no folding here: the importer folds shape operators and Quantize on constants where it meets them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use systole_network::graph::Graph;
+use systole_network::graph::{Graph, Node};
 use systole_network::op::Op;
-use systole_network::tensor::TensorId;
+use systole_network::tensor::{Tensor, TensorId};
 
-use super::{Context, PassError, Quantised, drop_unused};
+use super::{Context, PassError, Quantised, drop_unused, fresh_name};
 
 pub(super) fn run(state: &mut Quantised, _: &Context<'_>) -> Result<(), Vec<PassError>> {
     remove_identities(&mut state.graph)?;
+    pool_means(&mut state.graph);
     drop_unused(&mut state.graph);
     Ok(())
+}
+
+/// A mean over h and w is a global average pooling, and without these axes a view of one.
+fn pool_means(graph: &mut Graph) {
+    let mut taken: BTreeSet<String> = graph.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+    for index in 0..graph.nodes.len() {
+        let node = &graph.nodes[index];
+        let (Op::ReduceMean { axes, keep }, &[x], &[y]) = (&node.op, &node.inputs[..], &node.outputs[..]) else {
+            continue;
+        };
+        if axes[..] != [2, 3] || graph.tensor(x).shape.len() != 4 {
+            continue;
+        }
+        let keep = *keep;
+        graph.nodes[index].op = Op::GlobalAveragePool;
+        if keep {
+            continue;
+        }
+        let (of, name) = (graph.tensor(y), graph.nodes[index].name.clone());
+        let shape = vec![of.shape[0], of.shape[1], 1, 1];
+        let mean = Tensor { name: fresh_name(&mut taken, &format!("{}:mean", of.name)), shape, ..of.clone() };
+        let mean = graph.add_tensor(mean);
+        graph.nodes[index].outputs[0] = mean;
+        let flatten = Node {
+            name: format!("{name}:flatten"),
+            op: Op::Reshape,
+            inputs: vec![mean],
+            outputs: vec![y],
+            clamp: None,
+            origins: vec![],
+        };
+        graph.add_node(flatten);
+    }
 }
 
 /// An Identity goes unless it connects a graph input, or a second output, to a graph output. Names of outputs survive.

@@ -17,7 +17,7 @@ use super::{Context, PassError, Quantised, Values, arithmetic, constants, drop_u
 pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Vec<PassError>> {
     if is_float(&state.graph) {
         let seed = match context.values {
-            Values::Real { seed, .. } => Some(*seed),
+            Values::Real { seed, .. } | Values::Weights { seed } => Some(*seed),
             Values::Structure => None,
         };
         if let Some(seed) = seed {

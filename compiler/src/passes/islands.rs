@@ -1,4 +1,4 @@
-//! Float islands: operators between integers that are computed in single precision (rules N-8, N-10, N-13, and N-14 beside integer scalings), for those who want none.
+//! Float islands: operators between integers that are computed in single precision (rules N-8, N-10, N-13, N-25's quotient, and N-14 beside integer scalings), for those who want none.
 
 use systole_network::graph::{Graph, NodeId};
 use systole_network::op::Op;
@@ -15,6 +15,7 @@ pub fn float_islands(graph: &Graph) -> Vec<PassError> {
             Op::BatchNorm { .. } => ("N-8", "fold it into the convolution before it"),
             Op::Softmax => ("N-10", "end the network before it"),
             Op::Lrn(_) => ("N-13", "replace it by an operator with an integer rule"),
+            Op::Div => ("N-25", "multiply by the reciprocal"),
             // In single precision it is N-6 carried on, no more of an island than that.
             Op::Sum if integer => ("N-14", "replace it by sums of two"),
             _ => return None,

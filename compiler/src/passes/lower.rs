@@ -125,7 +125,13 @@ impl<'a> Lowering<'a> {
         let x = node.inputs.first().copied().ok_or_else(|| PassError::at_node(source, id, "it has no input"))?;
         let (op, inputs) = match &node.op {
             Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) => (node.op.clone(), self.linear(id)?),
-            Op::Add | Op::Mul => (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?]),
+            Op::Function(_) | Op::PRelu if target.dtype == DType::I16 => {
+                let message = "a table of 16-bit activations would have 65536 entries (rule N-24)";
+                return Err(PassError::at_node(source, id, message).help("use 8-bit activations").into());
+            }
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::PRelu => {
+                (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?])
+            }
             Op::BatchNorm { .. } => (Op::BatchNorm { epsilon: 0.0 }, self.affine(id)?),
             Op::Relu | Op::Clip { .. } => (Op::Rescale, vec![self.value(x, id)?]),
             Op::Concat | Op::Sum => {
@@ -135,6 +141,8 @@ impl<'a> Lowering<'a> {
             Op::MaxPool(_)
             | Op::AveragePool(_)
             | Op::GlobalAveragePool
+            | Op::GlobalMaxPool
+            | Op::Function(_)
             | Op::Softmax
             | Op::Lrn(_)
             | Op::Reshape
@@ -151,19 +159,13 @@ impl<'a> Lowering<'a> {
                     .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                     .into());
             }
-            Op::DeformConv(_)
-            | Op::DeformSample(_)
-            | Op::ArgMaxPool(_)
-            | Op::MaxUnpool(_)
-            | Op::GlobalMaxPool
-            | Op::Sub
-            | Op::Div
-            | Op::Max
-            | Op::Min
-            | Op::Function(_)
-            | Op::PRelu
-            | Op::ReduceMean { .. } => {
+            Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) => {
                 let message = format!("{} has no integer form yet", node.op.name());
+                return Err(PassError::at_node(source, id, message).into());
+            }
+            Op::ReduceMean { axes, .. } => {
+                let message =
+                    format!("a mean over the axes {axes:?}; only one over h and w, of an image, has an integer form");
                 return Err(PassError::at_node(source, id, message).into());
             }
             Op::Rescale | Op::Quantize | Op::Dequantize => {

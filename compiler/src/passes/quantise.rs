@@ -19,7 +19,7 @@ pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Ve
     graph.inputs = inputs.iter().map(|boundary| boundary.tensor).collect();
     graph.outputs = outputs.iter().map(|boundary| boundary.tensor).collect();
     match context.values {
-        Values::Real { seed, .. } => fill::fill(&source, &mut graph, &jobs, *seed),
+        Values::Real { seed, .. } | Values::Weights { seed } => fill::fill(&source, &mut graph, &jobs, *seed),
         // A quantised file brings its numbers along: they cost nothing, and its scales decide what rescales.
         Values::Structure if !float => fill::fill(&source, &mut graph, &jobs, 0),
         Values::Structure => {}

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use systole_network::graph::NodeId;
-use systole_network::op::Op;
-use systole_network::policy::Requantisation;
+use systole_network::op::{Function, Op};
+use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, Quant, TensorId};
 
 use super::lower::{Lowering, Target};
@@ -14,11 +14,13 @@ use super::powers_of_two::at_least;
 use super::quantise_qdq::{clamps, narrowed, reported};
 use super::{Boundary, Context, PassError, Values, arithmetic};
 
-/// Range of softmax outputs that gives scale 1/256 and zero point 0, in 16 bits 1/32768.
-fn softmax_range(dtype: DType) -> (f64, f64) {
-    match dtype {
-        DType::I16 => (0.0, 32_767.0 / 32_768.0),
-        _ => (0.0, 255.0 / 256.0),
+/// Ranges by definition: of softmax and sigmoid outputs one that gives scale 1/256 and zero point 0, in 16 bits 1/32768; of a tanh's 1/128.
+fn range_by_definition(op: &Op, dtype: DType) -> Option<(f64, f64)> {
+    match (op, dtype) {
+        (Op::Softmax, DType::I16) => Some((0.0, 32_767.0 / 32_768.0)),
+        (Op::Softmax | Op::Function(Function::Sigmoid), _) => Some((0.0, 255.0 / 256.0)),
+        (Op::Function(Function::Tanh), _) => Some((-1.0, 127.0 / 128.0)),
+        _ => None,
     }
 }
 
@@ -53,7 +55,7 @@ pub(super) fn plan(lowering: &mut Lowering<'_>, context: &Context<'_>) -> Result
         let own = is_activation(&node.op).then_some(id);
         let activations = own.iter().chain(&chain).map(|&id| &source.node(id).op);
         let clamp = match context.values {
-            Values::Structure => activations.map(|_| range).next_back(),
+            Values::Structure | Values::Weights { .. } => activations.map(|_| range).next_back(),
             Values::Real { .. } => activations.fold(None, |clamp, op| Some(narrowed(clamp, op, &quant, range))),
         };
         let origins = chain.iter().flat_map(|&id| source.node(id).origins.iter().cloned()).collect();
@@ -110,7 +112,7 @@ fn scales(
 ) -> Result<BTreeMap<TensorId, Quant>, Vec<PassError>> {
     let source = lowering.source;
     let calibration = match context.values {
-        Values::Structure => return Ok(BTreeMap::new()),
+        Values::Structure | Values::Weights { .. } => return Ok(BTreeMap::new()),
         Values::Real { calibration: Some(calibration), .. } => calibration,
         Values::Real { calibration: None, .. } => {
             let message = "a float model needs the ranges of its activations".to_owned();
@@ -122,7 +124,7 @@ fn scales(
     let activations: Vec<TensorId> = source.inputs.iter().copied().chain(made).collect();
     for &id in order {
         let node = source.node(id);
-        if node.op.only_moves() || matches!(node.op, Op::Concat | Op::MaxPool(_)) {
+        if node.op.only_moves() || matches!(node.op, Op::Concat | Op::MaxPool(_) | Op::GlobalMaxPool) {
             node.inputs.iter().for_each(|&input| groups.join(input, node.outputs[0]));
         }
         // An average of integers is at the scale of what it averages (N-5), whose range holds it.
@@ -134,7 +136,7 @@ fn scales(
     let mut ranges: BTreeMap<TensorId, (f64, f64)> = BTreeMap::new();
     let mut errors = vec![];
     for &id in activations.iter().filter(|id| !groups.scaled_by_reader.contains_key(id)) {
-        match range_of(lowering, id, calibration, context.policy.activation) {
+        match range_of(lowering, id, calibration, context.policy) {
             Ok((min, max)) => {
                 let range = ranges.entry(groups.root(id)).or_insert((min, max));
                 *range = (range.0.min(min), range.1.max(max));
@@ -159,19 +161,26 @@ fn range_of(
     lowering: &Lowering<'_>,
     id: TensorId,
     calibration: &BTreeMap<String, (f64, f64)>,
-    dtype: DType,
+    policy: &NumericPolicy,
 ) -> Result<(f64, f64), PassError> {
     let source = lowering.source;
     let mut made = id;
-    let softmax = loop {
+    let averages = policy.requantisation != Requantisation::Float32;
+    // What shares its input's scale has its range too.
+    let shares = |op: &Op| match op {
+        Op::MaxPool(_) | Op::GlobalMaxPool => true,
+        Op::AveragePool(_) | Op::GlobalAveragePool => averages,
+        op => op.only_moves(),
+    };
+    let defined = loop {
         match lowering.producers.get(&made).map(|&producer| source.node(producer)) {
-            Some(node) if node.op.only_moves() => made = node.inputs[0],
-            Some(node) => break node.op == Op::Softmax,
-            None => break false,
+            Some(node) if shares(&node.op) => made = node.inputs[0],
+            Some(node) => break range_by_definition(&node.op, policy.activation),
+            None => break None,
         }
     };
-    if softmax {
-        return Ok(softmax_range(dtype));
+    if let Some(range) = defined {
+        return Ok(range);
     }
     let name = &source.tensor(id).name;
     match calibration.get(name) {

@@ -89,7 +89,7 @@ fn floats(lowering: &Lowering<'_>, order: &[NodeId]) -> Vec<bool> {
 
 /// Whether quantising before the operator is the same as quantising after it: it moves values, or selects by order, which rounding keeps.
 fn hands_on(op: &Op) -> bool {
-    op.only_moves() || matches!(op, Op::MaxPool(_) | Op::Concat)
+    op.only_moves() || matches!(op, Op::MaxPool(_) | Op::GlobalMaxPool | Op::Concat)
 }
 
 /// By node: whether every path from its output leads through activations that fuse, or operators that hand it on, to a Quantize, so
@@ -134,6 +134,12 @@ pub(super) fn clamps(op: &Op) -> bool {
             | Op::Sum
             | Op::Mul
             | Op::Lrn(_)
+            | Op::Sub
+            | Op::Div
+            | Op::Max
+            | Op::Min
+            | Op::Function(_)
+            | Op::PRelu
             | Op::BatchNorm { .. }
             | Op::AveragePool(_)
             | Op::GlobalAveragePool
@@ -263,7 +269,7 @@ fn unquantised(lowering: &mut Lowering<'_>, id: NodeId) -> Result<TensorId, Fail
         op if op.only_moves() => {}
         // Refused there, for a reason of its own.
         Op::ConvInteger { .. } | Op::MatMulInteger { .. } => return lowering.step(id, target),
-        Op::MaxPool(_) | Op::Concat | Op::Relu | Op::Clip { .. } | Op::Softmax => {}
+        Op::MaxPool(_) | Op::GlobalMaxPool | Op::Concat | Op::Relu | Op::Clip { .. } | Op::Softmax => {}
         _ => return Err(stays()),
     }
     let values = node.inputs.iter().map(|&input| lowering.value(input, id)).collect::<Result<Vec<_>, _>>()?;

@@ -1,5 +1,6 @@
-//! Element-wise sum: rule N-6.
+//! Element-wise sum, rule N-6, and difference, rule N-25.
 
+use systole_network::op::Op;
 use systole_network::tensor::DType;
 
 use super::operand::Operand;
@@ -18,10 +19,15 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
     }
     let sum = |(i, qa): (usize, i32)| {
         let qb = b.q[broadcast.index(i)] - b.zero;
-        let v = qa as f32 * a.scale + qb as f32 * b.scale;
+        let (va, vb) = (qa as f32 * a.scale, qb as f32 * b.scale);
+        let v = if subtracts(call) { va - vb } else { va + vb };
         target.quantise(v / target.scale)
     };
     Ok(a.centred().enumerate().map(sum).collect())
+}
+
+fn subtracts(call: &Call<'_>) -> bool {
+    call.node.op == Op::Sub
 }
 
 /// The integer form: both operands are brought to a common scale, with room below it.
@@ -39,7 +45,8 @@ fn integer(call: &Call<'_>, a: &Operand, b: &Operand, broadcast: &Broadcast) -> 
     let sum = |(i, qa): (usize, i32)| {
         let qb = b.q[broadcast.index(i)] - b.zero;
         let raised = |q: i32| i128::from(q) << headroom;
-        target.place(of_sum.apply(of_a.apply(raised(qa)) + of_b.apply(raised(qb))))
+        let (za, zb) = (of_a.apply(raised(qa)), of_b.apply(raised(qb)));
+        target.place(of_sum.apply(if subtracts(call) { za - zb } else { za + zb }))
     };
     Ok(a.centred().enumerate().map(sum).collect())
 }

@@ -90,8 +90,14 @@ impl<'s> Page<'s> {
                 self.visit(alternative, path, simulated);
             }
             for (tag, chosen) in tags(alternative) {
-                let runs = list(body, "x-simulated").iter().any(|only| only.as_str() == Some(tag));
-                self.visit(chosen, &join(path, tag), if runs { Simulated::ByKey } else { Simulated::No });
+                // A choice without a list of what is simulated is simulated whole.
+                let runs = match body.get("x-simulated").and_then(Value::as_array) {
+                    None if simulated == Simulated::Above => Simulated::ByKey,
+                    None => simulated,
+                    Some(only) if only.iter().any(|only| only.as_str() == Some(tag)) => Simulated::ByKey,
+                    Some(_) => Simulated::No,
+                };
+                self.visit(chosen, &join(path, tag), runs);
             }
         }
     }

@@ -9,6 +9,7 @@ use super::units;
 use super::values::{Bytes, OneOrMore, write};
 use crate::spec::{
     Array, Buffer, Control, Dataflow, Dram, Energy, Machine, OperandWidth, Overflow, Requantisation, Vector,
+    WeightDecoder,
 };
 use std::ops::Range;
 
@@ -43,6 +44,7 @@ pub(crate) fn resolve(root: &Root, errors: &mut Errors<'_>) -> Option<Machine> {
         accumulator: accumulator?,
         vector: vector?,
         outstanding_bursts: narrow(get(&dma.outstanding_bursts)?.0)?,
+        weight_decoder: weight_decoder(&get(&dma.weight_decoder)?)?,
         dram: dram?,
         control: control(&get(&root.control)?)?,
         energy: match &root.energy {
@@ -283,6 +285,17 @@ fn burst(path: &str, at: &Option<At<Bytes<1, 65536>>>, errors: &mut Errors<'_>) 
         return None;
     }
     narrow(bytes)
+}
+
+/// `None` within where there is none.
+fn weight_decoder(decoder: &schema::WeightDecoder) -> Option<Option<WeightDecoder>> {
+    Some(match decoder {
+        schema::WeightDecoder::None(_) => None,
+        schema::WeightDecoder::Huffman(keys) => Some(WeightDecoder {
+            output_bytes: narrow(get(&keys.output_width)?.0)?,
+            latency_cycles: narrow(get(&keys.latency)?.0)?,
+        }),
+    })
 }
 
 fn control(control: &schema::Control) -> Option<Control> {

@@ -17,7 +17,7 @@ pub(crate) use dram::{AddressMapping, BankedDram, DramPart, PagePolicy};
 const MEMORY: u64 = 1 << 30;
 
 /// Keys whose value is a choice: what is below the choice may be named without it in settings from outside.
-pub(crate) const CHOICES: [&str; 2] = ["dram", "vector.requantisation"];
+pub(crate) const CHOICES: [&str; 3] = ["dram", "vector.requantisation", "dma.weight_decoder"];
 
 section! {
     /// An accelerator.
@@ -270,7 +270,7 @@ section! {
         /// What loads can write without reading DRAM.
         fill: Fill => default("none").only(&["none"]);
         /// Decompression of weights under way.
-        weight_decoder: WeightDecoder => default("none").only(&["none"]);
+        weight_decoder: WeightDecoder => default("none");
     }
 }
 
@@ -286,17 +286,23 @@ words! {
     }
 }
 
-words! {
+choice! {
     /// Weight decoders.
     WeightDecoder {
         /// None: weights lie in DRAM as the array wants them.
-        None = "none",
-        /// A bit per weight says whether it is there.
-        Bitmask = "bitmask",
-        /// Runs of zeros have lengths.
-        RunLength = "run_length",
-        /// Entropy code.
-        Huffman = "huffman",
+        None = "none": Nothing,
+        /// Runs of pruned weights and shared values, both in entropy codes (rule N-29).
+        Huffman = "huffman": HuffmanDecoder,
+    }
+}
+
+section! {
+    /// A decoder between DRAM and the weight buffer.
+    HuffmanDecoder {
+        /// Decoded bytes that it puts out in a cycle at most.
+        output_width: Bytes<1, 65536> => default("16 B");
+        /// From a burst's arrival to its first decoded byte.
+        latency: Cycles<0, 65535> => default("8 cycles");
     }
 }
 

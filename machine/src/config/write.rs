@@ -22,6 +22,11 @@ pub fn to_yaml(machine: &Machine) -> String {
     buffer(&mut out, "accumulator", &machine.accumulator);
     vector(&mut out, &machine.vector);
     let _ = writeln!(out, "dma:\n  outstanding_bursts: {}", machine.outstanding_bursts);
+    if let Some(decoder) = &machine.weight_decoder {
+        let _ = writeln!(out, "  weight_decoder:\n    huffman:");
+        line(&mut out, 6, "output_width", &write(&units::BYTES, decoder.output_bytes.into()));
+        line(&mut out, 6, "latency", &write(&units::CYCLES, decoder.latency_cycles.into()));
+    }
     dram(&mut out, &machine.dram);
     control(&mut out, machine);
     if let Some(each) = &machine.energy {

@@ -45,8 +45,19 @@ fn choices() -> [(String, Vec<(&'static str, u64)>); 4] {
 }
 
 /// Fields that stand for what most machines and layers do without; in assembly they may be left out, and are 0 (the first word of a choice) then.
-const LEFT_OUT: [&str; 9] =
-    ["array", "dataflow", "outputs", "wide_activation", "wide_a", "wide_b", "wide_out", "mode", "transposed"];
+const LEFT_OUT: [&str; 11] = [
+    "array",
+    "dataflow",
+    "outputs",
+    "wide_activation",
+    "wide_a",
+    "wide_b",
+    "wide_out",
+    "mode",
+    "transposed",
+    "subtract",
+    "per_channel",
+];
 
 /// Whether assembly may leave a field out.
 pub fn may_be_left_out(field: &str) -> bool {

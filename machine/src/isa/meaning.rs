@@ -80,6 +80,13 @@ const MEANINGS: &[(&str, &str)] = &[
     ("ve.sum/a", "address in the activation buffer of the first tensor; the others follow, `height` rows each"),
     ("ve.sum/params", "address in the activation buffer of the parameters, 8 bytes a tensor"),
     ("operands", "tensors that are added"),
+    ("subtract", "the second operand is subtracted"),
+    ("ve.table/params", "address in the activation buffer of the table, 256 bytes, or of the first channel's"),
+    ("ve.table/per_channel", "each channel has a table of its own, one behind the other"),
+    ("per_channel", "operand b is a constant a channel: `b` is the address of records as `ve.addc` has them"),
+    ("bytes", "bytes of the stream"),
+    ("ld.decode/dram", "address in DRAM of the stream's first byte"),
+    ("ld.decode/buffer", "address in the weight buffer of the first decoded byte"),
 ];
 
 /// The meaning of a field, the narrower entry before the wider one; `None` for one without.

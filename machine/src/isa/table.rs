@@ -29,6 +29,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x12 Load LoadBufferPitch "ld.buffer" { row_pitch: U32, plane_pitch: U32 }
     /// Copies from DRAM into a buffer.
     0x13 Load LoadRun "ld.run" { dram: U40, buffer: U32, space: Space }
+    /// Decodes a stream of `bytes` bytes from DRAM into the weight buffer (rule N-29); `ld.shape` says how many bytes come out.
+    0x14 Load LoadDecode "ld.decode" { dram: U40, buffer: U32, bytes: U24 }
     /// Only tokens.
     0x1f Load LoadSync "ld.sync" { }
     /// The input tile in the activation buffer: rows and columns present, bytes between rows and between pixels.
@@ -61,12 +63,12 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x37 Vector VectorDilation "ve.dilation" { dilation_h: U8, dilation_w: U8 }
     /// Accumulators to activations (rule N-1); parameters per channel: bias i32, then multiplier f32, or multiplier i32 and shift i32, or shift i32.
     0x38 Vector VectorRequant "ve.requant" { accumulator: U22, params: U32, out: U32, mode: RequantMode, transposed: Flag }
-    /// Sum of two tensors (rule N-6).
-    0x39 Vector VectorAdd "ve.add" { a: U32, b: U32, out: U32, mode: RequantMode }
+    /// Sum of two tensors (rule N-6), or their difference (rule N-25).
+    0x39 Vector VectorAdd "ve.add" { a: U32, b: U32, out: U32, mode: RequantMode, subtract: Flag }
     /// Product of two tensors (rule N-7).
     0x3a Vector VectorMul "ve.mul" { a: U32, b: U32, out: U32, mode: RequantMode }
-    /// Sum of a tensor and a constant per channel (rule N-6); parameters: quantised value i32, 0.
-    0x3b Vector VectorAddChannel "ve.addc" { a: U32, params: U32, out: U32, mode: RequantMode }
+    /// Sum of a tensor and a constant per channel (rule N-6), or their difference (rule N-25); parameters: quantised value i32, 0.
+    0x3b Vector VectorAddChannel "ve.addc" { a: U32, params: U32, out: U32, mode: RequantMode, subtract: Flag }
     /// Product of a tensor and a constant per channel (rule N-7); parameters: quantised value i32, 0.
     0x3c Vector VectorMulChannel "ve.mulc" { a: U32, params: U32, out: U32, mode: RequantMode }
     /// Batch norm (rule N-8); parameters: a f32, b f32.
@@ -83,6 +85,14 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x43 Vector VectorLrn "ve.lrn" { a: U32, out: U32 }
     /// Sum of `operands` tensors one behind the other (rule N-14); parameters per tensor: scale f32, zero point i32.
     0x44 Vector VectorSum "ve.sum" { a: U32, params: U32, out: U32, operands: U8 }
+    /// Bytes by a table of 256 entries (rule N-24), one for all channels or one for each.
+    0x46 Vector VectorTable "ve.table" { a: U32, params: U32, out: U32, per_channel: Flag }
+    /// Maximum of two tensors, or of a tensor and a constant per channel (rule N-25).
+    0x47 Vector VectorMax "ve.max" { a: U32, b: U32, out: U32, mode: RequantMode, per_channel: Flag }
+    /// Minimum of two tensors, or of a tensor and a constant per channel (rule N-25).
+    0x48 Vector VectorMin "ve.min" { a: U32, b: U32, out: U32, mode: RequantMode, per_channel: Flag }
+    /// Quotient of two tensors, or of a tensor and a constant per channel (rule N-25).
+    0x49 Vector VectorDiv "ve.div" { a: U32, b: U32, out: U32, per_channel: Flag }
     /// Only tokens.
     0x4f Vector VectorSync "ve.sync" { }
     /// Shape of the following stores: `planes` × `rows` × `row_bytes`.

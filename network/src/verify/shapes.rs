@@ -90,6 +90,9 @@ fn seeded(checker: &mut Checker, id: TensorId, tensor: &Tensor, distribution: Di
     let sane = match distribution {
         Distribution::Normal { std } => std.is_finite() && std >= 0.0,
         Distribution::Uniform { low, high } => low.is_finite() && high.is_finite() && low <= high,
+        Distribution::Pruned { std, density, levels } => {
+            std.is_finite() && std >= 0.0 && (0.0..=1.0).contains(&density) && levels >= 2 && levels.is_multiple_of(2)
+        }
     };
     if !sane {
         let what = format!("nothing can be drawn from {distribution:?}");

@@ -174,7 +174,7 @@ fn constants(checker: &mut Checker, operands: &Operands) {
     let first = match (&node.op, &inputs[..]) {
         (Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) | Op::BatchNorm { .. } | Op::PRelu, _) => 1,
         (Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min, [a, b])
-            if a.shape != b.shape && b.shape.len() == 1 =>
+            if a.shape.len() > 1 && b.shape.len() == 1 =>
         {
             1
         }

@@ -48,7 +48,7 @@ fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
 /// Caffe's.
 const NORM: Lrn = Lrn { size: 5, alpha: 1e-4, beta: 0.75, bias: 1.0 };
 
-fn build_grouped(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
+pub(super) fn build_grouped(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
     let (mut b, input) = Builder::new(name, [3, scale.input_size, scale.input_size]);
     // Both halves of the paper's two processors.
     let halves = |channels: usize| 2 * scale.width(channels / 2);

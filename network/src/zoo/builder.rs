@@ -4,7 +4,7 @@
 //! `conv1_bn_scale`, `conv1_bn_bias`, `conv1_bn_mean` and `conv1_bn_variance`. Names are the caller's to keep unique.
 
 use crate::graph::{Form, Graph, Node};
-use crate::op::{Conv, ConvTranspose, Lrn, Op, Pool};
+use crate::op::{Conv, ConvTranspose, Function, Lrn, Op, Pool};
 use crate::shape::{ShapeError, elements, fits, infer, reshaped};
 use crate::tensor::{DType, Data, Distribution, Tensor, TensorId};
 
@@ -172,6 +172,10 @@ impl Builder {
 
     pub(super) fn relu(&mut self, of: &str, x: TensorId) -> Layer {
         self.node(&format!("{of}_relu"), Op::Relu, vec![x])
+    }
+
+    pub(super) fn tanh(&mut self, of: &str, x: TensorId) -> Layer {
+        self.node(&format!("{of}_tanh"), Op::Function(Function::Tanh), vec![x])
     }
 
     pub(super) fn relu6(&mut self, of: &str, x: TensorId) -> Layer {

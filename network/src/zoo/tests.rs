@@ -21,6 +21,7 @@ fn macs_and_parameters_are_those_of_the_definition() {
 fn entries_state_the_published_figures() {
     let published = [
         ("lenet-5", 2_293_000, 431_080),
+        ("lenet-5-tanh", 2_293_000, 431_080),
         ("alexnet", 724_406_816, 60_965_224),
         ("alexnet-torchvision", 714_188_480, 61_100_840),
         ("nin", 1_100_188_800, 7_595_176),
@@ -64,6 +65,7 @@ fn entries_state_the_published_figures() {
         ("fcn-8s", 125_001_466_128, 134_489_759),
         ("dilated-context", 34_833_753_864, 6_803_139),
         ("dilated-context-basic", 115_605_504, 28_392),
+        ("deep-compression-alexnet", 724_406_816, 60_965_224),
     ];
     let stated: Vec<_> = entries().iter().map(|entry| (entry.name, entry.macs, entry.parameters)).collect();
     assert_eq!(stated, published);

@@ -27,7 +27,7 @@ impl Timeline<'_> {
         let load = &mut self.load;
         let Some(&(arrival, burst, index)) = load.arriving.front() else { return false };
         let channel = &mut load.channel;
-        if arrival > now || channel.move_end > now {
+        if arrival.saturating_add(burst.delay) > now || channel.move_end > now {
             return false;
         }
         let blocked = self.ports.blocked_until(burst.banks(), Unit::Load, now);
@@ -78,8 +78,13 @@ impl Timeline<'_> {
             return false;
         }
         let Some(index) = self.start(Unit::Load, now) else { return false };
-        if let Work::Load(transfer) = &self.steps[index].work {
-            self.load.channel.current = Some((index, Bursts::new(transfer, self.machine)));
+        let bursts = match &self.steps[index].work {
+            Work::Load(transfer) => Some(Bursts::new(transfer, self.machine)),
+            Work::Decode(stream) => Some(Bursts::decoding(stream, self.machine)),
+            _ => None,
+        };
+        if let Some(bursts) = bursts {
+            self.load.channel.current = Some((index, bursts));
             self.load.channel.retiring.push_back((index, None));
         } else {
             self.configure(Unit::Load, index, now);
@@ -119,9 +124,9 @@ impl Timeline<'_> {
     pub(super) fn load_wake(&self, now: u64) -> u64 {
         let load = &self.load;
         let channel = &load.channel;
-        let write = load.arriving.front().map_or(NEVER, |&(arrival, _, _)| {
+        let write = load.arriving.front().map_or(NEVER, |&(arrival, burst, _)| {
             let retry = if channel.refused_since.is_some() { channel.retry } else { 0 };
-            arrival.max(channel.move_end).max(retry)
+            arrival.saturating_add(burst.delay).max(channel.move_end).max(retry)
         });
         let issue = match &channel.current {
             None => self.head_ready(Unit::Load),

@@ -23,6 +23,7 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
     let shape = match &step.work {
         Work::Configure => true,
         Work::Load(transfer) => buffer_shape(transfer),
+        Work::Decode(stream) => stream.one_row && (1..=stream.decoded).contains(&stream.bytes),
         Work::Store(transfer) => buffer_shape(transfer) && dram_shape(transfer),
         Work::Array(run) => array_shape(run),
         Work::Vector(work) => vector_shape(work, u64::from(machine.array.columns)),
@@ -45,10 +46,12 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
 /// Whether the machine has what the operation needs.
 fn supported(work: &Work, machine: &Machine) -> bool {
     match work {
+        Work::Decode(_) => machine.weight_decoder.is_some(),
         Work::Array(run) => {
             let bits = 8 * run.bytes() as u32;
             machine.array.supports(run.dataflow) && machine.array.interval_cycles(bits).is_some()
         }
+        Work::Vector(work) if work.kind.has_table() => work.widest() == 1,
         Work::Vector(work) => {
             let own = match machine.vector.requantisation {
                 Requantisation::Float32 => Mode::Float,
@@ -106,6 +109,7 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     let scaled: &[usize] = match w.kind {
         VectorKind::Add | VectorKind::AddChannel => &[0, 1, 2],
         VectorKind::Mul | VectorKind::MulChannel | VectorKind::Rescale => &[2],
+        VectorKind::Max | VectorKind::MaxChannel | VectorKind::Min | VectorKind::MinChannel => &[0, 1],
         _ => &[],
     };
     if !scaled.iter().all(|&operand| w.mode.takes(w.fixed[operand].shift)) {

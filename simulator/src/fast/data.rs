@@ -7,12 +7,14 @@ use rayon::prelude::*;
 use systole_machine::isa::Unit;
 use systole_machine::spec::Array;
 
+use super::decode::decode;
 use super::elementwise;
 use super::gemm::Gemm;
 use super::general;
 use super::plain::{self, Adder};
 use super::pool;
 use super::simd::{Level, with_level};
+use super::table;
 use super::work::{Pitch, Step, Transfer, VectorKind, VectorWork, Work};
 use crate::contract::{Accumulators, EngineError, Job, Memories, Span, zeroed_dram};
 
@@ -97,6 +99,11 @@ impl<'a> Executor<'a> {
                     buffer[at..at + bytes].copy_from_slice(&dram[from..from + bytes]);
                 });
             }
+            Work::Decode(stream) => {
+                let buffer = if self.unified { activation } else { weight };
+                let out = &mut buffer[stream.buffer as usize..][..stream.decoded as usize];
+                decode(&dram[stream.dram as usize..][..stream.bytes as usize], out);
+            }
             Work::Store(transfer) => copy(transfer, |from, at, bytes| {
                 dram[at..at + bytes].copy_from_slice(&activation[from..from + bytes]);
             }),
@@ -125,6 +132,9 @@ impl<'a> Executor<'a> {
         let memory: &[u8] = activation;
         let general = general::needed(work);
         let compute = |(y, out): (usize, &mut [u8])| {
+            if work.kind.has_table() {
+                return table::row(work, memory, y, out);
+            }
             if general {
                 return general::Row::new(work, &params, &sums, memory).compute(y, out);
             }
@@ -166,8 +176,8 @@ fn copy(t: &Transfer, mut copy: impl FnMut(usize, usize, usize)) {
 fn flat(work: &VectorWork) -> VectorWork {
     let mut flat = *work;
     let operands: &[usize] = match work.kind {
-        VectorKind::Add | VectorKind::Mul => &[0, 1, 2],
-        VectorKind::Rescale => &[0, 2],
+        VectorKind::Add | VectorKind::Mul | VectorKind::Max | VectorKind::Min | VectorKind::Div => &[0, 1, 2],
+        VectorKind::Rescale | VectorKind::Table => &[0, 2],
         _ => return flat,
     };
     if work.width == 1

@@ -8,6 +8,7 @@ use std::ops::Range;
 use systole_machine::spec::{Dram, Machine};
 
 use super::banked;
+use super::decode::Stream;
 use super::footprint::Memory;
 use super::mutant::{Mutant, on};
 use super::ports::Ports;
@@ -105,6 +106,8 @@ pub(super) struct Burst {
     banks: (u32, u32),
     /// Its first byte in DRAM.
     pub(super) dram: u64,
+    /// From its arrival to the first of its bytes that can be written.
+    pub(super) delay: u64,
     /// Whether it is the last one of its instruction.
     pub(super) last: bool,
 }
@@ -116,9 +119,20 @@ impl Burst {
     }
 }
 
+/// A stream on its way through the decoder (T-8).
+#[derive(Clone, Copy)]
+struct Decoding {
+    stream: Stream,
+    /// Bytes that are written a cycle.
+    bytes_per_cycle: u64,
+    latency: u64,
+}
+
 /// The bursts of a transfer still to come, in order (T-7).
 pub(super) struct Bursts {
     transfer: Transfer,
+    /// What decodes them, where something does.
+    decoding: Option<Decoding>,
     memory: Memory,
     burst_bytes: u64,
     port_bytes: u64,
@@ -143,6 +157,7 @@ impl Bursts {
         let port_bytes = u64::from(buffer.port_bytes.max(1));
         Bursts {
             transfer: *transfer,
+            decoding: None,
             memory,
             burst_bytes,
             port_bytes,
@@ -157,11 +172,31 @@ impl Bursts {
         }
     }
 
+    /// Those of a stream: a row in DRAM.
+    pub(super) fn decoding(stream: &Stream, machine: &Machine) -> Self {
+        let (dram, row_bytes) = (stream.dram, stream.bytes);
+        let row = Transfer { dram, row_bytes, rows: 1, planes: 1, weight: true, ..Transfer::default() };
+        let mut bursts = Bursts::new(&row, machine);
+        bursts.decoding = machine.weight_decoder.map(|decoder| Decoding {
+            stream: *stream,
+            bytes_per_cycle: if on(Mutant::DecoderAsWideAsPort) {
+                bursts.port_bytes
+            } else {
+                bursts.port_bytes.min(decoder.output_bytes.max(1).into())
+            },
+            latency: if on(Mutant::DecoderAtOnce) { 0 } else { decoder.latency_cycles.into() },
+        });
+        bursts
+    }
+
     /// The next burst. Must not be called after the last one.
     pub(super) fn next(&mut self, ports: &Ports) -> Burst {
         let aligned = if on(Mutant::BurstUnaligned) { self.offset } else { self.dram + self.offset };
         let piece = self.burst_bytes - aligned % self.burst_bytes;
         let bytes = piece.min(self.transfer.row_bytes - self.offset);
+        if let Some(decoding) = self.decoding {
+            return self.decoded(&decoding, bytes, ports);
+        }
         let first = self.buffer + self.offset;
         let banks = self.banks(first, first + bytes, ports);
         let mut cycles = if bytes == self.burst_bytes { self.whole_cycles } else { bytes.div_ceil(self.port_bytes) };
@@ -171,7 +206,21 @@ impl Bursts {
         let dram = self.dram + self.offset;
         self.offset += bytes;
         let last = self.offset == self.transfer.row_bytes && self.next_row();
-        Burst { cycles, banks, dram, last }
+        Burst { cycles, banks, dram, delay: 0, last }
+    }
+
+    /// The next burst of a stream, of so many bytes.
+    fn decoded(&mut self, decoding: &Decoding, bytes: u64, ports: &Ports) -> Burst {
+        let (first, end) = decoding.stream.share(self.offset, self.offset + bytes);
+        let dram = self.dram + self.offset;
+        self.offset += bytes;
+        Burst {
+            cycles: (end - first).div_ceil(decoding.bytes_per_cycle),
+            banks: self.banks(first, end, ports),
+            dram,
+            delay: decoding.latency,
+            last: self.offset == self.transfer.row_bytes,
+        }
     }
 
     /// Goes to the next row; whether there is none.

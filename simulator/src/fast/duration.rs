@@ -213,6 +213,12 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
         VectorKind::AddChannel | VectorKind::MulChannel | VectorKind::Affine => {
             elements.div_ceil(lanes) + params(work.channels)
         }
+        VectorKind::Max | VectorKind::Min | VectorKind::Div => elements.div_ceil(lanes),
+        VectorKind::MaxChannel
+        | VectorKind::MinChannel
+        | VectorKind::DivChannel
+        | VectorKind::Table
+        | VectorKind::ChannelTable => elements.div_ceil(lanes) + params(work.entries()),
         VectorKind::MaxPool | VectorKind::AveragePool => {
             let columns = if on(Mutant::WindowFlat) { 1 } else { work.kernel_w };
             (elements * work.kernel_h * columns).div_ceil(lanes)

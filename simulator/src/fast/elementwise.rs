@@ -101,7 +101,7 @@ pub(super) struct Params {
 impl Params {
     /// From the activation buffer, before anything is written.
     pub(super) fn read(work: &VectorWork, activation: &[u8]) -> Self {
-        if !work.kind.has_params() {
+        if !work.kind.has_params() || work.kind.has_table() {
             return Params::default();
         }
         let record = work.record() as usize;
@@ -222,13 +222,14 @@ pub(super) fn row(work: &VectorWork, params: &Params, activation: &[u8], y: usiz
     }
 }
 
-/// N-6 and N-7 as functions of the operands without their zero points.
+/// N-6, N-7 and N-25 as functions of the operands without their zero points.
 pub(super) struct Pair {
     writer: Writer,
     scale_a: f32,
     scale_b: f32,
     scale_out: f32,
     product: f32,
+    subtract: bool,
 }
 
 impl Pair {
@@ -237,15 +238,20 @@ impl Pair {
         Pair {
             writer: Writer::new(work),
             scale_a: work.scale_a,
-            scale_b: work.scale_b,
+            // To subtract is to add the negative, exactly.
+            scale_b: if work.subtract { -work.scale_b } else { work.scale_b },
             scale_out: work.scale_out,
             product: (work.scale_a * work.scale_b) / work.scale_out,
+            subtract: work.subtract,
         }
     }
 
     #[inline(always)]
     pub(super) fn add(&self, a: i32, b: i32) -> i32 {
-        let v = a as f32 * self.scale_a + b as f32 * self.scale_b;
+        let mut v = a as f32 * self.scale_a + b as f32 * self.scale_b;
+        if on(Mutant::DifferenceBackwards) && self.subtract {
+            v = -v;
+        }
         if on(Mutant::AddByReciprocal) {
             return self.writer.value(v * (1.0 / self.scale_out));
         }
@@ -259,6 +265,27 @@ impl Pair {
             return self.writer.value(v);
         }
         Writer { zero: 0, ..self.writer }.value(v + self.writer.zero as f32)
+    }
+}
+
+impl Pair {
+    /// Maximum, minimum and quotient.
+    #[inline(always)]
+    pub(super) fn choose(&self, kind: VectorKind, a: i32, b: i32) -> i32 {
+        let (left, right) = (a as f32 * self.scale_a, b as f32 * self.scale_b);
+        let [of_a, of_b] = [left, right].map(|v| self.writer.value(v / self.scale_out));
+        match kind {
+            VectorKind::Max | VectorKind::MaxChannel if on(Mutant::LargerBeforeScales) => {
+                if a > b {
+                    of_a
+                } else {
+                    of_b
+                }
+            }
+            VectorKind::Max | VectorKind::MaxChannel => of_a.max(of_b),
+            VectorKind::Min | VectorKind::MinChannel => of_a.min(of_b),
+            _ => self.writer.value(left / right / self.scale_out),
+        }
     }
 }
 

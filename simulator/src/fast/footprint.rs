@@ -181,6 +181,10 @@ pub(super) fn footprint(work: &Work, machine: &Machine) -> Footprint {
             all.push(Memory::Dram, false, dram_rows(transfer));
             all.push(buffer, true, buffer_rows(transfer));
         }
+        Work::Decode(stream) => {
+            all.push(Memory::Dram, false, Ranges::one(stream.dram, stream.bytes));
+            all.push(Memory::Weight, true, Ranges::one(stream.buffer, stream.decoded));
+        }
         Work::Store(transfer) => {
             all.push(Memory::Activation, false, buffer_rows(transfer));
             all.push(Memory::Dram, true, dram_rows(transfer));

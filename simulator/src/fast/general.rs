@@ -12,7 +12,7 @@ use super::work::{VectorKind, VectorWork};
 /// Whether the loops of bytes do not compute it.
 pub(super) fn needed(work: &VectorWork) -> bool {
     let alone = matches!(work.kind, VectorKind::Softmax | VectorKind::Lrn | VectorKind::Sum);
-    alone || work.mode != Mode::Float || work.widest() > 1
+    alone || work.kind.pairs() || work.mode != Mode::Float || work.widest() > 1
 }
 
 /// A pixel's elements of an operand.
@@ -87,7 +87,7 @@ impl<'a> Row<'a> {
         self.load(0, zero, (work.a, y, x));
         if work.kind.has_b() {
             self.load(1, work.zero_b, (work.b, y, x));
-        } else if matches!(work.kind, VectorKind::AddChannel | VectorKind::MulChannel) {
+        } else if work.kind.has_constants() {
             self.b.clear();
             self.b.extend(self.params.first.iter().map(|word| (*word as i32).wrapping_sub(work.zero_b)));
         }
@@ -150,6 +150,7 @@ impl<'a> Row<'a> {
         match work.kind {
             VectorKind::Add | VectorKind::AddChannel => both.for_each(|(out, (a, b))| *out = pair.add(*a, *b)),
             VectorKind::Mul | VectorKind::MulChannel => both.for_each(|(out, (a, b))| *out = pair.mul(*a, *b)),
+            kind if kind.pairs() => both.for_each(|(out, (a, b))| *out = pair.choose(kind, *a, *b)),
             _ => {
                 let all = self.out.iter_mut().zip(&self.a);
                 let scaled = |a: i32| match on(Mutant::RescaleByQuotient) {
@@ -174,10 +175,21 @@ impl<'a> Row<'a> {
         let both = self.out.iter_mut().zip(self.a.iter().zip(&self.b));
         match self.work.kind {
             VectorKind::Add | VectorKind::AddChannel => both.for_each(|(out, (a, b))| {
-                *out = writer.integer(of_out.apply(term(of_a, *a) + term(of_b, *b)));
+                let (left, right) = (term(of_a, *a), term(of_b, *b));
+                *out = writer.integer(of_out.apply(match (self.work.subtract, on(Mutant::DifferenceBackwards)) {
+                    (false, _) => left + right,
+                    (true, false) => left - right,
+                    (true, true) => right - left,
+                }));
             }),
             VectorKind::Mul | VectorKind::MulChannel => both.for_each(|(out, (a, b))| {
                 *out = writer.integer(of_out.apply(i128::from(*a) * i128::from(*b)));
+            }),
+            VectorKind::Max | VectorKind::MaxChannel => both.for_each(|(out, (a, b))| {
+                *out = writer.narrow(of_a.narrow(*a)).max(writer.narrow(of_b.narrow(*b)));
+            }),
+            VectorKind::Min | VectorKind::MinChannel => both.for_each(|(out, (a, b))| {
+                *out = writer.narrow(of_a.narrow(*a)).min(writer.narrow(of_b.narrow(*b)));
             }),
             _ => {
                 let all = self.out.iter_mut().zip(&self.a);

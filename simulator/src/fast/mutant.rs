@@ -109,6 +109,14 @@ mutants! {
     TiesUpTwice "N-17" "the second rounding of negative values takes ties upwards"
     PoolDilationIgnored "M-7" "the taps of a pooling window are adjacent"
     NarrowSumsKept "N-20" "sums of under 32 bits do not wrap"
+    TableSignedIndex "N-24" "a table of signed bytes begins with the entry of −128"
+    TableOfFirstChannel "N-24" "all channels take the first one's table"
+    DifferenceBackwards "N-25" "the first operand is subtracted from the second"
+    LargerBeforeScales "N-25" "of two operands the one that is larger before it is scaled is taken"
+    DecoderAtOnce "T-8" "a decoder has no latency"
+    DecoderAsWideAsPort "T-8" "a decoder does not limit the port"
+    ShareRoundsUp "T-8" "a burst's share of the decoded bytes is rounded up"
+    LongestRunHasValue "N-29" "a value follows the run of 255 too"
 }
 
 #[cfg(feature = "mutants")]

@@ -25,6 +25,14 @@ pub(super) enum VectorKind {
     Softmax,
     Lrn,
     Sum,
+    Table,
+    ChannelTable,
+    Max,
+    MaxChannel,
+    Min,
+    MinChannel,
+    Div,
+    DivChannel,
 }
 
 impl VectorKind {
@@ -36,7 +44,24 @@ impl VectorKind {
     /// Whether parameters, per channel or per operand, are fetched.
     pub(super) fn has_params(self) -> bool {
         use VectorKind as Kind;
-        matches!(self, Kind::Requant | Kind::AddChannel | Kind::MulChannel | Kind::Affine | Kind::Sum)
+        matches!(self, Kind::Requant | Kind::Affine | Kind::Sum) || self.has_constants() || self.has_table()
+    }
+
+    /// Whether the second operand is a constant per channel.
+    pub(super) fn has_constants(self) -> bool {
+        use VectorKind as Kind;
+        matches!(self, Kind::AddChannel | Kind::MulChannel | Kind::MaxChannel | Kind::MinChannel | Kind::DivChannel)
+    }
+
+    /// Whether parameters are tables of bytes.
+    pub(super) fn has_table(self) -> bool {
+        matches!(self, VectorKind::Table | VectorKind::ChannelTable)
+    }
+
+    /// Whether it is of those that choose or divide (N-25), which `pairs` computes.
+    pub(super) fn pairs(self) -> bool {
+        use VectorKind as Kind;
+        matches!(self, Kind::Max | Kind::MaxChannel | Kind::Min | Kind::MinChannel | Kind::Div | Kind::DivChannel)
     }
 
     /// Whether operand a is a tensor in the activation buffer.
@@ -46,7 +71,8 @@ impl VectorKind {
 
     /// Whether a second tensor is read.
     pub(super) fn has_b(self) -> bool {
-        matches!(self, VectorKind::Add | VectorKind::Mul)
+        use VectorKind as Kind;
+        matches!(self, Kind::Add | Kind::Mul | Kind::Max | Kind::Min | Kind::Div)
     }
 }
 
@@ -85,6 +111,8 @@ pub(super) struct VectorWork {
     pub(super) in_height: u64,
     pub(super) in_width: u64,
     pub(super) include_pad: bool,
+    /// Sums are differences.
+    pub(super) subtract: bool,
     /// How results are scaled.
     pub(super) mode: Mode,
     /// Integer scalings of a, b, out.
@@ -105,6 +133,11 @@ pub(super) struct VectorWork {
 }
 
 impl VectorWork {
+    /// An operation on two tensors, or on a tensor and constants of channels: `b` is where either is.
+    pub(super) fn pair(self, kinds: [VectorKind; 2], per_channel: bool, [a, b, out]: [u64; 3]) -> Self {
+        VectorWork { kind: kinds[usize::from(per_channel)], a, b, params: b, out, ..self }
+    }
+
     /// Rows of operand a where it is no pooling's input.
     pub(super) fn rows_a(&self) -> u64 {
         if self.kind == VectorKind::Sum { self.operands * self.height } else { self.height }
@@ -123,12 +156,19 @@ impl VectorWork {
 
     /// ρ: bytes of a record of parameters (M-7).
     pub(super) fn record(&self) -> u64 {
+        if self.kind.has_table() {
+            return 256;
+        }
         let three = self.kind == VectorKind::Requant && matches!(self.mode, Mode::Fixed | Mode::FixedDouble);
         if three { 12 } else { 8 }
     }
 
     /// Records of parameters.
     pub(super) fn entries(&self) -> u64 {
-        if self.kind == VectorKind::Sum { self.operands } else { self.channels }
+        match self.kind {
+            VectorKind::Sum => self.operands,
+            VectorKind::Table => 1,
+            _ => self.channels,
+        }
     }
 }

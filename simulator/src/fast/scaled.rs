@@ -25,6 +25,8 @@ impl Mode {
         | Operation::VectorAddChannel { mode, .. }
         | Operation::VectorMulChannel { mode, .. }
         | Operation::VectorRescale { mode, .. }
+        | Operation::VectorMax { mode, .. }
+        | Operation::VectorMin { mode, .. }
         | Operation::VectorAveragePool { mode, .. }) = *operation
         else {
             return Mode::Float;

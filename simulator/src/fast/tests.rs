@@ -50,6 +50,7 @@ pub(super) fn machine() -> Machine {
             requantisation: Requantisation::Float32,
         },
         outstanding_bursts: 4,
+        weight_decoder: None,
         dram: Dram::Ideal { burst_bytes: 16 },
         control: Control { queue_depth: [8; 4], issue_interval_cycles: 1, token_max: 3 },
         energy: None,

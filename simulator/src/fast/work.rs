@@ -5,6 +5,7 @@
 use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, UnitMask, VectorOperand};
 use systole_machine::spec::Dataflow;
 
+use super::decode::Stream;
 use super::mutant::{Mutant, on};
 pub(super) use super::operation::{Pitch, VectorKind, VectorWork};
 use super::scaled::{Factor, Mode};
@@ -124,6 +125,7 @@ pub(super) enum Work {
     /// Configuration or sync: only tokens and a cycle.
     Configure,
     Load(Transfer),
+    Decode(Stream),
     Store(Transfer),
     Array(Convolution),
     Vector(VectorWork),
@@ -177,6 +179,15 @@ impl Registers {
             Operation::LoadRun { dram, buffer, space } => {
                 let weight = space == Space::Weight;
                 return Work::Load(Transfer { dram: dram.get(), buffer: buffer.get(), weight, ..*unit });
+            }
+            Operation::LoadDecode { dram, buffer, bytes } => {
+                return Work::Decode(Stream {
+                    dram: dram.get(),
+                    bytes: bytes.get(),
+                    buffer: buffer.get(),
+                    decoded: unit.row_bytes,
+                    one_row: unit.rows == 1 && unit.planes == 1,
+                });
             }
             _ => {}
         }
@@ -276,14 +287,32 @@ impl Registers {
                 out: out.get(),
                 ..unit
             },
-            Operation::VectorAdd { a, b, out, .. } => {
-                VectorWork { kind: Kind::Add, a: a.get(), b: b.get(), out: out.get(), ..unit }
+            Operation::VectorAdd { a, b, out, subtract, .. } => {
+                VectorWork { kind: Kind::Add, a: a.get(), b: b.get(), out: out.get(), subtract: subtract.0, ..unit }
             }
             Operation::VectorMul { a, b, out, .. } => {
                 VectorWork { kind: Kind::Mul, a: a.get(), b: b.get(), out: out.get(), ..unit }
             }
-            Operation::VectorAddChannel { a, params, out, .. } => {
-                VectorWork { kind: Kind::AddChannel, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            Operation::VectorAddChannel { a, params, out, subtract, .. } => VectorWork {
+                kind: Kind::AddChannel,
+                a: a.get(),
+                params: params.get(),
+                out: out.get(),
+                subtract: subtract.0,
+                ..unit
+            },
+            Operation::VectorTable { a, params, out, per_channel } => {
+                let kind = if per_channel.0 { Kind::ChannelTable } else { Kind::Table };
+                VectorWork { kind, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorMax { a, b, out, per_channel, .. } => {
+                unit.pair([Kind::Max, Kind::MaxChannel], per_channel.0, [a.get(), b.get(), out.get()])
+            }
+            Operation::VectorMin { a, b, out, per_channel, .. } => {
+                unit.pair([Kind::Min, Kind::MinChannel], per_channel.0, [a.get(), b.get(), out.get()])
+            }
+            Operation::VectorDiv { a, b, out, per_channel } => {
+                unit.pair([Kind::Div, Kind::DivChannel], per_channel.0, [a.get(), b.get(), out.get()])
             }
             Operation::VectorMulChannel { a, params, out, .. } => {
                 VectorWork { kind: Kind::MulChannel, a: a.get(), params: params.get(), out: out.get(), ..unit }

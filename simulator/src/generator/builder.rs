@@ -110,6 +110,8 @@ pub(super) struct Builder<'a> {
     recent: Vec<Access>,
     /// Where DRAM holds parameters.
     pub(super) tables: [Table; TABLES],
+    /// Where it holds streams of compressed weights: first byte and length.
+    pub(super) streams: Vec<(u64, u64)>,
     pub(super) last: Last,
     pub(super) steps: Vec<Step>,
     /// What occurs that a counter should see.
@@ -127,6 +129,7 @@ impl<'a> Builder<'a> {
             limits: Limits::default(),
             recent: Vec::new(),
             tables: [Table::default(); TABLES],
+            streams: Vec::new(),
             last: Last::default(),
             steps: Vec::new(),
             notes: BTreeSet::new(),

@@ -1,7 +1,7 @@
 //! Random machines: small ones mostly, with every quantity that time depends on, inside what a machine file may say (the largest values apart).
 
 use systole_machine::spec::{
-    Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector,
+    Array, Buffer, Control, Dataflow, Dram, Machine, OperandWidth, Overflow, Requantisation, Vector, WeightDecoder,
 };
 
 use super::Style;
@@ -22,6 +22,7 @@ pub(super) fn machine(draw: &mut Draw, style: Style) -> Machine {
         accumulator: accumulator(draw, &array),
         vector: vector(draw),
         outstanding_bursts: if draw.chance(25) { 1 } else { draw.range(low, high) as u32 },
+        weight_decoder: weight_decoder(draw),
         dram: dram(draw, clock_hz, long),
         control: control(draw),
         array,
@@ -158,6 +159,12 @@ fn accumulator(draw: &mut Draw, array: &Array) -> Buffer {
     let bank = vector * draw.small(1, 24) * u64::from(array.count) + slack;
     let port = word as u32 * draw.pick(&[1, 2, 3, 4, 8, 16, array.columns, array.columns]);
     buffer(draw, banks, bank, port)
+}
+
+fn weight_decoder(draw: &mut Draw) -> Option<WeightDecoder> {
+    let output_bytes = draw.pick(&[1, 2, 3, 8, 16, 64]);
+    let latency_cycles = if draw.chance(20) { 0 } else { draw.small(1, 40) as u32 };
+    draw.chance(40).then_some(WeightDecoder { output_bytes, latency_cycles })
 }
 
 fn vector(draw: &mut Draw) -> Vector {

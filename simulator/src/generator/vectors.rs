@@ -1,11 +1,14 @@
 //! Vector instructions that fit (M-6, M-7).
 
-use systole_machine::isa::{Flag, Operation, Real, RequantMode, Unit, VectorOperand};
+mod setup;
+
+use systole_machine::isa::{Flag, Operation, RequantMode, Unit, VectorOperand};
 use systole_machine::spec::{Machine, Requantisation};
 
-use super::builder::{Builder, Piece, Table, Tensor, i, u};
+use super::builder::{Builder, Piece, Table, Tensor, u};
 use super::footprint::{Access, Memory};
-use super::{parameters, transfers};
+use super::transfers;
+use setup::configuration;
 
 /// Operations.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,10 @@ pub(super) enum Kind {
     Softmax,
     Lrn,
     Sum,
+    Table,
+    Max,
+    Min,
+    Div,
 }
 
 impl Kind {
@@ -31,7 +38,8 @@ impl Kind {
 
     /// Whether it scales by the rules of a field `mode`.
     fn has_mode(self) -> bool {
-        !matches!(self, Kind::Affine | Kind::MaxPool | Kind::Softmax | Kind::Lrn | Kind::Sum)
+        use Kind::{Affine, Div, Lrn, MaxPool, Softmax, Sum, Table};
+        !matches!(self, Affine | MaxPool | Softmax | Lrn | Sum | Table | Div)
     }
 
     /// The operands whose integer scalings it reads.
@@ -39,6 +47,7 @@ impl Kind {
         match self {
             Kind::Add | Kind::AddChannel => VectorOperand::ALL,
             Kind::Mul | Kind::MulChannel | Kind::Rescale => &[VectorOperand::Out],
+            Kind::Max | Kind::Min => &[VectorOperand::A, VectorOperand::B],
             _ => &[],
         }
     }
@@ -59,19 +68,23 @@ impl Kind {
     }
 }
 
-const KINDS: [(u64, Kind); 12] = [
-    (30, Kind::Requant),
+const KINDS: [(u64, Kind); 16] = [
+    (36, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
-    (8, Kind::AddChannel),
-    (8, Kind::MulChannel),
+    (10, Kind::AddChannel),
+    (10, Kind::MulChannel),
     (8, Kind::Affine),
-    (8, Kind::Rescale),
+    (10, Kind::Rescale),
     (10, Kind::MaxPool),
     (10, Kind::AveragePool),
     (8, Kind::Softmax),
     (10, Kind::Lrn),
     (12, Kind::Sum),
+    (16, Kind::Table),
+    (10, Kind::Max),
+    (10, Kind::Min),
+    (8, Kind::Div),
 ];
 
 /// A pooling window.
@@ -103,6 +116,10 @@ pub(super) struct Shape {
     operands: u64,
     /// Channels of a normalisation's window.
     norm: u64,
+    /// Of those that have it: the flag `per_channel`.
+    per_channel: bool,
+    /// Of sums.
+    subtract: bool,
 }
 
 impl Shape {
@@ -117,12 +134,28 @@ impl Shape {
 
     /// Records of parameters.
     fn entries(&self) -> u64 {
-        if self.kind == Kind::Sum { self.operands } else { self.channels }
+        match self.kind {
+            Kind::Sum => self.operands,
+            Kind::Table if !self.per_channel => 1,
+            _ => self.channels,
+        }
+    }
+
+    /// The table of parameters that it takes ([`Builder::tables`]).
+    fn table(&self) -> Option<usize> {
+        let pair = matches!(self.kind, Kind::Max | Kind::Min | Kind::Div);
+        if pair && self.per_channel { Some(2) } else { self.kind.table(self.mode) }
+    }
+
+    /// Whether there is a second tensor.
+    fn has_b(&self) -> bool {
+        let pair = matches!(self.kind, Kind::Max | Kind::Min | Kind::Div);
+        matches!(self.kind, Kind::Add | Kind::Mul) || (pair && !self.per_channel)
     }
 
     /// Operands a, b, out that it has.
     fn used(&self) -> [bool; 3] {
-        [self.kind != Kind::Requant, matches!(self.kind, Kind::Add | Kind::Mul), true]
+        [self.kind != Kind::Requant, self.has_b(), true]
     }
 
     fn affordable(&self, b: &Builder) -> bool {
@@ -178,7 +211,7 @@ fn kind_and_mode(b: &mut Builder, even_unsupported: bool) -> (Kind, RequantMode)
         return (b.draw.weighted(&KINDS), b.draw.pick(RequantMode::ALL));
     }
     let (float, own) = (b.machine.vector.float32, own_mode(b.machine));
-    let has = |kind: Kind| kind == Kind::MaxPool || float || (kind.has_mode() && own.is_some());
+    let has = |kind: Kind| matches!(kind, Kind::MaxPool | Kind::Table) || float || (kind.has_mode() && own.is_some());
     let kinds: Vec<(u64, Kind)> = KINDS.into_iter().filter(|(_, kind)| has(*kind)).collect();
     let kind = b.draw.weighted(&kinds);
     let mode = match own {
@@ -212,14 +245,34 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
     let (height, width) = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let channels = d.range(1, most_channels >> (attempt / 4));
     let (operands, norm) = (d.range(1, 5), d.small(1, 12));
+    // 256 bytes a channel leave no room for many.
+    let per_channel = d.chance(45);
+    let most_tables = if per_channel { d.range(2, 3) } else { u64::MAX };
+    let channels = if kind == Kind::Table { channels.min(most_tables) } else { channels };
     // All of them, as nets have it, or some.
     let wide = match d.range(0, 9) {
+        _ if kind == Kind::Table => [false; 3],
         0..2 => [true; 3],
         2 | 3 => std::array::from_fn(|_| d.chance(50)),
         _ => [false; 3],
     };
     let channels = channels.max(1);
-    let shape = Shape { kind, mode, wide, height, width, channels, block_channels, transposed, window, operands, norm };
+    let subtract = matches!(kind, Kind::Add | Kind::AddChannel) && d.chance(40);
+    let shape = Shape {
+        kind,
+        mode,
+        wide,
+        height,
+        width,
+        channels,
+        block_channels,
+        transposed,
+        window,
+        operands,
+        norm,
+        per_channel,
+        subtract,
+    };
     let used = shape.used();
     Shape { wide: std::array::from_fn(|operand| used[operand] && wide[operand]), ..shape }
 }
@@ -253,7 +306,9 @@ fn placed(
 ) -> Option<Vec<Piece>> {
     let placed = operands(builder, shape, tensors)?;
     let mut pieces = Vec::new();
-    if let Some(table) = shape.kind.table(shape.mode)
+    if shape.kind == Kind::Table {
+        pieces.extend(bytes_of_tables(builder, 256 * shape.entries(), placed.params));
+    } else if let Some(table) = shape.table()
         && builder.draw.chance(75)
     {
         pieces.extend(parameters(builder, table, shape.entries(), placed.params));
@@ -281,14 +336,29 @@ fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Opti
     } else {
         placed.a = put(Memory::Activation, false, tensors[0].extent)?;
     }
-    if matches!(shape.kind, Kind::Add | Kind::Mul) {
+    if shape.kind == Kind::Table {
+        placed.params = put(Memory::Activation, false, 256 * shape.entries())?;
+    }
+    if shape.has_b() {
         placed.b = put(Memory::Activation, false, tensors[1].extent)?;
     }
-    if let Some(table) = shape.kind.table(shape.mode) {
+    if let Some(table) = shape.table() {
         placed.params = put(Memory::Activation, false, tables[table].record * shape.entries())?;
     }
     placed.out = put(Memory::Activation, true, tensors[2].extent)?;
     Some(placed)
+}
+
+/// A load of any bytes as tables of `ve.table`, mostly, if the load unit reaches both.
+fn bytes_of_tables(builder: &mut Builder, bytes: u64, address: u64) -> Option<Piece> {
+    let rooms = builder.rooms[Unit::Load as usize];
+    let (room, dram) = (rooms.0[Memory::Activation as usize], rooms.0[Memory::Dram as usize]);
+    if address < room.0 || address + bytes > room.1 || rooms.length(Memory::Dram) < bytes || !builder.draw.chance(85) {
+        return None;
+    }
+    let from = builder.draw.range(dram.0, dram.1 - bytes);
+    let space = systole_machine::isa::Space::Activation;
+    Some(transfers::load_row(builder.machine, from, address, bytes, space))
 }
 
 /// A load of parameters from their table, if the load unit reaches both.
@@ -305,121 +375,10 @@ fn parameters(builder: &mut Builder, table: usize, channels: u64, address: u64) 
     Some(transfers::load_row(builder.machine, first + record * entry, address, bytes, space))
 }
 
-fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Vec<Operation> {
-    let mut all = vec![Operation::VectorShape {
-        height: u(shape.height),
-        width: u(shape.width),
-        channels: u(shape.channels),
-        block_channels: u(shape.block_channels),
-    }];
-    for ((&operand, tensor), _) in VectorOperand::ALL.iter().zip(tensors).zip(shape.used()).filter(|(_, used)| *used) {
-        let (row_pitch, pixel_pitch) = (u(tensor.row_pitch), u(tensor.pixel_pitch));
-        all.push(Operation::VectorPitch { operand, row_pitch, pixel_pitch });
-    }
-    // Softmax in all 16 bits of its output, where the order of its sums shows.
-    let fine = shape.kind == Kind::Softmax && builder.draw.chance(60);
-    all.push(quant(builder, shape, fine));
-    if shape.mode != RequantMode::Float32 {
-        let sum = matches!(shape.kind, Kind::Add | Kind::AddChannel);
-        all.extend(parameters::registers(builder.draw, shape.mode, sum, shape.kind.scaled()));
-    } else if !matches!(shape.kind, Kind::Requant | Kind::MaxPool) {
-        let fine_scales = [builder.draw.float(-8, -4), 1.0, builder.draw.float(-21, -14)];
-        let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
-        all.push(Operation::VectorScale { a, b, out });
-    }
-    if shape.kind == Kind::Lrn {
-        all.push(norm(builder, shape));
-    }
-    if shape.kind.pools() {
-        let window = &shape.window;
-        all.push(Operation::VectorWindow {
-            kernel_h: u(window.kernel.0),
-            kernel_w: u(window.kernel.1),
-            stride_h: u(window.stride.0),
-            stride_w: u(window.stride.1),
-            pad_top: u(window.pad[0]),
-            pad_left: u(window.pad[1]),
-            pad_bottom: u(window.pad[2]),
-            pad_right: u(window.pad[3]),
-            in_height: u(window.input.0),
-            in_width: u(window.input.1),
-        });
-        all.push(Operation::VectorDilation { dilation_h: u(window.dilation.0), dilation_w: u(window.dilation.1) });
-    }
-    all
-}
-
-/// Attributes of a normalisation: mostly such that the power is near 1, at times any.
-fn norm(builder: &mut Builder, shape: &Shape) -> Operation {
-    let d = &mut builder.draw;
-    let wild = d.chance(15);
-    let [alpha, beta, bias] = match () {
-        () if wild => [d.float(-40, 40), d.float(-3, 6), d.float(-130, 40)],
-        () => [d.float(-14, 1), d.float(-2, 1), d.float(-3, 3)],
-    };
-    let sign = if wild && d.chance(30) { -1.0 } else { 1.0 };
-    Operation::VectorNorm {
-        size: u(shape.norm),
-        alpha: Real::new(sign * alpha),
-        beta: Real::new(beta),
-        bias: Real::new(bias),
-    }
-}
-
-/// Scales of a, b and the output. Results that lie on or near a tie show in which order an engine rounds, so many are small multiples of each other, or have
-/// an output so fine that its 16 bits count.
-fn scales(builder: &mut Builder) -> [f32; 3] {
-    let d = &mut builder.draw;
-    let base = d.float(-7, 1);
-    let mut related = || base * d.pick(&[1.0, 2.0, 4.0, 8.0, 0.5, 0.25, 3.0, 1.0 / 3.0, 5.0, 10.0, 0.1, 1.5, 7.0]);
-    match related() {
-        out if out != base && out != base * 2.0 && out != base * 4.0 => [base, related(), out],
-        out if out == base => [base, related(), base * d.float(-12, -6)],
-        _ => [base, d.float(-7, 1), d.float(-13, 1)],
-    }
-}
-
-fn quant(builder: &mut Builder, shape: &Shape, fine: bool) -> Operation {
-    let d = &mut builder.draw;
-    let wild = d.chance(5);
-    let zeros = shape.wide.map(|wide| match () {
-        () if wild => d.signed(-32768, 32767),
-        () if d.chance(if wide { 60 } else { 30 }) => 0,
-        () => d.signed(-128, 255),
-    });
-    // What an operation has no operand for does not count.
-    let used = shape.used();
-    let [wide_a, wide_b, wide_out] =
-        std::array::from_fn(|operand| Flag(if used[operand] { shape.wide[operand] } else { d.chance(20) }));
-    let signed_out = d.chance(50);
-    let whole = if signed_out { (-128, 127) } else { (0, 255) };
-    let (low, high) = match d.range(0, 9) {
-        _ if fine => (-32768, 32767),
-        3..9 if wide_out.0 => (-32768, 32767),
-        0 if d.chance(50) => (0, 0),
-        0 | 4 => (-32768, 32767),
-        1 => (d.signed(-32768, 0), d.signed(0, 32767)),
-        2 | 3 => (d.signed(whole.0, 60), d.signed(60, whole.1)),
-        _ => whole,
-    };
-    Operation::VectorQuant {
-        zero_a: i(zeros[0]),
-        zero_b: i(zeros[1]),
-        zero_out: i(zeros[2]),
-        low: i(low),
-        high: i(high),
-        signed_a: Flag(d.chance(50)),
-        signed_b: Flag(d.chance(50)),
-        signed_out: Flag(signed_out),
-        wide_a,
-        wide_b,
-        wide_out,
-    }
-}
-
 fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
     let (a, out, params) = (u(placed.a), u(placed.out), u(placed.params));
-    let mode = shape.mode;
+    let (mode, subtract, per_channel) = (shape.mode, Flag(shape.subtract), Flag(shape.per_channel));
+    let b = if shape.has_b() { u(placed.b) } else { params };
     match shape.kind {
         Kind::Requant => Operation::VectorRequant {
             accumulator: u(placed.accumulator),
@@ -428,9 +387,9 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
             mode,
             transposed: Flag(shape.transposed),
         },
-        Kind::Add => Operation::VectorAdd { a, b: u(placed.b), out, mode },
+        Kind::Add => Operation::VectorAdd { a, b: u(placed.b), out, mode, subtract },
         Kind::Mul => Operation::VectorMul { a, b: u(placed.b), out, mode },
-        Kind::AddChannel => Operation::VectorAddChannel { a, params, out, mode },
+        Kind::AddChannel => Operation::VectorAddChannel { a, params, out, mode, subtract },
         Kind::MulChannel => Operation::VectorMulChannel { a, params, out, mode },
         Kind::Affine => Operation::VectorAffine { a, params, out },
         Kind::Rescale => Operation::VectorRescale { a, out, mode },
@@ -439,6 +398,10 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
         Kind::Softmax => Operation::VectorSoftmax { a, out },
         Kind::Lrn => Operation::VectorLrn { a, out },
         Kind::Sum => Operation::VectorSum { a, params, out, operands: u(shape.operands) },
+        Kind::Table => Operation::VectorTable { a, params, out, per_channel },
+        Kind::Max => Operation::VectorMax { a, b, out, mode, per_channel },
+        Kind::Min => Operation::VectorMin { a, b, out, mode, per_channel },
+        Kind::Div => Operation::VectorDiv { a, b, out, per_channel },
     }
 }
 
@@ -460,6 +423,10 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("requant: transposed", shape.transposed),
         ("requant: transposed, several groups", shape.transposed && shape.height * shape.width > columns),
         ("vector: large output", shape.height * shape.width * shape.channels > 70_000),
+        ("table: one for all channels", shape.kind == Kind::Table && !shape.per_channel && shape.channels > 1),
+        ("table: one for each channel", shape.kind == Kind::Table && shape.per_channel && shape.channels > 1),
+        ("vector: a difference", shape.subtract),
+        ("vector: constants of N-25", shape.table().is_some() && shape.kind.table(shape.mode).is_none()),
         ("vector: wide a", shape.wide[0]),
         ("vector: wide b", shape.wide[1]),
         ("vector: wide output", shape.wide[2]),

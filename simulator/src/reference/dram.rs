@@ -16,6 +16,8 @@ pub(super) struct Burst {
     pub(super) dram: i64,
     pub(super) buffer: i64,
     pub(super) bytes: i64,
+    /// Of them, in the buffer: as many, but for a stream's.
+    pub(super) buffer_bytes: i64,
     /// The run's last.
     pub(super) last: bool,
 }
@@ -38,11 +40,14 @@ impl Cutter {
     pub(super) fn peek(&self) -> Burst {
         let t = &self.transfer;
         let dram = t.dram + self.plane * t.dram_plane + self.row * t.dram_row + self.offset;
-        let buffer = t.buffer + self.plane * t.buffer_plane + self.row * t.buffer_row + self.offset;
+        let row = t.buffer + self.plane * t.buffer_plane + self.row * t.buffer_row;
         let left = t.row_bytes - self.offset;
         let bytes = left.min(self.burst_bytes - dram % self.burst_bytes);
         let last = bytes == left && self.row + 1 == t.rows && self.plane + 1 == t.planes;
-        Burst { dram, buffer, bytes, last }
+        // T-8: a stream's decoded bytes come out evenly.
+        let place = |byte: i64| t.decoded.map_or(byte, |decoded| byte * decoded / t.row_bytes);
+        let (first, end) = (place(self.offset), place(self.offset + bytes));
+        Burst { dram, buffer: row + first, bytes, buffer_bytes: end - first, last }
     }
 
     pub(super) fn advance(&mut self) {

@@ -4,7 +4,7 @@ use systole_machine::isa::DataflowChoice;
 use systole_machine::spec::Machine;
 
 use super::address_generator::Shape;
-use super::work::{Convolution, Kind, Memory, Transfer, VectorWork, Work, div_ceil};
+use super::work::{Convolution, Memory, Transfer, VectorWork, Work, div_ceil};
 
 /// A range `[first, end)` of a memory: bytes, or vectors of the accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,14 +41,12 @@ fn access(memory: Memory, write: bool, first: i64, length: i128) -> Access {
 }
 
 fn hull(t: &Transfer, store: bool) -> Vec<Access> {
-    let length = |row: i64, plane: i64| {
-        i128::from(t.planes - 1) * i128::from(plane)
-            + i128::from(t.rows - 1) * i128::from(row)
-            + i128::from(t.row_bytes)
+    let length = |bytes: i64, row: i64, plane: i64| {
+        i128::from(t.planes - 1) * i128::from(plane) + i128::from(t.rows - 1) * i128::from(row) + i128::from(bytes)
     };
     vec![
-        access(Memory::Dram, store, t.dram, length(t.dram_row, t.dram_plane)),
-        access(t.memory(), !store, t.buffer, length(t.buffer_row, t.buffer_plane)),
+        access(Memory::Dram, store, t.dram, length(t.row_bytes, t.dram_row, t.dram_plane)),
+        access(t.memory(), !store, t.buffer, length(t.buffer_row_bytes(), t.buffer_row, t.buffer_plane)),
     ]
 }
 
@@ -59,7 +57,7 @@ fn rows_of(t: &Transfer, store: bool) -> Vec<Access> {
             let dram = t.dram + plane * t.dram_plane + row * t.dram_row;
             let buffer = t.buffer + plane * t.buffer_plane + row * t.buffer_row;
             ranges.push(access(Memory::Dram, store, dram, t.row_bytes.into()));
-            ranges.push(access(t.memory(), !store, buffer, t.row_bytes.into()));
+            ranges.push(access(t.memory(), !store, buffer, t.buffer_row_bytes().into()));
         }
     }
     ranges
@@ -101,8 +99,7 @@ fn of_vector(machine: &Machine, v: &VectorWork) -> Vec<Access> {
         }
     }
     if let Some(params) = v.params {
-        let count = if let Kind::Sum { operands } = v.kind { operands } else { v.channels };
-        let length = i128::from(count) * i128::from(v.record_bytes());
+        let length = i128::from(v.records()) * i128::from(v.record_bytes());
         ranges.push(access(Memory::Activation, false, params, length));
     }
     if let Some(accumulator) = v.accumulator {

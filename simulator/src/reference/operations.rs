@@ -52,7 +52,7 @@ struct Operation<'a> {
 impl Operation<'_> {
     fn element(&self, y: i64, x: i64, channel: i64) -> i64 {
         let quant = &self.work.quant;
-        let [scale_a, _, scale_out] = self.work.scales;
+        let [scale_a, scale_b, scale_out] = self.work.scales;
         if let Some(mode) = self.work.mode.filter(|mode| *mode != RequantMode::Float32) {
             return self.scaled_element(mode, y, x, channel);
         }
@@ -80,6 +80,18 @@ impl Operation<'_> {
                 self.output(sum as f32 * (scale_a / (scale_out * count as f32)))
             }
             Kind::Sum { operands } => self.sum_of_many(operands, y, x, channel),
+            Kind::Table { per_channel } => self.entry(per_channel, y, x, channel),
+            Kind::Max | Kind::Min => {
+                // N-25: each operand by N-9.
+                let a = self.output((self.a(y, x, channel) as f32 * scale_a) / scale_out);
+                let b = self.output((self.second(y, x, channel) as f32 * scale_b) / scale_out);
+                if self.work.kind == Kind::Max { a.max(b) } else { a.min(b) }
+            }
+            Kind::Div => {
+                // N-25
+                let v = (self.a(y, x, channel) as f32 * scale_a) / (self.second(y, x, channel) as f32 * scale_b);
+                self.output(v / scale_out)
+            }
             Kind::Softmax | Kind::Lrn => quant.low,
         }
     }
@@ -89,10 +101,7 @@ impl Operation<'_> {
         let quant = &self.work.quant;
         let [of_a, of_b, of_out] = self.work.fixed;
         let a = || i128::from(self.a(y, x, channel));
-        let second = || match self.work.kind {
-            Kind::AddChannel | Kind::MulChannel => i128::from(self.constant(channel)),
-            _ => i128::from(self.b(y, x, channel)),
-        };
+        let second = || i128::from(self.second(y, x, channel));
         let value = match self.work.kind {
             Kind::Requant => {
                 let sum = i128::from(self.biased_sum(y, x, channel));
@@ -104,8 +113,11 @@ impl Operation<'_> {
                 let raised = if mode == RequantMode::Shift { 0 } else { raised };
                 let left = scaled(mode, of_a, a() << raised);
                 let right = scaled(mode, of_b, second() << raised);
-                scaled(mode, of_out, left + right)
+                scaled(mode, of_out, if self.work.subtract { left - right } else { left + right })
             }
+            // Saturation and the zero point keep the order.
+            Kind::Max => scaled(mode, of_a, a()).max(scaled(mode, of_b, second())),
+            Kind::Min => scaled(mode, of_a, a()).min(scaled(mode, of_b, second())),
             Kind::Mul | Kind::MulChannel => scaled(mode, of_out, a() * second()),
             Kind::AveragePool { include_pad } => return self.integer_average(include_pad, y, x, channel),
             _ => scaled(mode, of_out, a()),
@@ -161,6 +173,18 @@ impl Operation<'_> {
         (self.raw(self.work.b, quant.signed_b, y, x, channel) - quant.zero_b) as i32
     }
 
+    /// Second operand, a tensor's or a channel's, minus its zero point.
+    fn second(&self, y: i64, x: i64, channel: i64) -> i32 {
+        if self.work.b.is_some() { self.b(y, x, channel) } else { self.constant(channel) }
+    }
+
+    /// N-24: the byte that the byte of operand a chooses, as it is.
+    fn entry(&self, per_channel: bool, y: i64, x: i64, channel: i64) -> i64 {
+        let index = self.raw(self.work.a, false, y, x, channel);
+        let table = self.work.params.unwrap_or(0) + if per_channel { 256 * channel } else { 0 };
+        i64::from(self.memories.activation[(table + index) as usize])
+    }
+
     /// Second operand of a channel minus its zero point, modulo 2^32.
     fn constant(&self, channel: i64) -> i32 {
         self.parameter(channel, 0).wrapping_sub(self.work.quant.zero_b as i32)
@@ -198,7 +222,8 @@ impl Operation<'_> {
     /// N-6
     fn sum(&self, a: i32, b: i32) -> i64 {
         let [scale_a, scale_b, scale_out] = self.work.scales;
-        let v = a as f32 * scale_a + b as f32 * scale_b;
+        let (left, right) = (a as f32 * scale_a, b as f32 * scale_b);
+        let v = if self.work.subtract { left - right } else { left + right };
         self.output(v / scale_out)
     }
 

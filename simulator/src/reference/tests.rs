@@ -52,6 +52,7 @@ fn machine() -> Machine {
             requantisation: Requantisation::Float32,
         },
         outstanding_bursts: 4,
+        weight_decoder: None,
         dram: Dram::Simple { bandwidth_bytes_per_s: 4_000_000_000, latency_cycles: 10, burst_bytes: 16 },
         control: Control { queue_depth: [4; 4], issue_interval_cycles: 1, token_max: 2 },
         energy: None,

@@ -48,6 +48,7 @@ fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> boo
             !machine.array.supports(dataflow) || machine.array.interval_cycles(bits).is_none()
         }
         Work::Vector(vector) => unsupported_vector(machine, vector),
+        Work::Load(transfer) => transfer.decoded.is_some() && machine.weight_decoder.is_none(),
         _ => false,
     }
 }
@@ -56,6 +57,7 @@ fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     let requantisation = machine.vector.requantisation;
     match (v.kind, v.mode) {
         (Kind::MaxPool, _) => false,
+        (Kind::Table { .. }, _) => v.tensors().any(|tensor| tensor.wide),
         (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
         (_, Some(RequantMode::Fixed)) => {
             !matches!(requantisation, Requantisation::FixedPoint { double_rounding: false, .. })
@@ -88,6 +90,9 @@ fn bad_shape(machine: &Machine, work: &Work) -> bool {
 }
 
 fn bad_transfer(t: &Transfer, store: bool) -> bool {
+    if let Some(decoded) = t.decoded {
+        return t.rows != 1 || t.planes != 1 || t.row_bytes == 0 || t.row_bytes > decoded;
+    }
     let overlaps = |row: i64, plane: i64| {
         (t.rows > 1 && row < t.row_bytes) || (t.planes > 1 && plane < (t.rows - 1) * row + t.row_bytes)
     };
@@ -153,6 +158,7 @@ fn bad_shift(v: &VectorWork) -> bool {
     let read = match v.kind {
         Kind::Add | Kind::AddChannel => vec![a, b, out],
         Kind::Mul | Kind::MulChannel | Kind::Rescale => vec![out],
+        Kind::Max | Kind::Min => vec![a, b],
         _ => Vec::new(),
     };
     read.iter().any(|scaling| !range.contains(&scaling.shift))

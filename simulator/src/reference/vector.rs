@@ -148,6 +148,12 @@ impl VectorUnit {
                 let window = (work.window.kernel_h * work.window.kernel_w) as u64;
                 phases.push_back(phase(pixels * channels * window, 1, rate));
             }
+            Kind::Table { .. } | Kind::Max | Kind::Min | Kind::Div => {
+                if work.params.is_some() {
+                    phases.push_back(self.parameters(work, work.records() as u64));
+                }
+                phases.push_back(phase(pixels * channels, 1, rate));
+            }
             // Three passes over the channels of each pixel.
             Kind::Softmax => phases.push_back(phase(channels, 3 * pixels, rate)),
             Kind::Lrn => phases.push_back(phase(channels, pixels * (work.norm.size as u64 + 2), rate)),

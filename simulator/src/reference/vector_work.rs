@@ -24,6 +24,12 @@ pub(super) enum Kind {
     Sum {
         operands: i64,
     },
+    Table {
+        per_channel: bool,
+    },
+    Max,
+    Min,
+    Div,
 }
 
 impl Kind {
@@ -129,6 +135,8 @@ pub(super) struct VectorWork {
     pub(super) mode: Option<RequantMode>,
     /// `ve.requant` of an input-stationary array's results.
     pub(super) transposed: bool,
+    /// The second term of a sum is subtracted.
+    pub(super) subtract: bool,
     pub(super) height: i64,
     pub(super) width: i64,
     pub(super) channels: i64,
@@ -150,8 +158,20 @@ pub(super) struct VectorWork {
 impl VectorWork {
     /// ρ: bytes of a record of parameters.
     pub(super) fn record_bytes(&self) -> i64 {
+        if matches!(self.kind, Kind::Table { .. }) {
+            return 256;
+        }
         let long = matches!(self.mode, Some(RequantMode::Fixed | RequantMode::FixedDouble));
         if self.kind == Kind::Requant && long { 12 } else { 8 }
+    }
+
+    /// Records of parameters: one a channel, or a tensor of a sum of many, or one for all.
+    pub(super) fn records(&self) -> i64 {
+        match self.kind {
+            Kind::Sum { operands } => operands,
+            Kind::Table { per_channel: false } => 1,
+            _ => self.channels,
+        }
     }
 
     /// The tensors that it reads and writes.

@@ -33,12 +33,19 @@ pub(super) struct Transfer {
     pub(super) buffer_row: i64,
     pub(super) buffer_plane: i64,
     pub(super) to_weight: bool,
+    /// Bytes that come out of a stream; its own are `row_bytes` (M-15).
+    pub(super) decoded: Option<i64>,
 }
 
 impl Transfer {
     /// The buffer on the chip's side.
     pub(super) fn memory(&self) -> Memory {
         if self.to_weight { Memory::Weight } else { Memory::Activation }
+    }
+
+    /// Bytes of a row in the buffer.
+    pub(super) fn buffer_row_bytes(&self) -> i64 {
+        self.decoded.unwrap_or(self.row_bytes)
     }
 }
 
@@ -178,6 +185,16 @@ impl Registers {
                 let to_weight = space == Space::Weight && !self.unified;
                 return Work::Load(Transfer { dram: int!(dram), buffer: int!(buffer), to_weight, ..*registers });
             }
+            Operation::LoadDecode { dram, buffer, bytes } => {
+                return Work::Load(Transfer {
+                    dram: int!(dram),
+                    buffer: int!(buffer),
+                    to_weight: !self.unified,
+                    row_bytes: int!(bytes),
+                    decoded: Some(registers.row_bytes),
+                    ..*registers
+                });
+            }
             Operation::StoreRun { dram, buffer } => {
                 return Work::Store(Transfer { dram: int!(dram), buffer: int!(buffer), ..*registers });
             }
@@ -270,9 +287,9 @@ impl Registers {
 
     fn tensor_work(&self, operation: &Operation) -> Work {
         let (kind, a, b, params, out, mode) = match *operation {
-            Operation::VectorAdd { a, b, out, mode } => (Kind::Add, a, Some(b), None, out, Some(mode)),
+            Operation::VectorAdd { a, b, out, mode, .. } => (Kind::Add, a, Some(b), None, out, Some(mode)),
             Operation::VectorMul { a, b, out, mode } => (Kind::Mul, a, Some(b), None, out, Some(mode)),
-            Operation::VectorAddChannel { a, params, out, mode } => {
+            Operation::VectorAddChannel { a, params, out, mode, .. } => {
                 (Kind::AddChannel, a, None, Some(params), out, Some(mode))
             }
             Operation::VectorMulChannel { a, params, out, mode } => {
@@ -289,10 +306,27 @@ impl Registers {
             Operation::VectorSum { a, params, out, operands } => {
                 (Kind::Sum { operands: int!(operands) }, a, None, Some(params), out, None)
             }
+            Operation::VectorTable { a, params, out, per_channel } => {
+                (Kind::Table { per_channel: per_channel.0 }, a, None, Some(params), out, None)
+            }
+            // The second operand is a tensor, or parameters of channels.
+            Operation::VectorMax { a, b, out, mode, per_channel } => {
+                (Kind::Max, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, Some(mode))
+            }
+            Operation::VectorMin { a, b, out, mode, per_channel } => {
+                (Kind::Min, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, Some(mode))
+            }
+            Operation::VectorDiv { a, b, out, per_channel } => {
+                (Kind::Div, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, None)
+            }
             _ => return Work::Control,
         };
         let mut work = self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out));
         work.mode = mode;
+        work.subtract = matches!(
+            *operation,
+            Operation::VectorAdd { subtract, .. } | Operation::VectorAddChannel { subtract, .. } if subtract.0
+        );
         Work::Vector(Box::new(work))
     }
 

@@ -133,6 +133,9 @@ impl Counted {
         let Outcome::Trap { trap, instruction } = timing.outcome else { return };
         let (before, run) = (&case.instructions[..instruction], &case.instructions[instruction]);
         let other = mode(&run.operation).is_some_and(|mode| mode != RequantMode::Float32);
+        let decodes = run.operation.mnemonic() == "ld.decode";
+        self.when("trap Unsupported: no decoder", trap == Trap::Unsupported && decodes);
+        self.when("trap BadShape: a stream longer than what it stands for", trap == Trap::BadShape && decodes);
         self.when("trap Unsupported: a mode that the machine lacks", trap == Trap::Unsupported && other);
         self.when("trap BadShape: a shift out of range", trap == Trap::BadShape && bad_shift(before, &run.operation));
         let quant = before.iter().rev().find_map(|instruction| match instruction.operation {
@@ -256,7 +259,7 @@ fn is_control(operation: &Operation) -> bool {
         Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "sync"]
             .iter()
             .any(|end| name.ends_with(&format!(".{end}"))),
-        _ => !name.ends_with(".run"),
+        _ => !name.ends_with(".run") && name != "ld.decode",
     }
 }
 
@@ -277,6 +280,8 @@ fn mode(operation: &Operation) -> Option<RequantMode> {
         | Operation::VectorAddChannel { mode, .. }
         | Operation::VectorMulChannel { mode, .. }
         | Operation::VectorRescale { mode, .. }
+        | Operation::VectorMax { mode, .. }
+        | Operation::VectorMin { mode, .. }
         | Operation::VectorAveragePool { mode, .. } => Some(mode),
         _ => None,
     }
@@ -290,7 +295,7 @@ fn bad_shift(before: &[Instruction], operation: &Operation) -> bool {
         Some(RequantMode::FixedDouble) => 0,
         Some(RequantMode::Shift) => -31,
     };
-    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool");
+    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool" | "ve.max" | "ve.min");
     let shift = before.iter().rev().find_map(|instruction| match instruction.operation {
         Operation::VectorFixed { operand: VectorOperand::Out, shift, .. } => Some(shift.get()),
         _ => None,
@@ -311,7 +316,9 @@ fn required(programs: u64) -> Vec<(String, u64)> {
     let often = (programs / 100).max(1);
     let rarely = (programs / 1000).max(1);
     let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), often)).collect();
-    for mnemonic in ["ve.requant", "ve.add", "ve.mul", "ve.addc", "ve.mulc", "ve.rescale", "ve.avgpool"] {
+    let scale =
+        ["ve.requant", "ve.add", "ve.mul", "ve.addc", "ve.mulc", "ve.rescale", "ve.avgpool", "ve.max", "ve.min"];
+    for mnemonic in scale {
         all.extend(RequantMode::ALL.iter().map(|mode| (scaled(mnemonic, *mode), often)));
     }
     all.push(("outcome halted".to_owned(), programs / 2));
@@ -431,12 +438,19 @@ const OFTEN: &[&str] = &[
     "sum: three or more tensors",
     "pool: a window outside the input",
     "vector: parameters loaded",
+    "table: one for all channels",
+    "vector: a difference",
+    "vector: constants of N-25",
     "load repeats DRAM bytes",
     "load of planes of rows",
+    "decode: a stream",
+    "decode: the front of a stream",
+    "decode: any bytes",
 ];
 
 const RARELY: &[&str] = &[
     "lrn: a window beyond the channels",
+    "table: one for each channel",
     "trap beyond an instruction that waits for ever",
     "trap Unsupported: a mode that the machine lacks",
     "trap Unsupported: operands that the array does not list",
@@ -452,6 +466,8 @@ const RARELY: &[&str] = &[
     "three or four arrays running at once",
     "trap: token of a missing array",
     "trap: missing array",
+    "trap Unsupported: no decoder",
+    "trap BadShape: a stream longer than what it stands for",
 ];
 
 impl fmt::Display for Counted {

@@ -43,6 +43,7 @@ pub(crate) fn machine() -> Machine {
             requantisation: Requantisation::Float32,
         },
         outstanding_bursts: 4,
+        weight_decoder: None,
         dram: simple(4_000_000_000, 10),
         control: Control { queue_depth: [4; 4], issue_interval_cycles: 1, token_max: 2 },
         energy: None,

@@ -98,6 +98,27 @@ impl<'a> NodeView<'a> {
         })
     }
 
+    /// As many positive integers as there are spatial axes, or `default` for each.
+    pub(super) fn spatial(&self, name: &str, axes: usize, default: i64) -> Result<Vec<i64>> {
+        let Some(ints) = self.ints(name)? else {
+            return Ok(vec![default; axes]);
+        };
+        self.extents(name, ints, 0)?;
+        if ints.len() == axes {
+            return Ok(ints.to_vec());
+        }
+        Err(ImportError::invalid(format!("its attribute `{name}` has {} values, not {axes}", ints.len())))
+    }
+
+    /// 0 or 1.
+    pub(super) fn flag(&self, name: &str) -> Result<bool> {
+        match self.int(name, 0)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(ImportError::invalid(format!("its attribute `{name}` is {other}"))),
+        }
+    }
+
     /// Four integers from 0 up, or zeros.
     pub(super) fn pads(&self) -> Result<[usize; 4]> {
         let Some(ints) = self.ints("pads")? else {

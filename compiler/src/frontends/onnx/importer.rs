@@ -165,9 +165,23 @@ impl<'a> Importer<'a> {
     ) -> Result<()> {
         let output = node.proto.output.first().filter(|name| !name.is_empty());
         let output = output.ok_or_else(|| ImportError::invalid("it has no output"))?;
-        check_activation_shape(&shape, if any_rank(&op) { MAX_RANK } else { IMAGE_RANK })?;
-        let id = self.define(Tensor { name: output.clone(), shape, dtype, quant, data: None })?;
-        self.add_node(node.name(), op, inputs, id, vec![node.name().to_owned()]);
+        self.emit_as(node, output, op, inputs, Tensor { name: output.clone(), shape, dtype, quant, data: None })
+    }
+
+    /// Adds a node that makes `output`, one of those that the file's node has.
+    pub(super) fn emit_as(
+        &mut self,
+        node: &NodeView<'_>,
+        name: &str,
+        op: Op,
+        inputs: Vec<TensorId>,
+        output: Tensor,
+    ) -> Result<()> {
+        check_made_shape(&op, &output.shape)?;
+        let id = self.define(output)?;
+        let first = node.proto.output.first().is_some_and(|first| first == name);
+        let name = if first { node.name() } else { name };
+        self.add_node(name, op, inputs, id, vec![node.name().to_owned()]);
         Ok(())
     }
 
@@ -238,7 +252,7 @@ impl<'a> Importer<'a> {
             (None, Some(dims)) => dims.iter().enumerate().map(|(axis, d)| extent(axis, d)).collect::<Result<_>>()?,
             (None, None) => return Err(unknown_extent("its rank is unknown")),
         };
-        check_activation_shape(&shape, IMAGE_RANK)?;
+        check_activation_shape(&shape, MAX_RANK)?;
         let id = self.define(Tensor { name: info.name.clone(), shape, dtype, quant: None, data: None })?;
         self.graph.inputs.push(id);
         Ok(())
@@ -273,13 +287,23 @@ const IMAGE_RANK: usize = 4;
 const MAX_RANK: usize = 8;
 
 fn any_rank(op: &Op) -> bool {
-    op.only_moves() || matches!(op, Op::Quantize | Op::Dequantize | Op::Relu | Op::Clip { .. })
+    let each = matches!(
+        op,
+        Op::Quantize | Op::Dequantize | Op::Relu | Op::Clip { .. } | Op::Function(_) | Op::Cast | Op::ReduceMean { .. }
+    );
+    let pairs = matches!(op, Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::Sum | Op::PRelu);
+    op.only_moves() || each || pairs
+}
+
+/// Whether the graph can hold what `op` makes.
+pub(super) fn check_made_shape(op: &Op, shape: &[usize]) -> Result<()> {
+    check_activation_shape(shape, if any_rank(op) { MAX_RANK } else { IMAGE_RANK })
 }
 
 fn check_activation_shape(shape: &[usize], most: usize) -> Result<()> {
     let size = constants::elements(shape)?;
     if size == 0 {
-        return Err(ImportError::invalid(format!("a tensor of shape {shape:?} has no elements")));
+        return Err(ImportError::unsupported(format!("a tensor of shape {shape:?} has no elements")));
     }
     if shape.is_empty() || shape.len() > most {
         return Err(ImportError::unsupported(format!(

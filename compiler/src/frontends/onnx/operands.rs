@@ -21,6 +21,10 @@ pub(super) enum Reform {
     Channels(usize),
     /// `[n, k]` from `[k, n]`.
     Transposed,
+    /// `[m, c, 1, k]` from `[m, c, k]`: a line is an image of one row.
+    OneRow,
+    /// Axes of length 1 in front, up to this rank.
+    Rank(usize),
 }
 
 impl Reform {
@@ -28,6 +32,8 @@ impl Reform {
         match self {
             Reform::Channels(_) => "channels",
             Reform::Transposed => "transposed",
+            Reform::OneRow => "one_row",
+            Reform::Rank(_) => "rank",
         }
     }
 }
@@ -104,6 +110,14 @@ fn reform_tensor(tensor: &Tensor, reform: Reform) -> Result<Tensor> {
         (Reform::Transposed, &[k, n]) => {
             let axis = tensor.quant.as_ref().and_then(|q| q.axis).map(|axis| 1 - axis.min(1));
             (vec![n, k], axis, transposed(bytes, k, n, element))
+        }
+        (Reform::OneRow, &[m, c, k]) => {
+            (vec![m, c, 1, k], tensor.quant.as_ref().and_then(|q| q.axis).filter(|&axis| axis < 2), bytes.clone())
+        }
+        (Reform::Rank(rank), shape) if shape.len() <= rank => {
+            let added = rank - shape.len();
+            let axis = tensor.quant.as_ref().and_then(|q| q.axis).map(|axis| axis + added);
+            (std::iter::repeat_n(1, added).chain(shape.iter().copied()).collect(), axis, bytes.clone())
         }
         (_, shape) => {
             return Err(ImportError::unsupported(format!("its operand `{}` has the shape {shape:?}", tensor.name)));

@@ -1,14 +1,23 @@
 //! The operators: one table from ONNX's name to the function that imports it.
 
+mod activation;
 mod channel;
+mod deform;
 mod elementwise;
 mod integer;
 mod linear;
+mod lines;
+mod moves;
 mod normalise;
 mod pool;
 mod qlinear;
 mod quantise;
+mod reduce;
+mod resize;
 mod shape;
+mod stack;
+mod transposed;
+mod volumes;
 
 use systole_network::tensor::{DType, TensorId};
 
@@ -46,6 +55,8 @@ struct Operator {
     inputs: usize,
     import: Handler,
     domains: Domains,
+    /// Largest number of outputs.
+    outputs: usize,
 }
 
 /// In which sets of operators the name has this meaning.
@@ -60,11 +71,15 @@ enum Domains {
 }
 
 const fn operator(name: &'static str, attributes: &'static [&'static str], inputs: usize, import: Handler) -> Operator {
-    Operator { name, attributes, inputs, import, domains: Domains::Standard }
+    Operator { name, attributes, inputs, import, domains: Domains::Standard, outputs: 1 }
 }
 
 const fn of(domains: Domains, operator: Operator) -> Operator {
     Operator { domains, ..operator }
+}
+
+const fn with_outputs(outputs: usize, operator: Operator) -> Operator {
+    Operator { outputs, ..operator }
 }
 
 /// Sorted by name.
@@ -74,22 +89,36 @@ const OPERATORS: &[Operator] = &[
     operator("AveragePool", &["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"], 1, pool::average_pool),
     operator("BatchNormalization", &["epsilon", "momentum", "spatial", "training_mode"], 5, channel::batch_normalization),
     operator("Cast", &["saturate", "to"], 1, integer::cast),
-    operator("Clip", &["max", "min"], 3, elementwise::clip),
+    operator("Clip", &["max", "min"], 3, activation::clip),
     operator("Concat", &["axis"], usize::MAX, channel::concat),
     operator("Constant", &["value", "value_float", "value_floats", "value_int", "value_ints"], 0, shape::constant),
     operator("Conv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], 3, linear::conv),
     operator("ConvInteger", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], 4, integer::conv),
+    operator("ConvTranspose", &["auto_pad", "dilations", "group", "kernel_shape", "output_padding", "output_shape", "pads", "strides"], 3, transposed::conv_transpose),
+    operator("DeformConv", &["dilations", "group", "kernel_shape", "offset_group", "pads", "strides"], 5, deform::deform_conv),
+    operator("DepthToSpace", &["blocksize", "mode"], 1, moves::depth_to_space),
     of(Domains::Both, operator("DequantizeLinear", &["axis", "block_size", "output_dtype"], 3, quantise::dequantize_linear)),
+    operator("Div", &[], 2, elementwise::div),
     operator("Dropout", &["ratio", "seed"], 3, shape::dropout),
+    operator("Elu", &["alpha"], 1, activation::elu),
     operator("Flatten", &["axis"], 1, shape::flatten),
     operator("Gemm", &["alpha", "beta", "transA", "transB"], 3, linear::gemm),
     operator("GlobalAveragePool", &[], 1, pool::global_average_pool),
+    operator("GlobalMaxPool", &[], 1, pool::global_max_pool),
+    operator("HardSigmoid", &["alpha", "beta"], 1, activation::hard_sigmoid),
+    operator("HardSwish", &[], 1, activation::hard_swish),
     operator("Identity", &[], 1, shape::identity),
     operator("LRN", &["alpha", "beta", "bias", "size"], 1, normalise::lrn),
+    operator("LeakyRelu", &["alpha"], 1, activation::leaky_relu),
     operator("MatMul", &[], 2, linear::mat_mul),
     operator("MatMulInteger", &[], 4, integer::mat_mul),
-    operator("MaxPool", &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"], 1, pool::max_pool),
+    operator("Max", &[], usize::MAX, elementwise::max),
+    with_outputs(2, operator("MaxPool", &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"], 1, pool::max_pool)),
+    operator("MaxUnpool", &["kernel_shape", "pads", "strides"], 3, pool::max_unpool),
+    operator("Min", &[], usize::MAX, elementwise::min),
     operator("Mul", &[], 2, elementwise::mul),
+    operator("PRelu", &[], 2, activation::prelu),
+    operator("Pad", &["mode", "pads", "value"], 4, moves::pad),
     of(Domains::Contributed, operator("QGemm", &["alpha", "transA", "transB"], 9, qlinear::gemm)),
     of(Domains::Contributed, operator("QLinearAdd", &[], 8, qlinear::add)),
     of(Domains::Contributed, operator("QLinearAveragePool", &["auto_pad", "ceil_mode", "channels_last", "count_include_pad", "kernel_shape", "pads", "strides"], 5, qlinear::average_pool)),
@@ -100,13 +129,22 @@ const OPERATORS: &[Operator] = &[
     of(Domains::Contributed, operator("QLinearMul", &[], 8, qlinear::mul)),
     of(Domains::Contributed, operator("QLinearSoftmax", &["axis", "opset"], 5, qlinear::softmax)),
     of(Domains::Both, operator("QuantizeLinear", &["axis", "block_size", "output_dtype", "precision", "saturate"], 3, quantise::quantize_linear)),
-    operator("Relu", &[], 1, elementwise::relu),
+    operator("ReduceMean", &["axes", "keepdims", "noop_with_empty_axes"], 2, reduce::reduce_mean),
+    operator("Relu", &[], 1, activation::relu),
     operator("Reshape", &["allowzero"], 2, shape::reshape),
+    operator("Resize", &["antialias", "axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode"], 4, resize::resize),
+    operator("Sigmoid", &[], 1, activation::sigmoid),
+    operator("Slice", &["axes", "ends", "starts"], 5, moves::slice),
     operator("Softmax", &["axis"], 1, channel::softmax),
+    operator("SpaceToDepth", &["blocksize"], 1, moves::space_to_depth),
+    with_outputs(usize::MAX, operator("Split", &["axis", "num_outputs", "split"], 2, moves::split)),
     operator("Squeeze", &["axes"], 2, shape::squeeze),
+    operator("Sub", &[], 2, elementwise::sub),
     operator("Sum", &[], usize::MAX, elementwise::sum),
+    operator("Tanh", &[], 1, activation::tanh),
     operator("Transpose", &["perm"], 1, shape::transpose),
     operator("Unsqueeze", &["axes"], 2, shape::unsqueeze),
+    operator("Upsample", &["mode", "scales"], 2, resize::upsample),
 ];
 
 /// Names of the ONNX operators that import, sorted.
@@ -179,7 +217,7 @@ fn check(importer: &Importer<'_>, node: &NodeView<'_>, operator: &Operator) -> R
     let known: &[&str] = operator.attributes;
     node.check_attributes(known)?;
     Inputs(&vec![None; node.proto.input.len()]).at_most(operator.inputs)?;
-    match node.proto.output.iter().skip(1).find(|name| !name.is_empty() && importer.uses(name) > 0) {
+    match node.proto.output.iter().skip(operator.outputs).find(|name| !name.is_empty() && importer.uses(name) > 0) {
         Some(name) => Err(ImportError::unsupported(format!("its additional output `{name}` is not supported"))),
         None => Ok(()),
     }

@@ -129,12 +129,15 @@ pub struct TensorProto {
     /// Elements of a FLOAT tensor.
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
-    /// Elements of an INT32, INT8 or UINT8 tensor.
+    /// Elements of an INT32, INT16, INT8 or UINT8 tensor, and the bits of a FLOAT16 or BFLOAT16 one.
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: Vec<i32>,
     /// Elements of an INT64 tensor.
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
+    /// Elements of a DOUBLE tensor.
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
     /// Its name.
     #[prost(string, tag = "8")]
     pub name: String,
@@ -161,6 +164,14 @@ pub mod data_type {
     pub const INT32: i32 = 6;
     /// Signed 64-bit.
     pub const INT64: i32 = 7;
+    /// Signed 16-bit.
+    pub const INT16: i32 = 5;
+    /// Half precision.
+    pub const FLOAT16: i32 = 10;
+    /// Double precision.
+    pub const DOUBLE: i32 = 11;
+    /// The upper half of single precision.
+    pub const BFLOAT16: i32 = 16;
 }
 
 /// A pair of strings.

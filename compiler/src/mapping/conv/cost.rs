@@ -23,7 +23,10 @@ impl Problem<'_> {
             }
             vector += requantise_cycles(machine, mapping.dataflow, chunk, pixels, of_output);
             let output = self.output[3];
-            store += if mapping.whole_output || chunk.outputs.1 == output {
+            store += if self.scattered && mapping.whole_output {
+                // All chunks together, once.
+                bursts(machine, pixels, output as u64 * of_output) / mapping.chunks.len() as u64
+            } else if !self.scattered && (mapping.whole_output || chunk.outputs.1 == output) {
                 bursts(machine, 1, pixels * chunk.outputs.1 as u64 * of_output)
             } else {
                 bursts(machine, pixels, chunk.outputs.1 as u64 * of_output)

@@ -141,7 +141,7 @@ fn n6_sums_have_fewer_bits_below_the_point_when_wide() {
         let [a, b, out] = scales.map(|(operand, shift)| fixed(operand, half, shift));
         [ve_shape(1, 1, 1, 0), quant([0; 3], wide), a, b, out]
     };
-    let add = Operation::VectorAdd { a: u(0), b: u(2), out: u(1024), mode: RequantMode::Fixed };
+    let add = Operation::VectorAdd { a: u(0), b: u(2), out: u(1024), mode: RequantMode::Fixed, subtract: Flag(false) };
     // 6 / 2 + 4 / 4 = 4, times 2^(20 + 30 − 47) or 2^(15 + 30 − 47).
     assert_eq!(results(&single, &[6, 0, 4, 0], &setup([false; 3]), add, 1), [32]);
     for wide in [[true, false, false], [false, true, false], [true, true, false]] {

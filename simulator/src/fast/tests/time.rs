@@ -155,6 +155,7 @@ fn t6_vector_durations() {
         params: u(2048),
         out: u(1024),
         mode: RequantMode::Float32,
+        subtract: Flag(false),
     });
     assert_eq!(duration(&[ve_shape(2, 3, 10, 4), p, q, addc]), 15 + 10 + 5);
     let softmax = Instruction::new(Operation::VectorSoftmax { a: u(0), out: u(1024) });

@@ -234,14 +234,24 @@ fn elements(shape: (u64, u64, u64)) -> impl Iterator<Item = (u64, u64, u64)> {
 
 #[test]
 fn n6_n7_tensors() {
-    check(Operation::VectorAdd { a: u(A), b: u(B), out: u(OUT), mode: RequantMode::Float32 }, false, 5);
+    check(
+        Operation::VectorAdd { a: u(A), b: u(B), out: u(OUT), mode: RequantMode::Float32, subtract: Flag(false) },
+        false,
+        5,
+    );
     check(Operation::VectorMul { a: u(A), b: u(B), out: u(OUT), mode: RequantMode::Float32 }, false, 6);
 }
 
 #[test]
 fn n6_n7_n8_channels() {
     check(
-        Operation::VectorAddChannel { a: u(A), params: u(PARAMS), out: u(OUT), mode: RequantMode::Float32 },
+        Operation::VectorAddChannel {
+            a: u(A),
+            params: u(PARAMS),
+            out: u(OUT),
+            mode: RequantMode::Float32,
+            subtract: Flag(false),
+        },
         false,
         7,
     );
@@ -289,7 +299,8 @@ fn m6_all_inputs_are_read_before_any_output_is_written() {
         pads: (0, 0, 0, 0),
         input: (1, 1),
     };
-    let operation = Operation::VectorAdd { a: u(0), b: u(2), out: u(1), mode: RequantMode::Float32 };
+    let operation =
+        Operation::VectorAdd { a: u(0), b: u(2), out: u(1), mode: RequantMode::Float32, subtract: Flag(false) };
     let image: Vec<u8> = (0..16).collect();
     let mut program = program(&s, operation);
     program[0] = ld_shape(16, 1, 1);

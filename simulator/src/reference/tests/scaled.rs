@@ -125,7 +125,7 @@ fn sums_have_bits_below_the_point() {
     };
     let data = [16, 7, 24, 23];
     for mode in [RequantMode::Fixed, RequantMode::FixedDouble] {
-        let add = Operation::VectorAdd { a: u(0), b: u(2), out: u(OUT), mode };
+        let add = Operation::VectorAdd { a: u(0), b: u(2), out: u(OUT), mode, subtract: Flag(false) };
         // 6 / 2 + 4 / 4 = 4 and −3 / 2 + 3 / 4 = −0.75, each by 2^20, by 2^−19: twice that; −1.5 in one rounding up, in two away from zero.
         let below = if mode == RequantMode::Fixed { 0 } else { -1 };
         assert_eq!(signed(compute(&of_mode(mode), &data, &setup(false), add, 2)), [9, below]);
@@ -135,7 +135,7 @@ fn sums_have_bits_below_the_point() {
     // Shifts alone, nothing below the point: 6 >> 1 = 3, 4 << 1 = 8; −3 >> 1 = −1, 3 << 1 = 6; their sums by 2.
     let shifts = [ve_fixed(a, 0, 1), ve_fixed(b, 0, -1), ve_fixed(out, 0, 1)];
     let setup = [&[ve_shape(1, 1, 2, 0), quant([10, 20, 1], [false; 3])], &shifts[..]].concat();
-    let add = Operation::VectorAdd { a: u(0), b: u(2), out: u(OUT), mode: RequantMode::Shift };
+    let add = Operation::VectorAdd { a: u(0), b: u(2), out: u(OUT), mode: RequantMode::Shift, subtract: Flag(false) };
     assert_eq!(signed(compute(&of_mode(RequantMode::Shift), &data, &setup, add, 2)), [7, 4]);
 }
 

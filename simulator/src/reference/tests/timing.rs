@@ -262,13 +262,16 @@ fn vector_durations() {
     assert_eq!(duration(ve_shape(1, 3, 5, 4), ve_requant(0, 0, 512)), 8 + 4 + 2 + 1 + 2);
     let (a, b, params, out) = (u(0), u(256), u(256), u(512));
     assert_eq!(
-        duration(ve_shape(1, 3, 5, 0), plain(Operation::VectorAdd { a, b, out, mode: RequantMode::Float32 })),
+        duration(
+            ve_shape(1, 3, 5, 0),
+            plain(Operation::VectorAdd { a, b, out, mode: RequantMode::Float32, subtract: Flag(false) })
+        ),
         4 + 2
     );
     assert_eq!(
         duration(
             ve_shape(1, 3, 5, 0),
-            plain(Operation::VectorAddChannel { a, params, out, mode: RequantMode::Float32 })
+            plain(Operation::VectorAddChannel { a, params, out, mode: RequantMode::Float32, subtract: Flag(false) })
         ),
         10 + 4 + 2
     );

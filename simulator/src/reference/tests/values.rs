@@ -30,7 +30,7 @@ fn add_and_mul() {
     let setup = [ve_shape(1, 1, 3, 0), ve_quant([10, 20, 1], [0, 255], false), ve_scale(0.5, 0.25, 0.5)];
     let data = [12, 30, 9, 0, 24, 23, 255];
     // (2·0.5 + 4·0.25) / 0.5 = 4; (20·0.5 + 3·0.25) / 0.5 = 21.5, to even 22; (−0.5 + 58.75) / 0.5 = 116.5, to even 116.
-    let add = Operation::VectorAdd { a: u(0), b: u(4), out: u(OUT), mode: RequantMode::Float32 };
+    let add = Operation::VectorAdd { a: u(0), b: u(4), out: u(OUT), mode: RequantMode::Float32, subtract: Flag(false) };
     assert_eq!(compute(&data, &setup, add, 3), [5, 23, 117]);
     // Scale 0.25: 8, 60, −235, in units 2, 15, −58.75.
     let mul = Operation::VectorMul { a: u(0), b: u(4), out: u(OUT), mode: RequantMode::Float32 };
@@ -42,7 +42,13 @@ fn constants_of_channels_wrap() {
     let setup = [ve_shape(1, 1, 1, 0), ve_quant([0, 1, 0], [-128, 127], true), ve_scale(1.0, 1.0, 1.0)];
     // −2^31 − 1 wraps to 2^31 − 1.
     let data = bytes(&[0xff, 0, i32::MIN as u32, 0]);
-    let add = Operation::VectorAddChannel { a: u(0), params: u(8), out: u(OUT), mode: RequantMode::Float32 };
+    let add = Operation::VectorAddChannel {
+        a: u(0),
+        params: u(8),
+        out: u(OUT),
+        mode: RequantMode::Float32,
+        subtract: Flag(false),
+    };
     assert_eq!(compute(&data, &setup, add, 1), [127]);
     // −1 · (2^31 − 1)
     let mul = Operation::VectorMulChannel { a: u(0), params: u(8), out: u(OUT), mode: RequantMode::Float32 };

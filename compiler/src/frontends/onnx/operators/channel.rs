@@ -55,9 +55,6 @@ pub(super) fn concat(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &
     } else {
         return Err(ImportError::invalid("it has no axis"));
     };
-    if axis != 1 {
-        return Err(ImportError::unsupported(format!("its axis is {axis}; only the channel axis, 1, is supported")));
-    }
     if operands.len() == 1 {
         return importer.emit_typed(node, Op::Identity, operands, shape, dtype, quant);
     }
@@ -68,16 +65,28 @@ pub(super) fn concat(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &
             return Err(ImportError::unsupported(message).help("dequantise them, or use QLinearConcat"));
         }
         let other = operand.shape.clone();
-        let alike = other.len() == shape.len() && (0..shape.len()).all(|a| a == 1 || other[a] == shape[a]);
+        let alike = other.len() == shape.len() && (0..shape.len()).all(|a| a == axis || other[a] == shape[a]);
         if !alike {
             return Err(ImportError::invalid(format!(
                 "inputs of shapes {shape:?} and {other:?} cannot be concatenated"
             )));
         }
         // Each extent is at most 2^31 and `emit` bounds the whole.
-        shape[1] = shape[1].saturating_add(other[1]);
+        shape[axis] = shape[axis].saturating_add(other[axis]);
     }
-    importer.emit_typed(node, Op::Concat, operands, shape, dtype, quant)
+    if axis == 1 {
+        return importer.emit_typed(node, Op::Concat, operands, shape, dtype, quant);
+    }
+    // Along any other axis it is one along the channels of `[before, axis and behind]`.
+    let outer = shape[..axis].iter().product();
+    let folded = |shape: &[usize]| vec![outer, shape[axis..].iter().product()];
+    let rows = operands.into_iter().map(|id| {
+        let shape = folded(&importer.tensor(id).shape);
+        importer.reshaped(node, id, shape)
+    });
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    let joined = importer.step(node, "concat", Op::Concat, rows, folded(&shape))?;
+    importer.emit_like(node, Op::Reshape, vec![joined], shape)
 }
 
 pub(super) fn softmax(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
@@ -91,10 +100,12 @@ pub(super) fn softmax(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: 
         true => shape.len() >= 2 && extent(axis, 1) == 1 && extent(2, shape.len()) == 1 && axis <= 1,
         false => axis == 1,
     };
-    if !over_channels {
-        return Err(ImportError::unsupported(format!(
-            "it runs over axis {axis} of the shape {shape:?}; only the channel axis, 1, is supported"
-        )));
+    if over_channels {
+        return importer.emit(node, Op::Softmax, vec![x], shape);
     }
-    importer.emit(node, Op::Softmax, vec![x], shape)
+    let behind = if flattens { shape.len() } else { axis + 1 };
+    let channels = vec![extent(0, axis), extent(axis, behind), extent(behind, shape.len())];
+    let image = importer.reshaped(node, x, channels.clone())?;
+    let made = importer.step(node, "softmax", Op::Softmax, vec![image], channels)?;
+    importer.emit(node, Op::Reshape, vec![made], shape)
 }

@@ -1,9 +1,11 @@
-//! Element by element: sums, products, activations.
+//! Element by element: sums, products and their like, of operands that need not have one shape.
+//!
+//! A constant for each channel (axis 1) is `[c]` in second place; other operands of unlike shapes have one rank, and axes of length 1 repeat.
 
 use systole_network::op::Op;
-use systole_network::tensor::TensorId;
+use systole_network::tensor::{DType, TensorId};
 
-use super::{Inputs, float_shape, qlinear};
+use super::{Inputs, float_shape};
 use crate::frontends::onnx::attributes::NodeView;
 use crate::frontends::onnx::error::ImportError;
 use crate::frontends::onnx::importer::{Importer, Result};
@@ -17,97 +19,152 @@ pub(super) fn mul(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inp
     binary(importer, node, inputs, Op::Mul)
 }
 
+pub(super) fn sub(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    binary(importer, node, inputs, Op::Sub)
+}
+
+pub(super) fn div(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    binary(importer, node, inputs, Op::Div)
+}
+
+pub(super) fn max(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    many(importer, node, inputs, Op::Max)
+}
+
+pub(super) fn min(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    many(importer, node, inputs, Op::Min)
+}
+
+/// Three or more activations of one shape are one operator, what else there may be a chain of sums.
 pub(super) fn sum(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    match inputs.0.len() {
-        1 => {
-            let x = inputs.required(0, "input")?;
-            let shape = float_shape(importer, x)?;
-            importer.emit(node, Op::Identity, vec![x], shape)
-        }
-        2 => binary(importer, node, inputs, Op::Add),
-        _ => sum_of_many(importer, node, inputs),
+    let operands = operands(importer, inputs)?;
+    let shape = &importer.tensor(operands[0]).shape;
+    let alike = operands.iter().all(|&id| importer.tensor(id).shape == *shape && !importer.is_constant(id));
+    if operands.len() < 3 || !alike {
+        return many(importer, node, inputs, Op::Add);
+    }
+    let shape = shape.clone();
+    importer.emit(node, Op::Sum, operands, shape)
+}
+
+/// All inputs, which are f32.
+fn operands(importer: &Importer<'_>, inputs: &Inputs<'_>) -> Result<Vec<TensorId>> {
+    let operands = (0..inputs.0.len().max(1)).map(|index| inputs.required(index, "operand"));
+    let operands: Vec<TensorId> = operands.collect::<Result<_>>()?;
+    operands.iter().try_for_each(|&id| float_operand(importer, id))?;
+    Ok(operands)
+}
+
+fn float_operand(importer: &Importer<'_>, id: TensorId) -> Result<()> {
+    let tensor = importer.tensor(id);
+    match tensor.dtype {
+        DType::F32 => Ok(()),
+        other => Err(ImportError::unsupported(format!("its input `{}` is {}, not f32", tensor.name, other.name()))
+            .help("arithmetic on integers needs a scale: use QLinearAdd and its kin, or DequantizeLinear before")),
     }
 }
 
-fn sum_of_many(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    let operands: Vec<TensorId> =
-        (0..inputs.0.len()).map(|index| inputs.required(index, "operand")).collect::<Result<_>>()?;
-    let Some(&first) = operands.first() else {
+/// A chain of operators of two operands.
+fn many(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, op: Op) -> Result<()> {
+    let operands = operands(importer, inputs)?;
+    let [mut made, ref rest @ ..] = *operands.as_slice() else {
         return Err(ImportError::invalid("it has no input"));
     };
-    let shape = float_shape(importer, first)?;
-    for &operand in &operands {
-        let other = float_shape(importer, operand)?;
-        if other != shape || importer.is_constant(operand) {
-            let name = &importer.tensor(operand).name;
-            let message = format!("its operand `{name}` of shape {other:?} is constant, or not of the shape {shape:?}");
-            return Err(ImportError::unsupported(message)
-                .help("sums of more than two take activations of one shape; add constants with Add"));
-        }
+    let Some((&last, rest)) = rest.split_last() else {
+        let shape = float_shape(importer, made)?;
+        return importer.emit_like(node, Op::Identity, vec![made], shape);
+    };
+    for &operand in rest {
+        let (pair, shape) = paired(importer, node, &op, made, operand)?;
+        made = importer.step(node, "part", op.clone(), pair, shape)?;
     }
-    importer.emit(node, Op::Sum, operands, shape)
+    let (pair, shape) = paired(importer, node, &op, made, last)?;
+    importer.emit(node, op, pair, shape)
 }
 
 fn binary(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, op: Op) -> Result<()> {
     let (a, b) = (inputs.required(0, "first operand")?, inputs.required(1, "second operand")?);
-    // Both commute, so the constant comes second.
-    let (x, other) = if importer.is_constant(a) && !importer.is_constant(b) { (b, a) } else { (a, b) };
-    if importer.is_constant(x) {
+    float_operand(importer, a)?;
+    float_operand(importer, b)?;
+    if op == Op::Sub && importer.is_constant(a) {
+        return minuend(importer, node, a, b);
+    }
+    let (operands, shape) = paired(importer, node, &op, a, b)?;
+    importer.emit(node, op, operands, shape)
+}
+
+/// `a − b` of a constant a for each channel is `−1 · b + a`, exactly.
+fn minuend(importer: &mut Importer<'_>, node: &NodeView<'_>, a: TensorId, b: TensorId) -> Result<()> {
+    let shape = float_shape(importer, b)?;
+    if importer.is_constant(b) || !is_per_channel(&shape, &float_shape(importer, a)?) {
+        let (operands, shape) = paired(importer, node, &Op::Sub, a, b)?;
+        return importer.emit(node, Op::Sub, operands, shape);
+    }
+    let minus = importer.made_constant(node, "minus", vec![shape[1]], &vec![-1.0; shape[1]])?;
+    let negated = importer.step(node, "negate", Op::Mul, vec![b, minus], shape.clone())?;
+    let vector = importer.reformed(a, Reform::Channels(shape[1]))?;
+    importer.emit(node, Op::Add, vec![negated, vector], shape)
+}
+
+/// Two operands in the graph's form, and the shape of what they make.
+pub(super) fn paired(
+    importer: &mut Importer<'_>,
+    node: &NodeView<'_>,
+    op: &Op,
+    a: TensorId,
+    b: TensorId,
+) -> Result<(Vec<TensorId>, Vec<usize>)> {
+    let (first, second) = (importer.is_constant(a), importer.is_constant(b));
+    if first && second {
         return Err(ImportError::unsupported("both operands are constant"));
     }
-    let (shape, other_shape) = (float_shape(importer, x)?, float_shape(importer, other)?);
-    if importer.is_constant(other) && is_per_channel(&shape, &other_shape) {
-        let vector = importer.reformed(other, Reform::Channels(shape[1]))?;
-        return importer.emit(node, op, vec![x, vector], shape);
+    let commutes = matches!(op, Op::Add | Op::Mul | Op::Max | Op::Min);
+    let (a, b) = if first && commutes { (b, a) } else { (a, b) };
+    let (shape, other) = (float_shape(importer, a)?, float_shape(importer, b)?);
+    if (second || (first && commutes)) && is_per_channel(&shape, &other) {
+        let vector = importer.reformed(b, Reform::Channels(shape[1]))?;
+        return Ok((vec![a, vector], shape));
     }
-    if shape != other_shape {
-        return Err(ImportError::unsupported(format!(
-            "its operands have the shapes {shape:?} and {other_shape:?}; equal shapes or a constant per channel are supported"
-        )));
+    if shape == other {
+        return Ok((vec![a, b], shape));
     }
-    importer.emit(node, op, vec![x, other], shape)
+    let broadcast = broadcast(&shape, &other).ok_or_else(|| {
+        ImportError::invalid(format!(
+            "its operands have the shapes {shape:?} and {other:?}, of which none repeats to the other"
+        ))
+    })?;
+    let operands = [a, b].map(|id| ranked(importer, node, id, broadcast.len()));
+    let operands = operands.into_iter().collect::<Result<_>>()?;
+    Ok((operands, broadcast))
+}
+
+/// `id` with axes of length 1 in front.
+fn ranked(importer: &mut Importer<'_>, node: &NodeView<'_>, id: TensorId, rank: usize) -> Result<TensorId> {
+    let shape = importer.tensor(id).shape.clone();
+    if shape.len() == rank {
+        return Ok(id);
+    }
+    if importer.is_constant(id) {
+        return importer.reformed(id, Reform::Rank(rank));
+    }
+    let shape = std::iter::repeat_n(1, rank - shape.len()).chain(shape).collect();
+    importer.reshaped(node, id, shape)
+}
+
+/// The shape that two operands make when axes of length 1 repeat, the last axes aligned.
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let extent = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
+    let pairs = (0..rank).map(|axis| (extent(a, axis), extent(b, axis)));
+    pairs.map(|(a, b)| if a == b || b == 1 { Some(a) } else { (a == 1).then_some(b) }).collect()
 }
 
 /// Whether a constant of shape `other` broadcasts to one value for each channel (axis 1) of `shape`.
-fn is_per_channel(shape: &[usize], other: &[usize]) -> bool {
+pub(super) fn is_per_channel(shape: &[usize], other: &[usize]) -> bool {
     let Some(missing) = shape.len().checked_sub(other.len()) else {
         return false;
     };
     let mut aligned = vec![1; missing];
     aligned.extend_from_slice(other);
     shape.len() >= 2 && aligned.iter().enumerate().all(|(axis, &d)| d == 1 || (axis == 1 && d == shape[1]))
-}
-
-pub(super) fn relu(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    let x = inputs.required(0, "input")?;
-    if importer.tensor(x).dtype.range().is_some() {
-        return qlinear::relu(importer, node, x);
-    }
-    let shape = float_shape(importer, x)?;
-    importer.emit(node, Op::Relu, vec![x], shape)
-}
-
-pub(super) fn clip(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    let x = inputs.required(0, "input")?;
-    let shape = float_shape(importer, x)?;
-    let bound = |index: usize, name: &str, none: f32| -> Result<f32> {
-        match (node.opset < 11, inputs.optional(index)) {
-            (true, None) => node.float(name, none),
-            (false, Some(id)) => single(importer, id, name),
-            (false, None) if !node.has(name) => Ok(none),
-            _ => Err(ImportError::invalid(format!("its bound `{name}` is given in the way of another opset"))),
-        }
-    };
-    let (low, high) = (bound(1, "min", f32::MIN)?, bound(2, "max", f32::MAX)?);
-    if low.is_nan() || high.is_nan() || low > high {
-        return Err(ImportError::invalid(format!("its bounds are {low} and {high}")));
-    }
-    importer.emit(node, Op::Clip { low, high }, vec![x], shape)
-}
-
-fn single(importer: &Importer<'_>, id: TensorId, what: &str) -> Result<f32> {
-    match importer.floats(id, what)?.as_slice() {
-        &[value] => Ok(value),
-        values => Err(ImportError::invalid(format!("its {what} has {} elements", values.len()))),
-    }
 }

@@ -1,42 +1,112 @@
-//! Pooling.
+//! Pooling, and the unpooling that undoes it.
+//!
+//! A line (rank 3) is an image of one row. A volume (rank 5) is pooled in two parts, over the planes and then over the depths: the maximum of
+//! maxima is one, and the mean of means too, since the number of elements in a window is the product of those along its axes.
 
 use systole_network::op::{Op, Pool};
-use systole_network::tensor::DType;
+use systole_network::tensor::{DType, Tensor, TensorId};
 
-use super::{Inputs, extents, image_shape};
+use super::{Inputs, extents, float_shape, image_shape};
 use crate::frontends::onnx::attributes::NodeView;
 use crate::frontends::onnx::error::ImportError;
 use crate::frontends::onnx::importer::{Importer, Result};
+use crate::frontends::onnx::steps::{integers, text};
 use crate::frontends::onnx::window::Window;
 
 pub(super) fn max_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    let x = importer.tensor(inputs.required(0, "input")?);
-    if !matches!(x.dtype, DType::F32 | DType::I8 | DType::U8) {
-        return Err(ImportError::unsupported(format!("its input `{}` is {}", x.name, x.dtype.name())));
+    let x = inputs.required(0, "input")?;
+    let tensor = importer.tensor(x);
+    if !matches!(tensor.dtype, DType::F32 | DType::I8 | DType::U8) {
+        return Err(ImportError::unsupported(format!("its input `{}` is {}", tensor.name, tensor.dtype.name())));
     }
-    pool(importer, node, inputs, Op::MaxPool)
+    pool(importer, node, x, Op::MaxPool)?;
+    match node.proto.output.get(1).filter(|name| importer.uses(name) > 0) {
+        Some(indices) => arg_max(importer, node, x, indices),
+        None => Ok(()),
+    }
+}
+
+/// The second output: where the maxima are.
+fn arg_max(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, indices: &str) -> Result<()> {
+    if node.int("storage_order", 0)? != 0 {
+        return Err(ImportError::unsupported(
+            "it counts indices down the columns (its attribute `storage_order` is 1)",
+        ));
+    }
+    image_shape(importer, x)?;
+    let (attributes, shape) = window(importer, node, x)?;
+    let output = Tensor { name: indices.to_owned(), shape, dtype: DType::I64, quant: None, data: None };
+    importer.emit_as(node, indices, Op::ArgMaxPool(attributes), vec![x], output)
+}
+
+pub(super) fn max_unpool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    let (x, indices) = (inputs.required(0, "input")?, inputs.required(1, "indices")?);
+    let [n, c, h, w] = image_shape(importer, x)?;
+    let kernel = kernel(node)?;
+    let (stride, pads) = (node.pair("strides", [1, 1])?, node.pads()?);
+    let side = |axis: usize, pooled: usize| {
+        let covered = (pooled - 1) * stride[axis] + kernel[axis];
+        let size = covered.checked_sub(pads[axis] + pads[axis + 2]).filter(|&size| size > 0);
+        size.ok_or_else(|| ImportError::invalid(format!("its pads {pads:?} leave nothing of the image")))
+    };
+    let mut shape = vec![n, c, side(0, h)?, side(1, w)?];
+    if let Some(id) = inputs.optional(2) {
+        let wanted = importer.integers(id, "output shape")?;
+        let sizes: Option<Vec<usize>> = wanted.iter().map(|&size| usize::try_from(size).ok()).collect();
+        shape = sizes.filter(|sizes| sizes.len() == 4 && sizes[..2] == [n, c]).ok_or_else(|| {
+            ImportError::invalid(format!("its output shape {wanted:?} does not fit an input of {:?}", [n, c, h, w]))
+        })?;
+    }
+    let pool = Pool { kernel, stride, dilation: [1, 1], pads, ceil_mode: false, count_include_pad: false };
+    importer.emit(node, Op::MaxUnpool(pool), vec![x, indices], shape)
 }
 
 pub(super) fn average_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    image_shape(importer, inputs.required(0, "input")?)?;
-    pool(importer, node, inputs, Op::AveragePool)
+    let x = inputs.required(0, "input")?;
+    float_shape(importer, x)?;
+    pool(importer, node, x, Op::AveragePool)
 }
 
 pub(super) fn global_average_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     let x = inputs.required(0, "input")?;
-    let [n, c, _, _] = image_shape(importer, x)?;
-    importer.emit(node, Op::GlobalAveragePool, vec![x], vec![n, c, 1, 1])
+    float_shape(importer, x)?;
+    global(importer, node, x, Op::GlobalAveragePool)
 }
 
-fn pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, make: fn(Pool) -> Op) -> Result<()> {
-    let x = inputs.required(0, "input")?;
-    let [n, c, h, w] = extents(importer, x)?;
-    if !node.has("kernel_shape") {
-        return Err(ImportError::invalid("it has no attribute `kernel_shape`"));
+pub(super) fn global_max_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
+    global(importer, node, inputs.required(0, "input")?, Op::GlobalMaxPool)
+}
+
+fn global(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, op: Op) -> Result<()> {
+    let shape = importer.tensor(x).shape.clone();
+    match *shape.as_slice() {
+        [n, c, _, _] => importer.emit_like(node, op, vec![x], vec![n, c, 1, 1]),
+        [n, c, ref rest @ ..] if !rest.is_empty() => {
+            let image = importer.reshaped(node, x, vec![n, c, rest.iter().product(), 1])?;
+            let pooled = importer.step(node, "pool", op, vec![image], vec![n, c, 1, 1])?;
+            let shape = (0..shape.len()).map(|axis| if axis < 2 { shape[axis] } else { 1 }).collect();
+            importer.emit_like(node, Op::Reshape, vec![pooled], shape)
+        }
+        _ => Err(ImportError::invalid(format!("its input has the shape {shape:?}, without a spatial axis"))),
     }
-    let (kernel, stride) = (node.pair("kernel_shape", [1, 1])?, node.pair("strides", [1, 1])?);
-    let ceil_mode = flag(node, "ceil_mode")?;
-    let count_include_pad = flag(node, "count_include_pad")?;
+}
+
+fn pool(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, make: fn(Pool) -> Op) -> Result<()> {
+    match *importer.tensor(x).shape.as_slice() {
+        [n, c, w] => line(importer, node, x, [n, c, w], make),
+        [n, c, d, h, w] => volume(importer, node, x, [n, c, d, h, w], make),
+        _ => {
+            let (attributes, shape) = window(importer, node, x)?;
+            importer.emit_like(node, make(attributes), vec![x], shape)
+        }
+    }
+}
+
+/// The window over an image, and the shape of what is pooled.
+fn window(importer: &Importer<'_>, node: &NodeView<'_>, x: TensorId) -> Result<(Pool, Vec<usize>)> {
+    let [n, c, h, w] = extents(importer, x)?;
+    let (kernel, stride) = (kernel(node)?, node.pair("strides", [1, 1])?);
+    let (ceil_mode, count_include_pad) = (node.flag("ceil_mode")?, node.flag("count_include_pad")?);
     let dilation = node.pair("dilations", [1, 1])?;
     let window = Window { kernel, stride, dilation, ceil: ceil_mode };
     let (pads, [oh, ow]) = window.place(node, [h, w])?;
@@ -44,16 +114,75 @@ fn pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, m
     if (0..4).any(|side| pads[side] >= window.extent(side % 2)) || (0..2).any(steps_over) {
         return Err(ImportError::invalid(format!("pads {pads:?} leave a window of {kernel:?} nothing but padding")));
     }
-    let op = make(Pool { kernel, stride, dilation, pads, ceil_mode, count_include_pad });
-    // Of integers the maximum keeps type and scale.
-    let (dtype, quant) = (importer.tensor(x).dtype, importer.tensor(x).quant.clone());
-    importer.emit_typed(node, op, vec![x], vec![n, c, oh, ow], dtype, quant)
+    Ok((Pool { kernel, stride, dilation, pads, ceil_mode, count_include_pad }, vec![n, c, oh, ow]))
 }
 
-fn flag(node: &NodeView<'_>, name: &str) -> Result<bool> {
-    match node.int(name, 0)? {
-        0 => Ok(false),
-        1 => Ok(true),
-        other => Err(ImportError::invalid(format!("its attribute `{name}` is {other}"))),
+fn kernel(node: &NodeView<'_>) -> Result<[usize; 2]> {
+    if node.has("kernel_shape") {
+        return node.pair("kernel_shape", [1, 1]);
     }
+    Err(ImportError::invalid("it has no attribute `kernel_shape`"))
+}
+
+/// What the window says of each of `axes` axes: kernel, stride, dilation, pads before and behind.
+fn sides(node: &NodeView<'_>, axes: usize) -> Result<[Vec<i64>; 5]> {
+    if !node.has("kernel_shape") {
+        return Err(ImportError::invalid("it has no attribute `kernel_shape`"));
+    }
+    let mut before = node.spatial("pads", 2 * axes, 0)?;
+    let after = before.split_off(axes);
+    let kernel = node.spatial("kernel_shape", axes, 1)?;
+    Ok([kernel, node.spatial("strides", axes, 1)?, node.spatial("dilations", axes, 1)?, before, after])
+}
+
+/// The pooling of an image `x` over two of the axes (`None`: an axis that is not pooled).
+fn part(
+    importer: &mut Importer<'_>,
+    node: &NodeView<'_>,
+    x: TensorId,
+    sides: &[Vec<i64>; 5],
+    axes: [Option<usize>; 2],
+    make: fn(Pool) -> Op,
+) -> Result<TensorId> {
+    let pair = |which: usize, default: i64| axes.map(|axis| axis.map_or(default, |axis| sides[which][axis]));
+    let mut attributes = vec![
+        integers("kernel_shape", &pair(0, 1)),
+        integers("strides", &pair(1, 1)),
+        integers("dilations", &pair(2, 1)),
+    ];
+    match node.string("auto_pad", "NOTSET")? {
+        "NOTSET" | "" => attributes.push(integers("pads", &[pair(3, 0), pair(4, 0)].concat())),
+        mode => attributes.push(text("auto_pad", mode)),
+    }
+    importer.part(node, attributes, |importer, view| pool(importer, view, x, make))
+}
+
+fn line(
+    importer: &mut Importer<'_>,
+    node: &NodeView<'_>,
+    x: TensorId,
+    [n, c, w]: [usize; 3],
+    make: fn(Pool) -> Op,
+) -> Result<()> {
+    let image = importer.reshaped(node, x, vec![n, c, 1, w])?;
+    let pooled = part(importer, node, image, &sides(node, 1)?, [None, Some(0)], make)?;
+    let length = importer.tensor(pooled).shape[3];
+    importer.emit_like(node, Op::Reshape, vec![pooled], vec![n, c, length])
+}
+
+fn volume(
+    importer: &mut Importer<'_>,
+    node: &NodeView<'_>,
+    x: TensorId,
+    [n, c, d, h, w]: [usize; 5],
+    make: fn(Pool) -> Op,
+) -> Result<()> {
+    let sides = sides(node, 3)?;
+    let planes = importer.reshaped(node, x, vec![n, c.saturating_mul(d), h, w])?;
+    let planes = part(importer, node, planes, &sides, [Some(1), Some(2)], make)?;
+    let [_, _, oh, ow] = extents(importer, planes)?;
+    let depths = importer.reshaped(node, planes, vec![n, c, d, oh * ow])?;
+    let depths = part(importer, node, depths, &sides, [Some(0), None], make)?;
+    let od = importer.tensor(depths).shape[2];
+    importer.emit_like(node, Op::Reshape, vec![depths], vec![n, c, od, oh, ow])
 }

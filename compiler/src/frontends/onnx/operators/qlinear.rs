@@ -7,7 +7,7 @@
 use systole_network::op::Op;
 use systole_network::tensor::{DType, Quant, TensorId};
 
-use super::{Inputs, channel, elementwise, linear, pool, quantise};
+use super::{Inputs, activation, channel, elementwise, linear, pool, quantise};
 use crate::frontends::onnx::attributes::NodeView;
 use crate::frontends::onnx::error::ImportError;
 use crate::frontends::onnx::importer::{Importer, Result};
@@ -100,7 +100,7 @@ pub(super) fn relu(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId
     let around = Around { node, part: "dequantize" };
     let output = around.tensor(importer, &name);
     let real = around.run(importer, output, |importer, view| quantise::dequantize(importer, view, x, quant.clone()))?;
-    let (real, operator) = (run_float(importer, node, elementwise::relu, &[Some(real)])?, node);
+    let (real, operator) = (run_float(importer, node, activation::relu, &[Some(real)])?, node);
     let shape = importer.tensor(real).shape.clone();
     let around = Around { node: operator, part: "quantize" };
     let output = operator.proto.output.first().cloned().unwrap_or_default();

@@ -65,9 +65,11 @@ pub(super) fn flatten(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: 
 }
 
 pub(super) fn reshape(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    node.expect_int("allowzero", 0)?;
     let x = inputs.required(0, "input")?;
     let wanted = importer.integers(inputs.required(1, "shape")?, "shape")?;
+    if node.flag("allowzero")? && wanted.contains(&0) {
+        return Err(ImportError::unsupported(format!("its output of shape {wanted:?} has no elements")));
+    }
     let shape = importer.tensor(x).shape.clone();
     let resolved = resolve(&wanted, &shape)
         .ok_or_else(|| ImportError::invalid(format!("a tensor of shape {shape:?} cannot take the shape {wanted:?}")))?;

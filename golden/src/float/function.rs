@@ -1,0 +1,50 @@
+//! Functions of one element, and means over axes, in double precision, rounded once: the yardstick of rule N-24.
+
+use systole_network::op::Function;
+
+use crate::broadcast::Broadcast;
+use crate::call::Call;
+use crate::error::GoldenError;
+
+/// f(x).
+pub(crate) fn value(function: Function, x: f32) -> f32 {
+    let x = f64::from(x);
+    let y = match function {
+        Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Function::Tanh => x.tanh(),
+        Function::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Function::HardSigmoid { alpha, beta } => (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0),
+        Function::LeakyRelu { alpha } if x < 0.0 => f64::from(alpha) * x,
+        Function::Elu { alpha } if x < 0.0 => f64::from(alpha) * x.exp_m1(),
+        Function::LeakyRelu { .. } | Function::Elu { .. } => x,
+    };
+    y as f32
+}
+
+/// x, or below 0 x times the slope of its channel.
+pub(crate) fn prelu(call: &Call<'_>) -> Result<Vec<f32>, GoldenError> {
+    let broadcast = Broadcast::of(call)?;
+    let (x, slopes) = (call.f32(0)?, call.f32(1)?);
+    Ok(x.iter().enumerate().map(|(i, &x)| if x < 0.0 { slopes[broadcast.index(i)] * x } else { x }).collect())
+}
+
+/// Means over `axes`, which ascend; the order of the others stays.
+pub(crate) fn mean(call: &Call<'_>, axes: &[usize]) -> Result<Vec<f32>, GoldenError> {
+    let shape = &call.input(0)?.shape;
+    if axes.iter().any(|&axis| axis >= shape.len()) {
+        return Err(call.malformed(format!("means over the axes {axes:?} of the shape {shape:?}")));
+    }
+    let kept: Vec<usize> = (0..shape.len()).map(|axis| if axes.contains(&axis) { 1 } else { shape[axis] }).collect();
+    let mut sums = vec![0.0f64; kept.iter().product()];
+    for (index, &x) in call.f32(0)?.iter().enumerate() {
+        let (mut rest, mut place, mut step) = (index, 0, 1);
+        for axis in (0..shape.len()).rev() {
+            place += if kept[axis] == shape[axis] { (rest % shape[axis]) * step } else { 0 };
+            step *= kept[axis];
+            rest /= shape[axis];
+        }
+        sums[place] += f64::from(x);
+    }
+    let count: usize = axes.iter().map(|&axis| shape[axis]).product();
+    Ok(sums.into_iter().map(|sum| (sum / count as f64) as f32).collect())
+}
