@@ -128,7 +128,7 @@ pub struct Vector {
     pub latency_cycles: u32,
     /// Single-precision units present (float islands, `Requantisation::Float32`).
     pub float32: bool,
-    /// One multiply-accumulate per lane and cycle present (no instruction uses it yet).
+    /// One multiply-accumulate per lane and cycle present: `ve.depthwise`.
     pub depthwise: bool,
     /// How accumulators become activations.
     pub requantisation: Requantisation,

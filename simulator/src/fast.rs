@@ -7,6 +7,7 @@ mod banked;
 mod channels;
 mod check;
 mod data;
+mod depthwise;
 mod dma;
 mod duration;
 mod elementwise;

@@ -56,6 +56,8 @@ pub(super) struct Registers {
     element: [u64; 3],
     /// Pooling input height, width.
     pool_input: [u64; 2],
+    /// Taps of a window.
+    taps: u64,
 }
 
 impl Registers {
@@ -72,6 +74,7 @@ impl Registers {
             pitch: [[0; 2]; 3],
             element: [1; 3],
             pool_input: [0; 2],
+            taps: 0,
         }
     }
 
@@ -117,7 +120,10 @@ impl Registers {
             Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
                 self.pitch[operand as usize] = [row_pitch.get(), pixel_pitch.get()];
             }
-            Operation::VectorWindow { in_height, in_width, .. } => self.pool_input = [in_height.get(), in_width.get()],
+            Operation::VectorWindow { kernel_h, kernel_w, in_height, in_width, .. } => {
+                self.pool_input = [in_height.get(), in_width.get()];
+                self.taps = kernel_h.get() * kernel_w.get();
+            }
             _ => return self.run(operation),
         }
         vec![]
@@ -196,8 +202,7 @@ impl Registers {
                 let pixels = height * width;
                 let vectors = if transposed.0 { pixels.div_ceil(self.array_columns) * block } else { pixels };
                 let sums = channels.div_ceil(block) * vectors;
-                let record = if matches!(mode, RequantMode::Fixed | RequantMode::FixedDouble) { 12 } else { 8 };
-                let records = range(Memory::Activation, table.get(), record * channels, false);
+                let records = range(Memory::Activation, table.get(), record(mode) * channels, false);
                 vec![range(Memory::Accumulator, accumulator.get(), sums, false), records, out(to.get())]
             }
             Operation::VectorAdd { a: x, b: y, out: to, .. } | Operation::VectorMul { a: x, b: y, out: to, .. } => {
@@ -221,9 +226,18 @@ impl Registers {
             Operation::VectorMaxPool { a: x, out: to } | Operation::VectorAveragePool { a: x, out: to, .. } => {
                 vec![pooled(x.get()), out(to.get())]
             }
+            Operation::VectorDepthwise { a: x, params: table, out: to, mode } => {
+                let bytes = (record(mode) + self.taps) * channels;
+                vec![pooled(x.get()), range(Memory::Activation, table.get(), bytes, false), out(to.get())]
+            }
             _ => vec![],
         }
     }
+}
+
+/// ρ of sums.
+fn record(mode: RequantMode) -> u64 {
+    if matches!(mode, RequantMode::Fixed | RequantMode::FixedDouble) { 12 } else { 8 }
 }
 
 fn range(memory: Memory, first: u64, count: u64, write: bool) -> Range {

@@ -83,6 +83,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x43 Vector VectorLrn "ve.lrn" { a: U32, out: U32 }
     /// Sum of `operands` tensors one behind the other (rule N-14); parameters per tensor: scale f32, zero point i32.
     0x44 Vector VectorSum "ve.sum" { a: U32, params: U32, out: U32, operands: U8 }
+    /// Convolution of each channel by itself (rule N-31); parameters: records as `ve.requant`'s, then the weights, a byte each, `[tap][channel]`.
+    0x45 Vector VectorDepthwise "ve.depthwise" { a: U32, params: U32, out: U32, mode: RequantMode }
     /// Only tokens.
     0x4f Vector VectorSync "ve.sync" { }
     /// Shape of the following stores: `planes` × `rows` × `row_bytes`.

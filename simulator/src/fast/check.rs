@@ -57,7 +57,8 @@ fn supported(work: &Work, machine: &Machine) -> bool {
                 Requantisation::Shift => Mode::Shift,
             };
             let float = machine.vector.float32 || work.kind == VectorKind::MaxPool;
-            if work.mode == Mode::Float { float } else { work.mode == own }
+            let has = work.kind != VectorKind::Depthwise || machine.vector.depthwise;
+            has && if work.mode == Mode::Float { float } else { work.mode == own }
         }
         _ => true,
     }

@@ -25,18 +25,20 @@ pub(super) enum VectorKind {
     Softmax,
     Lrn,
     Sum,
+    Depthwise,
 }
 
 impl VectorKind {
-    /// Whether operand A is a pooling's input tile.
+    /// Whether operand A is an input tile under windows.
     pub(super) fn pools(self) -> bool {
-        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool)
+        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool | VectorKind::Depthwise)
     }
 
     /// Whether parameters, per channel or per operand, are fetched.
     pub(super) fn has_params(self) -> bool {
         use VectorKind as Kind;
-        matches!(self, Kind::Requant | Kind::AddChannel | Kind::MulChannel | Kind::Affine | Kind::Sum)
+        let of_sums = matches!(self, Kind::Requant | Kind::Depthwise | Kind::Sum);
+        of_sums || matches!(self, Kind::AddChannel | Kind::MulChannel | Kind::Affine)
     }
 
     /// Whether operand a is a tensor in the activation buffer.
@@ -123,8 +125,13 @@ impl VectorWork {
 
     /// ρ: bytes of a record of parameters (M-7).
     pub(super) fn record(&self) -> u64 {
-        let three = self.kind == VectorKind::Requant && matches!(self.mode, Mode::Fixed | Mode::FixedDouble);
-        if three { 12 } else { 8 }
+        let sums = matches!(self.kind, VectorKind::Requant | VectorKind::Depthwise);
+        if sums && matches!(self.mode, Mode::Fixed | Mode::FixedDouble) { 12 } else { 8 }
+    }
+
+    /// Bytes of weights behind each channel's record.
+    pub(super) fn weights(&self) -> u64 {
+        if self.kind == VectorKind::Depthwise { self.kernel_h * self.kernel_w } else { 0 }
     }
 
     /// Records of parameters.

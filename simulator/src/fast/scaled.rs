@@ -25,7 +25,8 @@ impl Mode {
         | Operation::VectorAddChannel { mode, .. }
         | Operation::VectorMulChannel { mode, .. }
         | Operation::VectorRescale { mode, .. }
-        | Operation::VectorAveragePool { mode, .. }) = *operation
+        | Operation::VectorAveragePool { mode, .. }
+        | Operation::VectorDepthwise { mode, .. }) = *operation
         else {
             return Mode::Float;
         };

@@ -312,6 +312,9 @@ impl Registers {
                 operands: operands.get(),
                 ..unit
             },
+            Operation::VectorDepthwise { a, params, out, .. } => {
+                VectorWork { kind: Kind::Depthwise, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            }
             _ => {
                 self.vector_register(operation);
                 return Work::Configure;

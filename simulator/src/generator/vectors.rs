@@ -22,11 +22,12 @@ pub(super) enum Kind {
     Softmax,
     Lrn,
     Sum,
+    Depthwise,
 }
 
 impl Kind {
     fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool)
+        matches!(self, Kind::MaxPool | Kind::AveragePool | Kind::Depthwise)
     }
 
     /// Whether it scales by the rules of a field `mode`.
@@ -46,7 +47,7 @@ impl Kind {
     /// The table of parameters that it takes ([`Builder::tables`]).
     fn table(self, mode: RequantMode) -> Option<usize> {
         match self {
-            Kind::Requant => Some(match mode {
+            Kind::Requant | Kind::Depthwise => Some(match mode {
                 RequantMode::Float32 => 0,
                 RequantMode::Fixed | RequantMode::FixedDouble => 4,
                 RequantMode::Shift => 5,
@@ -59,7 +60,7 @@ impl Kind {
     }
 }
 
-const KINDS: [(u64, Kind); 12] = [
+const KINDS: [(u64, Kind); 13] = [
     (30, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
@@ -72,6 +73,7 @@ const KINDS: [(u64, Kind); 12] = [
     (8, Kind::Softmax),
     (10, Kind::Lrn),
     (12, Kind::Sum),
+    (16, Kind::Depthwise),
 ];
 
 /// A pooling window.
@@ -120,6 +122,12 @@ impl Shape {
         if self.kind == Kind::Sum { self.operands } else { self.channels }
     }
 
+    /// Bytes of parameters; those of weights are whatever lies behind the records.
+    fn parameter_bytes(&self, record: u64) -> u64 {
+        let weights = if self.kind == Kind::Depthwise { self.window.kernel.0 * self.window.kernel.1 } else { 0 };
+        (record + weights) * self.entries()
+    }
+
     /// Operands a, b, out that it has.
     fn used(&self) -> [bool; 3] {
         [self.kind != Kind::Requant, matches!(self.kind, Kind::Add | Kind::Mul), true]
@@ -127,6 +135,8 @@ impl Shape {
 
     fn affordable(&self, b: &Builder) -> bool {
         let taps = match self.kind {
+            // At most a cycle for each result of a turn.
+            Kind::Depthwise => (self.window.kernel.0 * self.window.kernel.1).max(b.machine.vector.lanes.into()),
             kind if kind.pools() => self.window.kernel.0 * self.window.kernel.1,
             Kind::Sum => self.operands,
             Kind::Lrn => self.norm + 2,
@@ -178,7 +188,11 @@ fn kind_and_mode(b: &mut Builder, even_unsupported: bool) -> (Kind, RequantMode)
         return (b.draw.weighted(&KINDS), b.draw.pick(RequantMode::ALL));
     }
     let (float, own) = (b.machine.vector.float32, own_mode(b.machine));
-    let has = |kind: Kind| kind == Kind::MaxPool || float || (kind.has_mode() && own.is_some());
+    let depthwise = b.machine.vector.depthwise;
+    let has = |kind: Kind| {
+        let computes = kind == Kind::MaxPool || float || (kind.has_mode() && own.is_some());
+        computes && (depthwise || kind != Kind::Depthwise)
+    };
     let kinds: Vec<(u64, Kind)> = KINDS.into_iter().filter(|(_, kind)| has(*kind)).collect();
     let kind = b.draw.weighted(&kinds);
     let mode = match own {
@@ -285,7 +299,7 @@ fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Opti
         placed.b = put(Memory::Activation, false, tensors[1].extent)?;
     }
     if let Some(table) = shape.kind.table(shape.mode) {
-        placed.params = put(Memory::Activation, false, tables[table].record * shape.entries())?;
+        placed.params = put(Memory::Activation, false, shape.parameter_bytes(tables[table].record))?;
     }
     placed.out = put(Memory::Activation, true, tensors[2].extent)?;
     Some(placed)
@@ -322,7 +336,7 @@ fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) ->
     if shape.mode != RequantMode::Float32 {
         let sum = matches!(shape.kind, Kind::Add | Kind::AddChannel);
         all.extend(parameters::registers(builder.draw, shape.mode, sum, shape.kind.scaled()));
-    } else if !matches!(shape.kind, Kind::Requant | Kind::MaxPool) {
+    } else if !matches!(shape.kind, Kind::Requant | Kind::Depthwise | Kind::MaxPool) {
         let fine_scales = [builder.draw.float(-8, -4), 1.0, builder.draw.float(-21, -14)];
         let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
         all.push(Operation::VectorScale { a, b, out });
@@ -439,12 +453,13 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
         Kind::Softmax => Operation::VectorSoftmax { a, out },
         Kind::Lrn => Operation::VectorLrn { a, out },
         Kind::Sum => Operation::VectorSum { a, params, out, operands: u(shape.operands) },
+        Kind::Depthwise => Operation::VectorDepthwise { a, params, out, mode },
     }
 }
 
 fn note(builder: &mut Builder, shape: &Shape) {
     let columns = u64::from(builder.machine.array.columns);
-    let window = &shape.window;
+    let (window, lanes) = (&shape.window, u64::from(builder.machine.vector.lanes));
     // The first window ends before the input begins, or the last begins after its end.
     let extent = |kernel: u64, dilation: u64| (kernel - 1) * dilation.max(1) + 1;
     let outside = extent(window.kernel.0, window.dilation.0) <= window.pad[0]
@@ -467,6 +482,11 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("requant: wide, transposed", shape.transposed && shape.wide[2]),
         ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
         ("pool: wide", shape.kind.pools() && shape.wide[0]),
+        ("depthwise: several taps", shape.kind == Kind::Depthwise && window.kernel.0 * window.kernel.1 > 1),
+        ("depthwise: padding", shape.kind == Kind::Depthwise && window.pad[0] + window.pad[1] > 0),
+        ("depthwise: dilation", shape.kind == Kind::Depthwise && window.dilation.0.max(window.dilation.1) > 1),
+        ("depthwise: wide", shape.kind == Kind::Depthwise && shape.wide[0]),
+        ("depthwise: several turns", shape.kind == Kind::Depthwise && shape.channels > lanes),
         ("pool: dilation", shape.kind.pools() && (window.dilation.0 > 1 || window.dilation.1 > 1)),
         ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
         ("pool: a window outside the input", shape.kind.pools() && outside),

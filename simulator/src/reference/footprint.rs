@@ -102,7 +102,7 @@ fn of_vector(machine: &Machine, v: &VectorWork) -> Vec<Access> {
     }
     if let Some(params) = v.params {
         let count = if let Kind::Sum { operands } = v.kind { operands } else { v.channels };
-        let length = i128::from(count) * i128::from(v.record_bytes());
+        let length = i128::from(v.parameter_bytes(count));
         ranges.push(access(Memory::Activation, false, params, length));
     }
     if let Some(accumulator) = v.accumulator {

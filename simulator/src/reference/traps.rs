@@ -56,6 +56,7 @@ fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     let requantisation = machine.vector.requantisation;
     match (v.kind, v.mode) {
         (Kind::MaxPool, _) => false,
+        (Kind::Depthwise, _) if !machine.vector.depthwise => true,
         (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
         (_, Some(RequantMode::Fixed)) => {
             !matches!(requantisation, Requantisation::FixedPoint { double_rounding: false, .. })

@@ -24,12 +24,18 @@ pub(super) enum Kind {
     Sum {
         operands: i64,
     },
+    Depthwise,
 }
 
 impl Kind {
-    /// Whether the first tensor operand is a pooling's input tile.
+    /// Whether the first tensor operand is an input tile under windows.
     pub(super) fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool { .. })
+        matches!(self, Kind::MaxPool | Kind::AveragePool { .. } | Kind::Depthwise)
+    }
+
+    /// Whether it ends with N-1's scaling of sums, from records of parameters.
+    pub(super) fn requantises(self) -> bool {
+        matches!(self, Kind::Requant | Kind::Depthwise)
     }
 
     /// Tensors that operand a holds, one below the other.
@@ -151,7 +157,13 @@ impl VectorWork {
     /// ρ: bytes of a record of parameters.
     pub(super) fn record_bytes(&self) -> i64 {
         let long = matches!(self.mode, Some(RequantMode::Fixed | RequantMode::FixedDouble));
-        if self.kind == Kind::Requant && long { 12 } else { 8 }
+        if self.kind.requantises() && long { 12 } else { 8 }
+    }
+
+    /// Bytes of parameters of so many channels.
+    pub(super) fn parameter_bytes(&self, channels: i64) -> i64 {
+        let weights = if self.kind == Kind::Depthwise { self.window.kernel_h * self.window.kernel_w } else { 0 };
+        (self.record_bytes() + weights) * channels
     }
 
     /// The tensors that it reads and writes.

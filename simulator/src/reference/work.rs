@@ -289,6 +289,9 @@ impl Registers {
             Operation::VectorSum { a, params, out, operands } => {
                 (Kind::Sum { operands: int!(operands) }, a, None, Some(params), out, None)
             }
+            Operation::VectorDepthwise { a, params, out, mode } => {
+                (Kind::Depthwise, a, None, Some(params), out, Some(mode))
+            }
             _ => return Work::Control,
         };
         let mut work = self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out));

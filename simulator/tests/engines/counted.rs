@@ -277,7 +277,8 @@ fn mode(operation: &Operation) -> Option<RequantMode> {
         | Operation::VectorAddChannel { mode, .. }
         | Operation::VectorMulChannel { mode, .. }
         | Operation::VectorRescale { mode, .. }
-        | Operation::VectorAveragePool { mode, .. } => Some(mode),
+        | Operation::VectorAveragePool { mode, .. }
+        | Operation::VectorDepthwise { mode, .. } => Some(mode),
         _ => None,
     }
 }
@@ -290,7 +291,7 @@ fn bad_shift(before: &[Instruction], operation: &Operation) -> bool {
         Some(RequantMode::FixedDouble) => 0,
         Some(RequantMode::Shift) => -31,
     };
-    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool");
+    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool" | "ve.depthwise");
     let shift = before.iter().rev().find_map(|instruction| match instruction.operation {
         Operation::VectorFixed { operand: VectorOperand::Out, shift, .. } => Some(shift.get()),
         _ => None,
@@ -311,7 +312,8 @@ fn required(programs: u64) -> Vec<(String, u64)> {
     let often = (programs / 100).max(1);
     let rarely = (programs / 1000).max(1);
     let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), often)).collect();
-    for mnemonic in ["ve.requant", "ve.add", "ve.mul", "ve.addc", "ve.mulc", "ve.rescale", "ve.avgpool"] {
+    for mnemonic in ["ve.requant", "ve.add", "ve.mul", "ve.addc", "ve.mulc", "ve.rescale", "ve.avgpool", "ve.depthwise"]
+    {
         all.extend(RequantMode::ALL.iter().map(|mode| (scaled(mnemonic, *mode), often)));
     }
     all.push(("outcome halted".to_owned(), programs / 2));
@@ -425,6 +427,11 @@ const OFTEN: &[&str] = &[
     "requant: transposed, several groups",
     "requant: several blocks",
     "requant: blocks under the columns",
+    "depthwise: several taps",
+    "depthwise: padding",
+    "depthwise: dilation",
+    "depthwise: wide",
+    "depthwise: several turns",
     "pool: padding",
     "pool: dilation",
     "lrn: an even window",
