@@ -134,17 +134,18 @@ impl Shape {
     }
 
     fn affordable(&self, b: &Builder) -> bool {
-        let taps = match self.kind {
-            // At most a cycle for each result of a turn.
-            Kind::Depthwise => (self.window.kernel.0 * self.window.kernel.1).max(b.machine.vector.lanes.into()),
-            kind if kind.pools() => self.window.kernel.0 * self.window.kernel.1,
-            Kind::Sum => self.operands,
-            Kind::Lrn => self.norm + 2,
-            _ => 1,
-        };
         let bytes = if self.wide.contains(&true) { 2 } else { 1 };
-        let rate = b.machine.vector.lanes.min(b.machine.activation.port_bytes / bytes).max(1);
-        self.height * self.width * self.channels * taps / u64::from(rate) <= b.limits.cycles
+        let rate = u64::from(b.machine.vector.lanes.min(b.machine.activation.port_bytes / bytes).max(1));
+        let (pixels, taps) = (self.height * self.width, self.window.kernel.0 * self.window.kernel.1);
+        let cycles = match self.kind {
+            // At most a cycle for each result of a turn.
+            Kind::Depthwise => pixels * self.channels.div_ceil(rate) * taps.max(rate),
+            kind if kind.pools() => pixels * self.channels * taps / rate,
+            Kind::Sum => pixels * self.channels * self.operands / rate,
+            Kind::Lrn => pixels * self.channels * (self.norm + 2) / rate,
+            _ => pixels * self.channels / rate,
+        };
+        cycles <= b.limits.cycles
     }
 }
 
