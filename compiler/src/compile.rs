@@ -17,11 +17,15 @@ use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
 use crate::mapping::conv::{Side, Spread};
-use crate::mapping::{ConvMapping, VectorMapping, conv, vector};
+use crate::mapping::{ConvMapping, VectorMapping, vector};
 use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
+
+mod convolution;
+
+use convolution::Convolution;
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,30 +157,8 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
             ),
         )
     };
-    if let Kind::Conv { weights, groups, .. } = &layer.kind {
-        let bits = 8 * element_bytes(layer.input) as u32;
-        if machine.array.interval_cycles(bits).is_none() {
-            let message = format!(
-                "its operands have {bits} bits, which the array of `{}` does not take; add `width: {bits} bit` to `array.operands`, or choose another machine",
-                machine.name
-            );
-            return Err(CompileError::unsupported(&layer.name, message));
-        }
-        let per_group = graph.tensor(*weights).shape.get(1).copied().unwrap_or(0);
-        if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
-            return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
-        }
-        if graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
-            && graph.tensor(*weights).elements() != output[3] * input[1] * input[2] * input[3]
-        {
-            return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
-        }
-        let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
-        let problem = conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes };
-        let mapping = problem.search().ok_or_else(too_small)?;
-        let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
-        check_pieces(layer, output, mapping.tile, parts)?;
-        return Ok(Mapping::Conv(mapping));
+    if let Kind::Conv { .. } = &layer.kind {
+        return convolution::map(&Convolution { layer, graph, machine, window: &window, input, output }, too_small);
     }
     let work = match &layer.kind {
         Kind::MaxPool(window) | Kind::AveragePool { window, .. } => (window.kernel[0] * window.kernel[1]) as u64,
@@ -192,13 +174,14 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         output,
         second: layer.second().is_some(),
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
-        params: matches!(
-            layer.kind,
-            Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. }
-        ),
+        channel_bytes: match layer.kind {
+            Kind::Add(Second::Channel(_)) | Kind::Mul(Second::Channel(_)) | Kind::Affine { .. } => 8,
+            _ => 0,
+        },
         tensors: if let Kind::Sum(more) = &layer.kind { 1 + more.len() } else { 1 },
         all_channels: matches!(layer.kind, Kind::Softmax | Kind::Lrn(_) | Kind::Shuffle(_)),
         work,
+        depthwise: false,
     };
     let mapping = problem.search().ok_or_else(too_small)?;
     check_pieces(layer, output, mapping.tile, output[3].div_ceil(mapping.channels))?;
@@ -378,6 +361,9 @@ impl Context<'_> {
             Kind::Sum(more) => more.iter().map(|id| self.places[id]).collect(),
             _ => vec![],
         };
+        if let Kind::Conv { .. } = layer.kind {
+            return self.lower_depthwise(index, layer, mapping, output, dram, constants);
+        }
         let (function, second) = match &layer.kind {
             Kind::Add(second) => (Function::Add, Some(second)),
             Kind::Mul(second) => (Function::Mul, Some(second)),
@@ -416,6 +402,7 @@ impl Context<'_> {
                 _ => None,
             },
             params,
+            channel_bytes: 8,
             output,
             quants: [self.operand(layer.input), b, self.operand(layer.output)],
             clamp: layer.clamp,

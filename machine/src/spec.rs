@@ -255,6 +255,12 @@ impl Machine {
         self.accumulator_vectors_per_bank() * u64::from(self.accumulator.banks)
     }
 
+    /// Multiply-accumulates of 8-bit operands that `ve.depthwise` does in a cycle at most (T-6); 0 where the machine has none.
+    pub fn vector_macs_per_cycle(&self) -> u64 {
+        let lanes = self.vector.lanes.min(self.activation.port_bytes).max(1);
+        if self.vector.depthwise { lanes.into() } else { 0 }
+    }
+
     /// Multiply-accumulates of 8-bit operands a cycle at most, all arrays together (at least 1, so that it divides).
     pub fn peak_macs_per_cycle(&self) -> u64 {
         let array = &self.array;

@@ -55,6 +55,14 @@ impl LayerSums {
         self.moved.touched.extend(moved.touched);
     }
 
+    /// The most multiply-accumulates that the unit of the layer does in a cycle.
+    fn peak(&self, machine: &Machine) -> u64 {
+        match self.main_unit() {
+            Unit::Vector => machine.vector_macs_per_cycle().max(1),
+            _ => machine.peak_macs_per_cycle(),
+        }
+    }
+
     /// The unit whose work the layer is about.
     fn main_unit(&self) -> Unit {
         let works = |unit: &Unit| self.runs[*unit as usize] > 0;
@@ -197,7 +205,9 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
             start_cycle,
             end_cycle,
             cycles,
-            utilization: ratio(entry.macs as f64, cycles as f64 * machine.peak_macs_per_cycle() as f64),
+            unit: if sum.main_unit().array().is_some() { Unit::Array } else { sum.main_unit() }.name(),
+            // Where neighbours on different units overlap, both may have worked in cycles of one.
+            utilization: ratio(entry.macs as f64, cycles as f64 * sum.peak(machine) as f64).min(1.0),
             bound_by,
             dram_read_bytes: sum.moved.dram_read,
             dram_write_bytes: sum.moved.dram_write,
@@ -277,7 +287,8 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
     let Subject { program, machine, .. } = *subject;
     let cycles = timing.total_cycles;
     let seconds = cycles as f64 / machine.clock_hz as f64;
-    let macs: u64 = layers.iter().map(|layer| layer.macs).sum();
+    let macs_of = |unit: Unit| layers.iter().filter(|layer| layer.unit == unit.name()).map(|layer| layer.macs).sum();
+    let (macs, vector_macs): (u64, u64) = (macs_of(Unit::Array), macs_of(Unit::Vector));
     let mut stalls = [0; STALLS];
     for unit in &timing.units {
         stalls.iter_mut().zip(unit.stalls).for_each(|(sum, cycles)| *sum += cycles);
@@ -294,7 +305,8 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
         latency_ms: seconds * 1e3,
         inferences_per_s: ratio(program.model.batch as f64, seconds),
         array_utilization: ratio(macs as f64, cycles as f64 * machine.peak_macs_per_cycle() as f64),
-        roofline: roofline(program, machine, cycles),
+        vector_macs,
+        roofline: roofline(program, machine, [macs, vector_macs], cycles),
         dram: dram(subject, seconds),
         sram: sram(machine, sums, seconds),
         idle_cycles: cycles - layers.iter().map(|layer| layer.cycles).sum::<u64>(),
@@ -317,13 +329,13 @@ fn compulsory_bytes(program: &Program) -> u64 {
         + edge.map(|entry| entry.dims.iter().product::<u64>() * entry.element.bytes()).sum::<u64>()
 }
 
-/// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end.
-fn roofline(program: &Program, machine: &Machine, cycles: u64) -> Roofline {
-    let peak = u128::from(machine.peak_macs_per_cycle().max(1));
-    let macs: u64 = program.layers.iter().map(|layer| layer.macs).sum();
+/// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end. Units work side by side, layers do not; a layer may be on either unit.
+fn roofline(program: &Program, machine: &Machine, [of_array, of_vector]: [u64; 2], cycles: u64) -> Roofline {
+    let (array, vector) = (machine.peak_macs_per_cycle().max(1), machine.vector_macs_per_cycle().max(1));
+    let peak = u128::from(array.max(vector));
     let clock = u128::from(machine.clock_hz);
     let narrow = |cycles: u128| u64::try_from(cycles).unwrap_or(u64::MAX);
-    let compute_cycles = narrow(u128::from(macs).div_ceil(peak));
+    let compute_cycles = of_array.div_ceil(array).max(of_vector.div_ceil(vector));
     let (dram_cycles, layer_cycles) = match bandwidth(machine).map(u128::from) {
         None => (0, compute_cycles),
         Some(bandwidth) => {

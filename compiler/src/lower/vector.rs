@@ -42,6 +42,8 @@ pub enum Function<'a> {
     Sum(&'a [Place]),
     /// Copies.
     Shuffle(&'a Shuffle),
+    /// `ve.depthwise`; operand b are the weights.
+    Depthwise,
 }
 
 /// Type, zero point and scale of an operand.
@@ -74,8 +76,10 @@ pub struct VectorLayer<'a> {
     pub input: Place,
     /// Second operand, an activation.
     pub second: Option<Place>,
-    /// Parameters in DRAM, 8 bytes a channel (a tensor for sums of many).
+    /// Parameters in DRAM.
     pub params: Option<u64>,
+    /// Bytes of parameters a channel (a tensor for sums of many).
+    pub channel_bytes: u64,
     /// Output; the layer's channels only.
     pub output: Place,
     /// Of a, b, out.
@@ -133,7 +137,7 @@ impl VectorLayer<'_> {
         if let Some(address) = self.params {
             let (first, bytes) = match self.function {
                 Function::Sum(more) => (address, 8 * (1 + more.len() as u64)),
-                _ => (address + 8 * channels.0 as u64, 8 * channels.1 as u64),
+                _ => (address + self.channel_bytes * channels.0 as u64, self.channel_bytes * channels.1 as u64),
             };
             item.loads.push(load_bytes(layer, name, first, params, Space::Activation, bytes)?);
         }
@@ -190,7 +194,7 @@ impl VectorLayer<'_> {
             let pixel = pixel(second);
             setup.push(pitches(name, VectorOperand::B, tile.in_size[1] as u64 * pixel, pixel)?);
         }
-        if matches!(self.function, Function::MaxPool | Function::AveragePool { .. }) {
+        if matches!(self.function, Function::MaxPool | Function::AveragePool { .. } | Function::Depthwise) {
             setup.push(self.window_setup(tile)?);
             setup.push(Operation::VectorDilation {
                 dilation_h: field(self.window.dilation[0] as u64, name)?,
@@ -216,7 +220,7 @@ impl VectorLayer<'_> {
         }
         if self.params.is_some() {
             let entries = if tensors > 1 { tensors } else { channels };
-            accesses.push(access(params, 8 * entries as u64, false));
+            accesses.push(access(params, self.channel_bytes * entries as u64, false));
         }
         Ok(Step::new(self.layer, setup, self.operation([a, b, params, out])?, accesses))
     }
@@ -230,6 +234,8 @@ impl VectorLayer<'_> {
             Function::Add => fixed::add(requantisation, [a.scale, b.scale, out.scale], wide),
             Function::Mul => fixed::multiply(requantisation, [a.scale, b.scale, out.scale]),
             Function::Rescale => fixed::rescale(requantisation, [a.scale, out.scale]),
+            // Its scalings are parameters.
+            Function::Depthwise => return Ok(vec![]),
             Function::AveragePool { .. } if requantisation != Requantisation::Float32 => vec![],
             _ => return Ok(vec![scales(a.scale, b.scale, out.scale)]),
         };
@@ -261,6 +267,7 @@ impl VectorLayer<'_> {
             Function::Sum(more) => {
                 Operation::VectorSum { a, params, out, operands: field(1 + more.len() as u64, name)? }
             }
+            Function::Depthwise => Operation::VectorDepthwise { a, params, out, mode },
             Function::Shuffle(_) => return Err(CompileError::internal(name, "a shuffle as one instruction")),
         })
     }
@@ -270,7 +277,8 @@ impl VectorLayer<'_> {
         let (name, window) = (self.name, self.window);
         let trailing = |axis: usize| {
             let at_end = tile.input[axis] + tile.in_size[axis] == self.input.dims[1 + axis];
-            if at_end { window.pads[2 + axis] as u64 } else { 0 }
+            // Of a convolution they play no part.
+            if at_end && self.function != Function::Depthwise { window.pads[2 + axis] as u64 } else { 0 }
         };
         Ok(Operation::VectorWindow {
             kernel_h: field(window.kernel[0] as u64, name)?,
