@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use run::{REFUSALS, Verdict, run_case};
 
 /// What a run of the default size must have met.
-const EXPECTED_HITS: [&str; 53] = [
+const EXPECTED_HITS: [&str; 58] = [
     "dense convolution",
     "depthwise convolution",
     "grouped convolution",
@@ -70,6 +70,11 @@ const EXPECTED_HITS: [&str; 53] = [
     "16-bit result",
     "16-bit operand of the vector unit",
     "no single precision",
+    "dilated pooling",
+    "depthwise on the vector unit",
+    "depthwise on the vector unit, 16 bit",
+    "depthwise on the vector unit, dilated",
+    "depthwise on the vector unit, integer scaling",
 ];
 
 /// What happened in all cases.
