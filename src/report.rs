@@ -184,8 +184,10 @@ pub struct Total {
     pub latency_ms: f64,
     /// Batch / latency.
     pub inferences_per_s: f64,
-    /// Multiply-accumulates of the batch / (cycles · peak).
+    /// Multiply-accumulates of the batch that the array did / (cycles · peak).
     pub array_utilization: f64,
+    /// Multiply-accumulates that the vector unit did.
+    pub vector_macs: u64,
     /// Bounds.
     pub roofline: Roofline,
     /// The memory outside.
@@ -222,7 +224,9 @@ pub struct Layer {
     /// From where the layers before it stop to its own end, or to where a later layer takes over the array (or the vector unit): the cycles
     /// that the array was given to it. Its DMA may also run in its neighbours' cycles.
     pub cycles: u64,
-    /// Multiply-accumulates / (cycles · peak).
+    /// `array` or `vector`, whichever computes it; `load` or `store` where neither does.
+    pub unit: &'static str,
+    /// Multiply-accumulates / (cycles · what the unit does in a cycle at most), at most 1.
     pub utilization: f64,
     /// What most of the cycles went to: `compute` (the array), `vector` (the unit), or what was waited for: `dram`, `vector`, `array`,
     /// `store`, `port`, `fetch`.

@@ -19,7 +19,7 @@ use crate::layers::transposed::Phase;
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
 use crate::lower::vector::{Function, Quantised as OperandQuant, VectorLayer};
 use crate::lower::{Item, conv::Conv, order};
-use crate::mapping::{ConvMapping, VectorMapping, conv, vector};
+use crate::mapping::{ConvMapping, VectorMapping, vector};
 use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
@@ -33,6 +33,10 @@ mod text;
 
 use moves::MoveMapping;
 use table::tensor_table;
+
+mod convolution;
+
+use convolution::Convolution;
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,27 +185,11 @@ fn map_layer(
             ),
         )
     };
-    if let Kind::Conv { weights, groups, .. } = &layer.kind {
-        let weight_format = formats::weights(graph, layer, machine)?;
-        let per_group = graph.tensor(*weights).shape.get(1).copied().unwrap_or(0);
-        if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
-            return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
-        }
-        if phase.is_none()
-            && graph.tensor(*weights).elements() != output[3] * per_group * window.kernel[0] * window.kernel[1]
-            && graph.tensor(*weights).elements() != output[3] * input[1] * input[2] * input[3]
-        {
-            return Err(CompileError::invalid(&layer.name, "the weights' shape does not fit the input's"));
-        }
-        let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
-        let scattered = phase.is_some_and(Phase::is_scattered);
-        let (window, groups, bits) = (&window, *groups, [layer.input, layer.output].map(|id| bits.contains(&id)));
-        let problem =
-            conv::Problem { machine, window, groups, input, output, element_bytes, scattered, bits, weight_format };
-        let mapping = problem.search().ok_or_else(too_small)?;
-        let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
-        check_pieces(layer, output, mapping.tile, parts)?;
-        return Ok(Mapping::Conv(mapping));
+    if let Kind::Conv { .. } = &layer.kind {
+        return convolution::map(
+            &Convolution { layer, graph, machine, window: &window, input, output, bits },
+            too_small,
+        );
     }
     if let Some(mapping) = taps::map(layer, [input, output], graph, machine) {
         check_pieces(layer, output, mapping.tile, taps::slices_of(layer, input, mapping.channels).len())?;
@@ -225,17 +213,19 @@ fn map_layer(
         second: layer.second().is_some(),
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
         bits_out: bits.contains(&layer.output),
-        params: matches!(
-            layer.kind,
+        channel_bytes: match layer.kind {
             Kind::Add(Second::Channel(_))
-                | Kind::Mul(Second::Channel(_))
-                | Kind::Pair(_, Second::Channel(_))
-                | Kind::Affine { .. }
-        ),
-        table_bytes: if let Kind::Table(table) = layer.kind { table.bytes() } else { [0; 2] },
+            | Kind::Mul(Second::Channel(_))
+            | Kind::Pair(_, Second::Channel(_))
+            | Kind::Affine { .. } => 8,
+            Kind::Table(table) => table.bytes()[1],
+            _ => 0,
+        },
+        common_bytes: if let Kind::Table(table) = layer.kind { table.bytes()[0] } else { 0 },
         tensors: if let Kind::Sum(more) = &layer.kind { 1 + more.len() } else { 1 },
         all_channels: matches!(layer.kind, Kind::Softmax | Kind::Lrn(_) | Kind::Shuffle(_)),
         work,
+        depthwise: false,
     };
     let mapping = problem.search().ok_or_else(too_small)?;
     check_pieces(layer, output, mapping.tile, output[3].div_ceil(mapping.channels))?;
@@ -397,6 +387,9 @@ impl Context<'_> {
             Kind::Sum(more) => more.iter().map(|id| self.places[id]).collect(),
             _ => vec![],
         };
+        if let Kind::Conv { .. } = layer.kind {
+            return self.lower_depthwise(index, layer, mapping, output, dram, constants);
+        }
         let (function, second) = match &layer.kind {
             Kind::Add(second) => (Function::Add, Some(second)),
             Kind::Mul(second) => (Function::Mul, Some(second)),
@@ -436,6 +429,7 @@ impl Context<'_> {
                 _ => None,
             },
             params,
+            channel_bytes: 8,
             output,
             quants: [self.operand(layer.input), b, self.operand(layer.output)],
             clamp: layer.clamp,

@@ -228,6 +228,31 @@ pub fn requant_params(
     Ok(records)
 }
 
+/// Parameters of a depthwise convolution on the vector unit, in slices of so many channels: their records, then their weights, `[tap][channel]`.
+///
+/// # Errors
+/// Weights without values.
+pub fn depthwise_params(
+    graph: &Graph,
+    layer: &Layer,
+    records: &[u8],
+    channels: usize,
+) -> Result<Vec<u8>, CompileError> {
+    let Kind::Conv { weights, window, .. } = &layer.kind else {
+        return Err(CompileError::internal(&layer.name, "asked for the weights of a layer that has none"));
+    };
+    let weights = stored(graph, *weights, &layer.name)?;
+    let taps = window.kernel[0] * window.kernel[1];
+    let all = weights.len() / taps.max(1);
+    let record = records.len() / all.max(1);
+    let mut bytes = Vec::with_capacity(records.len() + weights.len());
+    for (records, weights) in records.chunks(record * channels).zip(weights.chunks(taps * channels)) {
+        bytes.extend(records);
+        bytes.extend((0..taps).flat_map(|tap| weights.iter().skip(tap).step_by(taps)));
+    }
+    Ok(bytes)
+}
+
 /// Parameters of an element-wise layer with constants per channel; `None` when it has none.
 ///
 /// # Errors

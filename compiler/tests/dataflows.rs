@@ -169,7 +169,7 @@ fn wide_accumulators_take_sums_beyond_32_bits() {
 fn a_machine_without_8_bit_operands_is_refused_by_node() {
     let mut machine = machine("edge-16x16", &[]);
     machine.array.operands[0].bits = 16;
-    let errors = built(&point(&[1], 0), &machine, Constants::None).expect_err("no 8 bit");
+    let errors = built(&point(&[1, 1], 0), &machine, Constants::None).expect_err("no 8 bit");
     assert_eq!((errors[0].kind, errors[0].node.as_str()), (ErrorKind::Unsupported, "conv"));
     assert!(errors[0].message.contains("8 bit"), "{}", errors[0]);
 }

@@ -147,7 +147,8 @@ fn programs_have_the_modes_and_the_types_of_the_machine() {
     let modes = compiled.program.instructions.iter().filter_map(|instruction| match instruction.operation {
         Operation::VectorRequant { mode, .. }
         | Operation::VectorAdd { mode, .. }
-        | Operation::VectorAveragePool { mode, .. } => Some(mode),
+        | Operation::VectorAveragePool { mode, .. }
+        | Operation::VectorDepthwise { mode, .. } => Some(mode),
         _ => None,
     });
     let modes: Vec<RequantMode> = modes.collect();

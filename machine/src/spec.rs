@@ -128,7 +128,7 @@ pub struct Vector {
     pub latency_cycles: u32,
     /// Single-precision units present (float islands, `Requantisation::Float32`).
     pub float32: bool,
-    /// One multiply-accumulate per lane and cycle present (no instruction uses it yet).
+    /// One multiply-accumulate per lane and cycle present: `ve.depthwise`.
     pub depthwise: bool,
     /// How accumulators become activations.
     pub requantisation: Requantisation,
@@ -264,6 +264,12 @@ impl Machine {
     /// All banks together.
     pub fn accumulator_vectors(&self) -> u64 {
         self.accumulator_vectors_per_bank() * u64::from(self.accumulator.banks)
+    }
+
+    /// Multiply-accumulates of 8-bit operands that `ve.depthwise` does in a cycle at most (T-6); 0 where the machine has none.
+    pub fn vector_macs_per_cycle(&self) -> u64 {
+        let lanes = self.vector.lanes.min(self.activation.port_bytes).max(1);
+        if self.vector.depthwise { lanes.into() } else { 0 }
     }
 
     /// Multiply-accumulates of 8-bit operands a cycle at most, all arrays together (at least 1, so that it divides).

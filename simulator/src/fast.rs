@@ -8,6 +8,7 @@ mod channels;
 mod check;
 mod data;
 mod decode;
+mod depthwise;
 mod dma;
 mod duration;
 mod elementwise;

@@ -57,6 +57,14 @@ impl LayerSums {
         self.moved.touched.extend(moved.touched);
     }
 
+    /// The most multiply-accumulates that the unit of the layer does in a cycle.
+    fn peak(&self, machine: &Machine, weight_bits: Option<u32>) -> u64 {
+        match self.main_unit() {
+            Unit::Vector => machine.vector_macs_per_cycle().max(1),
+            _ => widths::peak(machine, weight_bits),
+        }
+    }
+
     /// The unit whose work the layer is about.
     fn main_unit(&self) -> Unit {
         let works = |unit: &Unit| self.runs[*unit as usize] > 0;
@@ -189,7 +197,6 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
     let mut layers = vec![];
     let widths = widths::of_layers(program);
     for (((entry, sum), interval), weight_bits) in program.layers.iter().zip(sums).zip(intervals(sums)).zip(widths) {
-        let peak = widths::peak(machine, weight_bits);
         let (start_cycle, end_cycle) = sum.span.unwrap_or((interval.0, interval.0));
         let cycles = interval.1 - interval.0;
         let (bound_by, stalls) = bound(machine, sum, &waits, interval);
@@ -201,7 +208,9 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
             start_cycle,
             end_cycle,
             cycles,
-            utilization: ratio(entry.macs as f64, cycles as f64 * peak as f64),
+            unit: if sum.main_unit().array().is_some() { Unit::Array } else { sum.main_unit() }.name(),
+            // Where neighbours on different units overlap, both may have worked in cycles of one.
+            utilization: ratio(entry.macs as f64, cycles as f64 * sum.peak(machine, weight_bits) as f64).min(1.0),
             bound_by,
             dram_read_bytes: sum.moved.dram_read,
             dram_write_bytes: sum.moved.dram_write,
@@ -284,7 +293,8 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
     let Subject { program, machine, .. } = *subject;
     let cycles = timing.total_cycles;
     let seconds = cycles as f64 / machine.clock_hz as f64;
-    let work = layers.iter().map(|layer| layer.macs as f64 / widths::peak(machine, layer.weight_bits) as f64).sum();
+    let of_array = layers.iter().filter(|layer| layer.unit != Unit::Vector.name());
+    let work: f64 = of_array.map(|layer| layer.macs as f64 / widths::peak(machine, layer.weight_bits) as f64).sum();
     let mut stalls = [0; STALLS];
     for unit in &timing.units {
         stalls.iter_mut().zip(unit.stalls).for_each(|(sum, cycles)| *sum += cycles);
@@ -301,7 +311,8 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
         latency_ms: seconds * 1e3,
         inferences_per_s: ratio(program.model.batch as f64, seconds),
         array_utilization: ratio(work, cycles as f64),
-        roofline: roofline(program, machine, cycles),
+        vector_macs: vector_macs(layers),
+        roofline: roofline(program, machine, layers, cycles),
         dram: dram(subject, layers, seconds),
         sram: sram(machine, sums, seconds),
         idle_cycles: cycles - layers.iter().map(|layer| layer.cycles).sum::<u64>(),
@@ -326,23 +337,30 @@ fn compulsory_bytes(program: &Program) -> u64 {
             .sum::<u64>()
 }
 
-/// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end.
-fn roofline(program: &Program, machine: &Machine, cycles: u64) -> Roofline {
+/// Multiply-accumulates that the vector unit did.
+fn vector_macs(layers: &[Layer]) -> u64 {
+    layers.iter().filter(|layer| layer.unit == Unit::Vector.name()).map(|layer| layer.macs).sum()
+}
+
+/// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end. Units work side by side, layers do not; a layer may be on either unit.
+fn roofline(program: &Program, machine: &Machine, all: &[Layer], cycles: u64) -> Roofline {
     // MACs as at the peak of 8-bit operands: fewer where they are narrower.
     let peak = u128::from(machine.peak_macs_per_cycle().max(1));
-    let work = |(layer, bits): (&LayerEntry, Option<u32>)| {
-        (u128::from(layer.macs) * peak).div_ceil(u128::from(widths::peak(machine, bits)))
-    };
-    let layers = || program.layers.iter().zip(widths::of_layers(program));
-    let macs: u128 = layers().map(work).sum();
+    let vector = u128::from(machine.vector_macs_per_cycle().max(1));
+    let of_array =
+        |layer: &Layer| (u128::from(layer.macs) * peak).div_ceil(u128::from(widths::peak(machine, layer.weight_bits)));
+    // Whichever unit is faster.
+    let work = |layer: &Layer| of_array(layer).min((u128::from(layer.macs) * peak).div_ceil(vector));
+    let layers = || program.layers.iter().zip(all);
+    let macs: u128 = all.iter().filter(|layer| layer.unit != Unit::Vector.name()).map(of_array).sum();
     let clock = u128::from(machine.clock_hz);
     let narrow = |cycles: u128| u64::try_from(cycles).unwrap_or(u64::MAX);
-    let compute_cycles = narrow(macs.div_ceil(peak));
+    let compute_cycles = narrow(macs.div_ceil(peak).max(u128::from(vector_macs(all)).div_ceil(vector)));
     let (dram_cycles, layer_cycles) = match bandwidth(machine).map(u128::from) {
         None => (0, compute_cycles),
         Some(bandwidth) => {
-            let larger = |layer: (&LayerEntry, Option<u32>)| {
-                (work(layer) * bandwidth).max(u128::from(layer.0.compulsory_bytes) * clock * peak)
+            let larger = |layer: (&LayerEntry, &Layer)| {
+                (work(layer.1) * bandwidth).max(u128::from(layer.0.compulsory_bytes) * clock * peak)
             };
             let sum: u128 = layers().map(larger).fold(0, u128::saturating_add);
             let dram = (u128::from(compulsory_bytes(program)) * clock).div_ceil(bandwidth);

@@ -212,7 +212,9 @@ pub fn explain(report: &Report, layer: &Layer) -> String {
             layer.end_cycle
         ),
     );
-    line("array", format!("{} MACs, {:.1} % of its peak", grouped(layer.macs), 100.0 * layer.utilization));
+    // A layer without multiply-accumulates has none on the array.
+    let unit = if layer.macs == 0 { "array" } else { layer.unit };
+    line(unit, format!("{} MACs, {:.1} % of its peak", grouped(layer.macs), 100.0 * layer.utilization));
     line(
         "DRAM",
         format!(

@@ -233,7 +233,8 @@ impl<'a> Traffic<'a> {
         let mut touch = |memory, first: u64, bytes: u64| moved.touched.push((memory, first, first + bytes));
         touch(Memory::Activation, run.out, extent(height, width, self.vector_pitch[2], out_pixel));
         if let Some(params) = run.params {
-            let bytes = record_bytes(operation) * run.tensors.unwrap_or(channels);
+            let weights = if run.weights { self.pool.iter().map(|axis| axis.kernel).product() } else { 0 };
+            let bytes = (record_bytes(operation) + weights) * run.tensors.unwrap_or(channels);
             touch(Memory::Activation, params, bytes);
             moved.read[act] += bytes;
         }
@@ -269,7 +270,8 @@ impl<'a> Traffic<'a> {
 /// ρ of M-7.
 fn record_bytes(operation: &Operation) -> u64 {
     match operation {
-        Operation::VectorRequant { mode: RequantMode::Fixed | RequantMode::FixedDouble, .. } => 12,
+        Operation::VectorRequant { mode: RequantMode::Fixed | RequantMode::FixedDouble, .. }
+        | Operation::VectorDepthwise { mode: RequantMode::Fixed | RequantMode::FixedDouble, .. } => 12,
         Operation::VectorTable { .. } => 256,
         _ => 8,
     }
@@ -324,6 +326,8 @@ struct VectorRun {
     accumulator: Option<u64>,
     out: u64,
     pools: bool,
+    /// Weights of the window stand behind the records of parameters.
+    weights: bool,
     /// Tensors in a, of a sum of many.
     tensors: Option<u64>,
 }
@@ -376,6 +380,14 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
         | Operation::VectorAveragePool { a, out, .. } => {
             VectorRun { a: Some(a.get()), out: out.get(), pools: true, ..run }
         }
+        Operation::VectorDepthwise { a, params, out, .. } => VectorRun {
+            a: Some(a.get()),
+            params: Some(params.get()),
+            out: out.get(),
+            pools: true,
+            weights: true,
+            ..run
+        },
         _ => return None,
     })
 }

@@ -43,7 +43,7 @@ pub(crate) fn machine(dice: &mut Dice) -> Machine {
             requantise_per_cycle: dice.between(1, 20) as u32,
             latency_cycles: dice.between(0, 6) as u32,
             float32: requantisation == Requantisation::Float32 || dice.chance(80),
-            depthwise: false,
+            depthwise: dice.chance(60),
             requantisation,
         },
         outstanding_bursts: dice.pick(&[1, 2, 8, 32]),

@@ -121,6 +121,11 @@ const EXPECTED_HITS: &[&str] = &[
     "unpooling",
     "unpooling of windows that overlap",
     "unpooling of windows with gaps",
+    "dilated pooling",
+    "depthwise on the vector unit",
+    "depthwise on the vector unit, 16 bit",
+    "depthwise on the vector unit, dilated",
+    "depthwise on the vector unit, integer scaling",
 ];
 
 /// What happened in all cases.

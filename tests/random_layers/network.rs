@@ -99,7 +99,9 @@ impl Network {
         let [n, c, h, w] = shape;
         let divisors: Vec<usize> = (1..=c).filter(|g| c.is_multiple_of(*g)).collect();
         let groups = if self.dice.chance(40) { self.dice.pick(&divisors) } else { 1 };
-        let outputs = groups * self.dice.between(1, if groups > 1 { 3 } else { 30 });
+        let most = if groups == 1 { 30 } else { 3 };
+        let one_each = groups == c && self.dice.chance(50);
+        let outputs = if one_each { c } else { groups * self.dice.between(1, most) };
         let dilation = [self.dice.pick(&[1, 1, 2]), self.dice.pick(&[1, 1, 2])];
         let mut conv = Conv {
             kernel: [self.dice.between(1, 4), self.dice.between(1, 4)],

@@ -6,7 +6,7 @@ use systole_compiler::compile::{Compiled, Constants, Header, compile};
 use systole_compiler::error::{CompileError, ErrorKind};
 use systole_compiler::passes::{Boundary, Quantised};
 use systole_golden::{Keep, Options, Value};
-use systole_machine::isa::{DataflowChoice, Flag, Operation};
+use systole_machine::isa::{DataflowChoice, Flag, Operation, RequantMode};
 use systole_machine::program::{ElementType, ModelEntry, Program, TensorEntry};
 use systole_machine::spec::{Machine, Overflow, Requantisation};
 use systole_network::graph::Graph;
@@ -63,6 +63,7 @@ pub(crate) fn run_case(seed: u64) -> Result<Verdict, String> {
     network.hits.extend(sampled);
     network.hits.extend(mapping_hits(program));
     network.hits.extend(packed::hits(program));
+    network.hits.extend(depthwise_hits(program));
     network.hits.extend(arithmetic_hits(&machine, program));
     network.hits.push(if machine.array.weight_registers == 1 { "one weight register" } else { "two weight registers" });
     network.hits.extend(machine.unified.then_some("one scratchpad"));
@@ -217,6 +218,29 @@ fn arithmetic_hits(machine: &Machine, program: &Program) -> Vec<&'static str> {
             Operation::ArrayQuant { wide_activation: Flag(true), .. } => hits.push("16-bit input of the array"),
             Operation::VectorQuant { wide_a: Flag(true), .. } => hits.push("16-bit operand of the vector unit"),
             Operation::VectorQuant { wide_out: Flag(true), .. } => hits.push("16-bit result"),
+            _ => {}
+        }
+    }
+    hits.sort_unstable();
+    hits.dedup();
+    hits
+}
+
+/// How depthwise convolutions ran on the vector unit.
+fn depthwise_hits(program: &Program) -> Vec<&'static str> {
+    let (mut hits, mut wide, mut dilated) = (vec![], false, false);
+    for instruction in &program.instructions {
+        match instruction.operation {
+            Operation::VectorQuant { wide_a, .. } => wide = wide_a.0,
+            Operation::VectorDilation { dilation_h, dilation_w } => {
+                dilated = dilation_h.get().max(dilation_w.get()) > 1
+            }
+            Operation::VectorDepthwise { mode, .. } => {
+                hits.push("depthwise on the vector unit");
+                hits.extend(wide.then_some("depthwise on the vector unit, 16 bit"));
+                hits.extend(dilated.then_some("depthwise on the vector unit, dilated"));
+                hits.extend((mode != RequantMode::Float32).then_some("depthwise on the vector unit, integer scaling"));
+            }
             _ => {}
         }
     }

@@ -227,8 +227,7 @@ impl Registers {
                 let pixels = height * width;
                 let vectors = if transposed.0 { pixels.div_ceil(self.array_columns) * block } else { pixels };
                 let sums = channels.div_ceil(block) * vectors;
-                let record = if matches!(mode, RequantMode::Fixed | RequantMode::FixedDouble) { 12 } else { 8 };
-                let records = range(Memory::Activation, table.get(), record * channels, false);
+                let records = range(Memory::Activation, table.get(), record(mode) * channels, false);
                 vec![range(Memory::Accumulator, accumulator.get(), sums, false), records, out(to.get())]
             }
             Operation::VectorAdd { a: x, b: y, out: to, .. } | Operation::VectorMul { a: x, b: y, out: to, .. } => {
@@ -273,9 +272,18 @@ impl Registers {
                 let switches = tensor(y.get(), VectorOperand::B, self.pool_input, false);
                 vec![pooled(x.get()), switches, out(to.get())]
             }
+            Operation::VectorDepthwise { a: x, params: table, out: to, mode } => {
+                let bytes = (record(mode) + self.taps) * channels;
+                vec![pooled(x.get()), range(Memory::Activation, table.get(), bytes, false), out(to.get())]
+            }
             _ => vec![],
         }
     }
+}
+
+/// ρ of sums.
+fn record(mode: RequantMode) -> u64 {
+    if matches!(mode, RequantMode::Fixed | RequantMode::FixedDouble) { 12 } else { 8 }
 }
 
 fn range(memory: Memory, first: u64, count: u64, write: bool) -> Range {

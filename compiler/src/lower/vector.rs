@@ -53,6 +53,8 @@ pub enum Function<'a> {
         /// A table for each channel.
         per_channel: bool,
     },
+    /// `ve.depthwise`; operand b are the weights.
+    Depthwise,
 }
 
 impl Function<'_> {
@@ -99,8 +101,10 @@ pub struct VectorLayer<'a> {
     pub input: Place,
     /// Second operand, an activation.
     pub second: Option<Place>,
-    /// Parameters in DRAM, 8 bytes a channel (a tensor for sums of many).
+    /// Parameters in DRAM.
     pub params: Option<u64>,
+    /// Bytes of parameters a channel (a tensor for sums of many).
+    pub channel_bytes: u64,
     /// Output; the layer's channels only.
     pub output: Place,
     /// Of a, b, out.
@@ -214,7 +218,8 @@ impl VectorLayer<'_> {
             let pixel = pixel(second);
             setup.push(pitches(name, VectorOperand::B, tile.in_size[1] as u64 * pixel, pixel)?);
         }
-        if matches!(self.function, Function::MaxPool | Function::ArgMax | Function::AveragePool { .. }) {
+        let pools = matches!(self.function, Function::MaxPool | Function::ArgMax | Function::AveragePool { .. });
+        if pools || self.function == Function::Depthwise {
             setup.push(self.window_setup(tile)?);
             setup.push(Operation::VectorDilation {
                 dilation_h: field(self.window.dilation[0] as u64, name)?,
@@ -259,6 +264,8 @@ impl VectorLayer<'_> {
             }
             Function::Table { .. } => return Ok(vec![]),
             Function::Rescale => fixed::rescale(requantisation, [a.scale, out.scale]),
+            // Its scalings are parameters.
+            Function::Depthwise => return Ok(vec![]),
             Function::AveragePool { .. } if requantisation != Requantisation::Float32 => vec![],
             _ => return Ok(vec![scales(a.scale, b.scale, out.scale)]),
         };
@@ -306,6 +313,7 @@ impl VectorLayer<'_> {
             Function::Sum(more) => {
                 Operation::VectorSum { a, params, out, operands: field(1 + more.len() as u64, name)? }
             }
+            Function::Depthwise => Operation::VectorDepthwise { a, params, out, mode },
             Function::Shuffle(_) => return Err(CompileError::internal(name, "a shuffle as one instruction")),
         })
     }
@@ -315,7 +323,8 @@ impl VectorLayer<'_> {
         let (name, window) = (self.name, self.window);
         let trailing = |axis: usize| {
             let at_end = tile.input[axis] + tile.in_size[axis] == self.input.dims[1 + axis];
-            if at_end { window.pads[2 + axis] as u64 } else { 0 }
+            // Of a convolution they play no part.
+            if at_end && self.function != Function::Depthwise { window.pads[2 + axis] as u64 } else { 0 }
         };
         Ok(Operation::VectorWindow {
             kernel_h: field(window.kernel[0] as u64, name)?,

@@ -73,7 +73,7 @@ impl Samples<'_> {
         let samples = (pixels * self.taps() * channels) as u64 * of_out;
         let regions = regions(self.machine, [image, offsets, samples])?;
         let region_bytes = [image, offsets, 0, samples];
-        let mut mapping = VectorMapping { tile, channels, regions, region_bytes, cycles: 0 };
+        let mut mapping = VectorMapping { tile, channels, regions, region_bytes, cycles: 0, array_cycles: None };
         mapping.cycles = self.cost(&mapping);
         Some(mapping)
     }
@@ -171,7 +171,7 @@ impl Unpooling<'_> {
         let out = (tile[0] * tile[1] * channels) as u64 * of_out;
         let regions = regions(self.machine, [windows * of_a, windows * of_b, out])?;
         let region_bytes = [windows * of_a, windows * of_b, 0, out];
-        let mut mapping = VectorMapping { tile, channels, regions, region_bytes, cycles: 0 };
+        let mut mapping = VectorMapping { tile, channels, regions, region_bytes, cycles: 0, array_cycles: None };
         mapping.cycles = self.cost(&mapping, windows);
         Some(mapping)
     }

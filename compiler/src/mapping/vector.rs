@@ -18,6 +18,8 @@ pub struct VectorMapping {
     pub region_bytes: [u64; 4],
     /// The search's estimate.
     pub cycles: u64,
+    /// Of a depthwise convolution, what the array would have taken; `None` also where it cannot.
+    pub array_cycles: Option<u64>,
 }
 
 /// What the search is about.
@@ -37,16 +39,18 @@ pub struct Problem<'a> {
     pub element_bytes: [u64; 3],
     /// Whether elements of the output are bits (M-14); their `element_bytes` are 1 then.
     pub bits_out: bool,
-    /// Eight bytes a channel are read.
-    pub params: bool,
-    /// Bytes of tables that are read: for all channels, and for each.
-    pub table_bytes: [u64; 2],
+    /// Bytes of parameters that are read a channel.
+    pub channel_bytes: u64,
+    /// Bytes of parameters for all channels together: a table.
+    pub common_bytes: u64,
     /// Tensors of the input's shape that are summed; with more than one, eight bytes of parameters each are read.
     pub tensors: usize,
     /// All channels of a pixel are needed at once.
     pub all_channels: bool,
     /// Operations per element.
     pub work: u64,
+    /// `ve.depthwise`: `work` is the taps, and channels go in turns.
+    pub depthwise: bool,
 }
 
 impl Problem<'_> {
@@ -59,8 +63,7 @@ impl Problem<'_> {
             if self.second { input * of_b } else { 0 },
             match () {
                 () if self.tensors > 1 => 8 * self.tensors as u64,
-                () if self.params => 8 * channels as u64,
-                () => self.table_bytes[0] + self.table_bytes[1] * channels as u64,
+                () => self.common_bytes + self.channel_bytes * channels as u64,
             },
             (tile[0] * tile[1]) as u64
                 * if self.bits_out { channels.div_ceil(8) as u64 } else { channels as u64 * of_output },
@@ -74,7 +77,7 @@ impl Problem<'_> {
                 [[a[0]; 2], [a[1]; 2], [a[2]; 2], [a[3]; 2]]
             }
         };
-        let mut mapping = VectorMapping { tile, channels, regions, region_bytes, cycles: 0 };
+        let mut mapping = VectorMapping { tile, channels, regions, region_bytes, cycles: 0, array_cycles: None };
         mapping.cycles = self.cost(&mapping);
         Some(mapping)
     }
@@ -103,7 +106,12 @@ impl Problem<'_> {
         let widest = of_a.max(of_b).max(of_output) as u32;
         let lanes = u64::from(machine.vector.lanes.min(machine.activation.port_bytes / widest).max(1));
         let elements = (mapping.tile[0] * mapping.tile[1]) as u64 * channels;
-        let work = (elements * self.work).div_ceil(lanes) + u64::from(machine.vector.latency_cycles);
+        let work = if self.depthwise {
+            self.turns(elements / channels, channels, lanes)
+        } else {
+            (elements * self.work).div_ceil(lanes)
+        };
+        let work = work + u64::from(machine.vector.latency_cycles);
         let bus = load + store + ITEM_CYCLES;
         let work = work + ITEM_CYCLES;
         if mapping.regions[0][0] == mapping.regions[0][1] {
@@ -111,6 +119,15 @@ impl Problem<'_> {
         } else {
             tiles * bus.max(work) + load + store + work
         }
+    }
+
+    /// T-6 of `ve.depthwise` without the latency.
+    fn turns(&self, pixels: u64, channels: u64, lanes: u64) -> u64 {
+        let aw = u64::from(self.machine.activation.port_bytes);
+        let results = u64::from(self.machine.vector.requantise_per_cycle).min(aw / self.element_bytes[2]).max(1);
+        let turn = |n: u64| (self.channel_bytes * n).div_ceil(aw) + pixels * self.work.max(n.div_ceil(results));
+        let rest = channels % lanes;
+        channels / lanes * turn(lanes) + if rest > 0 { turn(rest) } else { 0 }
     }
 
     /// The best tiling found; `None` when not even the smallest tile fits.

@@ -92,6 +92,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x43 Vector VectorLrn "ve.lrn" { a: U32, out: U32 }
     /// Sum of `operands` tensors one behind the other (rule N-14); parameters per tensor: scale f32, zero point i32.
     0x44 Vector VectorSum "ve.sum" { a: U32, params: U32, out: U32, operands: U8 }
+    /// Convolution of each channel by itself (rule N-31); parameters: records as `ve.requant`'s, then the weights, a byte each, `[tap][channel]`.
+    0x45 Vector VectorDepthwise "ve.depthwise" { a: U32, params: U32, out: U32, mode: RequantMode }
     /// Bytes by a table of 256 entries (rule N-24), one for all channels or one for each.
     0x46 Vector VectorTable "ve.table" { a: U32, params: U32, out: U32, per_channel: Flag }
     /// Maximum of two tensors, or of a tensor and a constant per channel (rule N-25).

@@ -69,7 +69,8 @@ fn supported(work: &Work, machine: &Machine) -> bool {
             };
             let chooses = matches!(work.kind, VectorKind::MaxPool | VectorKind::ArgMax | VectorKind::Unpool);
             let float = machine.vector.float32 || chooses;
-            if work.mode == Mode::Float { float } else { work.mode == own }
+            let has = work.kind != VectorKind::Depthwise || machine.vector.depthwise;
+            has && if work.mode == Mode::Float { float } else { work.mode == own }
         }
         _ => true,
     }

@@ -245,6 +245,7 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
             pixels * (window + 2) * work.channels.div_ceil(lanes)
         }
         VectorKind::Sum => params(work.operands) + work.operands * elements.div_ceil(lanes),
+        VectorKind::Depthwise => depthwise(work, machine, lanes),
         VectorKind::Softmax => pixels * (3 - u64::from(on(Mutant::SoftmaxTwoPasses))) * work.channels.div_ceil(lanes),
     };
     cycles + latency
@@ -253,14 +254,29 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
 /// P(n): cycles to fetch the parameters of n channels.
 fn params(work: &VectorWork, channels: u64, port: u64) -> u64 {
     let record = if on(Mutant::RecordsOfEight) { 8 } else { work.record() };
-    if on(Mutant::ParametersFree) { 0 } else { (record * channels).div_ceil(port) }
+    if on(Mutant::ParametersFree) { 0 } else { ((record + work.weights()) * channels).div_ceil(port) }
+}
+
+/// `total` in parts of `size`: how many whole ones, and the rest, as `(count, size)`.
+fn parts(total: u64, size: u64) -> [(u64, u64); 2] {
+    [(total / size, size), (u64::from(!total.is_multiple_of(size)), total % size)]
+}
+
+/// `ve.depthwise` without the latency, on so many lanes.
+fn depthwise(work: &VectorWork, machine: &Machine, lanes: u64) -> u64 {
+    let port = port(machine.activation.port_bytes);
+    let results = u64::from(machine.vector.requantise_per_cycle).min(port / work.bytes(2)).max(1);
+    let pixel = |channels: u64| match on(Mutant::DepthwiseResultsFree) {
+        true => work.weights(),
+        false => work.weights().max(channels.div_ceil(results)),
+    };
+    let turn = |channels: u64| params(work, channels, port) + work.height * work.width * pixel(channels);
+    parts(work.channels, lanes).into_iter().filter(|part| part.0 > 0).map(|(turns, size)| turns * turn(size)).sum()
 }
 
 /// `ve.requant` with `transposed`, without the latency; `rate` elements a cycle go into the transposer.
 fn transposed(work: &VectorWork, machine: &Machine, rate: u64) -> u64 {
     let port = port(machine.activation.port_bytes);
-    // `count` times `size`, then what is left of `total`.
-    let parts = |total: u64, size: u64| [(total / size, size), (u64::from(!total.is_multiple_of(size)), total % size)];
     let lanes = u64::from(machine.vector.lanes).max(1);
     let turn = |channels: u64, pixels: u64| {
         let empty =

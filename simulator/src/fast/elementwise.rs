@@ -138,6 +138,11 @@ impl<'a> Sums<'a> {
         }
     }
 
+    /// ⊕.
+    pub(super) fn adder(&self) -> Adder {
+        self.adder
+    }
+
     /// The sums of a pixel with their biases, channel by channel.
     #[inline(always)]
     pub(super) fn biased<'b>(&'b self, pixel: usize, biases: &'b [u32]) -> impl Iterator<Item = i64> + 'b {

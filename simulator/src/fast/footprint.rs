@@ -234,7 +234,11 @@ fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
         all.push(Memory::Activation, false, tensor(1, work.b));
     }
     if work.kind.has_params() {
-        all.push(Memory::Activation, false, Ranges::one(work.params, work.record() * work.entries()));
+        all.push(
+            Memory::Activation,
+            false,
+            Ranges::one(work.params, (work.record() + work.weights()) * work.entries()),
+        );
     }
     all.push(Memory::Activation, true, tensor(2, work.out));
 }

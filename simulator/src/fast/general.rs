@@ -4,6 +4,7 @@
 
 use systole_machine::isa::OutputFormat;
 
+use super::depthwise;
 use super::elementwise::{Pair, Params, Reader, Sums, Writer, exp2p};
 use super::mutant::{Mutant, on};
 use super::normalise;
@@ -13,7 +14,7 @@ use super::work::{VectorKind, VectorWork};
 
 /// Whether the loops of bytes do not compute it.
 pub(super) fn needed(work: &VectorWork) -> bool {
-    let alone = matches!(work.kind, VectorKind::Softmax | VectorKind::Lrn | VectorKind::Sum);
+    let alone = matches!(work.kind, VectorKind::Softmax | VectorKind::Lrn | VectorKind::Sum | VectorKind::Depthwise);
     let packed = work.format != OutputFormat::Plain;
     alone || work.kind.pairs() || work.mode != Mode::Float || work.widest() > 1 || packed
 }
@@ -85,7 +86,16 @@ impl<'a> Row<'a> {
             return self.signs(y, x);
         }
         match work.kind {
-            VectorKind::Requant => return self.requant(y, x),
+            VectorKind::Requant => {
+                let sums = self.sums.biased(y * work.width as usize + x, &self.params.first);
+                return self.requantise(sums);
+            }
+            VectorKind::Depthwise => {
+                let sums = depthwise::sums(work, self.sums.adder(), self.memory, (y, x));
+                let adder = self.sums.adder();
+                let biased = sums.iter().zip(&self.params.first);
+                return self.requantise(biased.map(|(sum, bias)| adder.add(*sum, i64::from(*bias as i32))));
+            }
             VectorKind::MaxPool => return self.largest(y, x),
             VectorKind::AveragePool => return self.average(y, x),
             VectorKind::Sum => return self.sum(y, x),
@@ -137,11 +147,9 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// N-1.
-    fn requant(&mut self, y: usize, x: usize) {
+    /// N-1 of sums with their biases.
+    fn requantise(&mut self, sums: impl Iterator<Item = i64>) {
         let (work, params) = (self.work, self.params);
-        let pixel = y * work.width as usize + x;
-        let sums = self.sums.biased(pixel, &params.first);
         for (channel, (out, acc)) in self.out.iter_mut().zip(sums).enumerate() {
             let second = params.second[channel];
             let factor = match work.mode {

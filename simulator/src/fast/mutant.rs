@@ -111,6 +111,8 @@ mutants! {
     RoundingDropped "N-17" "integer scalings round down"
     RoundedOnce "N-17" "double rounding rounds once"
     TiesUpTwice "N-17" "the second rounding of negative values takes ties upwards"
+    DepthwiseResultsFree "T-6" "a depthwise pixel takes its taps alone, however slow requantisation is"
+    DepthwisePadding "N-31" "taps in padding count as the zero point's distance"
     PoolDilationIgnored "M-7" "the taps of a pooling window are adjacent"
     NarrowSumsKept "N-20" "sums of under 32 bits do not wrap"
     TableSignedIndex "N-24" "a table of signed bytes begins with the entry of −128"

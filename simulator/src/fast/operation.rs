@@ -27,6 +27,7 @@ pub(super) enum VectorKind {
     Softmax,
     Lrn,
     Sum,
+    Depthwise,
     Gather,
     ArgMax,
     Unpool,
@@ -41,9 +42,9 @@ pub(super) enum VectorKind {
 }
 
 impl VectorKind {
-    /// Whether operand A is the input tile of `ve.window`.
+    /// Whether operand A is an input tile under windows.
     pub(super) fn pools(self) -> bool {
-        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool) || self.has_taps()
+        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool | VectorKind::Depthwise) || self.has_taps()
     }
 
     /// Whether it deals in single taps of the window (`taps`).
@@ -54,7 +55,9 @@ impl VectorKind {
     /// Whether parameters, per channel or per operand, are fetched.
     pub(super) fn has_params(self) -> bool {
         use VectorKind as Kind;
-        matches!(self, Kind::Requant | Kind::Affine | Kind::Sum) || self.has_constants() || self.has_table()
+        matches!(self, Kind::Requant | Kind::Depthwise | Kind::Affine | Kind::Sum)
+            || self.has_constants()
+            || self.has_table()
     }
 
     /// Whether the second operand is a constant per channel.
@@ -203,8 +206,13 @@ impl VectorWork {
         if self.kind.has_table() {
             return 256;
         }
-        let three = self.kind == VectorKind::Requant && matches!(self.mode, Mode::Fixed | Mode::FixedDouble);
-        if three { 12 } else { 8 }
+        let sums = matches!(self.kind, VectorKind::Requant | VectorKind::Depthwise);
+        if sums && matches!(self.mode, Mode::Fixed | Mode::FixedDouble) { 12 } else { 8 }
+    }
+
+    /// Bytes of weights behind each channel's record.
+    pub(super) fn weights(&self) -> u64 {
+        if self.kind == VectorKind::Depthwise { self.kernel_h * self.kernel_w } else { 0 }
     }
 
     /// Records of parameters.

@@ -32,6 +32,11 @@ impl Adder {
         !self.saturates && self.bits <= 32
     }
 
+    /// Sums that wrap, at any number of bits.
+    pub(super) fn wraps(self) -> bool {
+        !self.saturates
+    }
+
     /// Sums that are plain i32 arithmetic.
     pub(super) fn is_i32(self) -> bool {
         !self.saturates && self.bits == 32

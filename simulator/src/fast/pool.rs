@@ -79,6 +79,13 @@ impl Window {
         self.rows.count * self.columns.count
     }
 
+    /// The taps of those pixels, numbered by kernel rows.
+    pub(super) fn taps(&self, work: &VectorWork) -> impl Iterator<Item = u64> + use<> {
+        let (rows, columns, width) = (self.rows, self.columns, work.kernel_w);
+        let numbers = |taps: Taps| taps.tap..taps.tap + taps.count;
+        numbers(rows).flat_map(move |ky| numbers(columns).map(move |kx| ky * width + kx))
+    }
+
     /// The pixels inside the input.
     #[inline(always)]
     pub(super) fn pixels<'a>(&self, work: &VectorWork, activation: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {

@@ -27,7 +27,8 @@ impl Mode {
         | Operation::VectorRescale { mode, .. }
         | Operation::VectorMax { mode, .. }
         | Operation::VectorMin { mode, .. }
-        | Operation::VectorAveragePool { mode, .. }) = *operation
+        | Operation::VectorAveragePool { mode, .. }
+        | Operation::VectorDepthwise { mode, .. }) = *operation
         else {
             return Mode::Float;
         };

@@ -369,6 +369,9 @@ impl Registers {
             Operation::VectorUnpool { a, b, out } => {
                 VectorWork { kind: Kind::Unpool, a: a.get(), b: b.get(), out: out.get(), ..unit }
             }
+            Operation::VectorDepthwise { a, params, out, .. } => {
+                VectorWork { kind: Kind::Depthwise, a: a.get(), params: params.get(), out: out.get(), ..unit }
+            }
             _ => {
                 self.vector_register(operation);
                 return Work::Configure;

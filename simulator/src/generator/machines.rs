@@ -180,7 +180,7 @@ fn vector(draw: &mut Draw) -> Vector {
         requantise_per_cycle: draw.range(1, 12) as u32,
         latency_cycles: if draw.chance(20) { 0 } else { draw.small(1, 30) as u32 },
         float32,
-        depthwise: false,
+        depthwise: draw.chance(75),
         requantisation,
     }
 }

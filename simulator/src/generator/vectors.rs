@@ -32,11 +32,12 @@ pub(super) enum Kind {
     Gather,
     ArgMax,
     Unpool,
+    Depthwise,
 }
 
 impl Kind {
     fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool) || self.has_taps()
+        matches!(self, Kind::MaxPool | Kind::AveragePool | Kind::Depthwise) || self.has_taps()
     }
 
     /// Whether it deals in single taps of the window.
@@ -63,7 +64,7 @@ impl Kind {
     /// The table of parameters that it takes ([`Builder::tables`]).
     fn table(self, mode: RequantMode) -> Option<usize> {
         match self {
-            Kind::Requant => Some(match mode {
+            Kind::Requant | Kind::Depthwise => Some(match mode {
                 RequantMode::Float32 => 0,
                 RequantMode::Fixed | RequantMode::FixedDouble => 4,
                 RequantMode::Shift => 5,
@@ -76,8 +77,8 @@ impl Kind {
     }
 }
 
-const KINDS: [(u64, Kind); 19] = [
-    (44, Kind::Requant),
+const KINDS: [(u64, Kind); 20] = [
+    (50, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
     (10, Kind::AddChannel),
@@ -96,6 +97,7 @@ const KINDS: [(u64, Kind); 19] = [
     (16, Kind::Gather),
     (6, Kind::ArgMax),
     (6, Kind::Unpool),
+    (16, Kind::Depthwise),
 ];
 
 /// A pooling window.
@@ -165,22 +167,31 @@ impl Shape {
         matches!(self.kind, Kind::Add | Kind::Mul | Kind::Gather | Kind::Unpool) || (pair && !self.per_channel)
     }
 
+    /// Bytes of parameters; those of weights are whatever lies behind the records.
+    fn parameter_bytes(&self, record: u64) -> u64 {
+        let weights = if self.kind == Kind::Depthwise { self.window.kernel.0 * self.window.kernel.1 } else { 0 };
+        (record + weights) * self.entries()
+    }
+
     /// Operands a, b, out that it has.
     fn used(&self) -> [bool; 3] {
         [self.kind != Kind::Requant, self.has_b(), true]
     }
 
     fn affordable(&self, b: &Builder) -> bool {
-        let taps = match self.kind {
-            kind if kind.has_taps() => taps::passes(self),
-            kind if kind.pools() => self.window.kernel.0 * self.window.kernel.1,
-            Kind::Sum => self.operands,
-            Kind::Lrn => self.norm + 2,
-            _ => 1,
-        };
         let bytes = if self.wide.contains(&true) { 2 } else { 1 };
-        let rate = b.machine.vector.lanes.min(b.machine.activation.port_bytes / bytes).max(1);
-        self.height * self.width * self.channels * taps / u64::from(rate) <= b.limits.cycles
+        let rate = u64::from(b.machine.vector.lanes.min(b.machine.activation.port_bytes / bytes).max(1));
+        let (pixels, taps) = (self.height * self.width, self.window.kernel.0 * self.window.kernel.1);
+        let cycles = match self.kind {
+            // At most a cycle for each result of a turn.
+            Kind::Depthwise => pixels * self.channels.div_ceil(rate) * taps.max(rate),
+            kind if kind.has_taps() => pixels * self.channels * taps::passes(self) / rate,
+            kind if kind.pools() => pixels * self.channels * taps / rate,
+            Kind::Sum => pixels * self.channels * self.operands / rate,
+            Kind::Lrn => pixels * self.channels * (self.norm + 2) / rate,
+            _ => pixels * self.channels / rate,
+        };
+        cycles <= b.limits.cycles
     }
 }
 
@@ -227,8 +238,12 @@ fn kind_and_mode(b: &mut Builder, even_unsupported: bool) -> (Kind, RequantMode)
         return (b.draw.weighted(&KINDS), b.draw.pick(RequantMode::ALL));
     }
     let (float, own) = (b.machine.vector.float32, own_mode(b.machine));
+    let depthwise = b.machine.vector.depthwise;
     let chooses = |kind: Kind| matches!(kind, Kind::MaxPool | Kind::ArgMax | Kind::Unpool | Kind::Table);
-    let has = |kind: Kind| chooses(kind) || float || (kind.has_mode() && own.is_some());
+    let has = |kind: Kind| {
+        let computes = chooses(kind) || float || (kind.has_mode() && own.is_some());
+        computes && (depthwise || kind != Kind::Depthwise)
+    };
     let kinds: Vec<(u64, Kind)> = KINDS.into_iter().filter(|(_, kind)| has(*kind)).collect();
     let kind = b.draw.weighted(&kinds);
     let mode = match own {
@@ -373,7 +388,7 @@ fn operands(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Opti
         placed.b = put(Memory::Activation, false, tensors[1].extent)?;
     }
     if let Some(table) = shape.table() {
-        placed.params = put(Memory::Activation, false, tables[table].record * shape.entries())?;
+        placed.params = put(Memory::Activation, false, shape.parameter_bytes(tables[table].record))?;
     }
     placed.out = put(Memory::Activation, true, tensors[2].extent)?;
     Some(placed)
@@ -435,12 +450,13 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
         Kind::Max => Operation::VectorMax { a, b, out, mode, per_channel },
         Kind::Min => Operation::VectorMin { a, b, out, mode, per_channel },
         Kind::Div => Operation::VectorDiv { a, b, out, per_channel },
+        Kind::Depthwise => Operation::VectorDepthwise { a, params, out, mode },
     }
 }
 
 fn note(builder: &mut Builder, shape: &Shape) {
     let columns = u64::from(builder.machine.array.columns);
-    let window = &shape.window;
+    let (window, lanes) = (&shape.window, u64::from(builder.machine.vector.lanes));
     let reduces = shape.kind.pools() && !shape.has_b();
     // The first window ends before the input begins, or the last begins after its end.
     let extent = |kernel: u64, dilation: u64| (kernel - 1) * dilation.max(1) + 1;
@@ -477,6 +493,11 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("requant: signs as bits, transposed", bits && shape.transposed),
         ("pool: padding", reduces && window.pad != [0; 4]),
         ("pool: a window outside the input", reduces && outside),
+        ("depthwise: several taps", shape.kind == Kind::Depthwise && window.kernel.0 * window.kernel.1 > 1),
+        ("depthwise: padding", shape.kind == Kind::Depthwise && window.pad[0] + window.pad[1] > 0),
+        ("depthwise: dilation", shape.kind == Kind::Depthwise && window.dilation.0.max(window.dilation.1) > 1),
+        ("depthwise: wide", shape.kind == Kind::Depthwise && shape.wide[0]),
+        ("depthwise: several turns", shape.kind == Kind::Depthwise && shape.channels > lanes),
     ];
     builder.notes.extend(all.iter().filter(|entry| entry.1).map(|entry| entry.0));
     taps::note(builder, shape);

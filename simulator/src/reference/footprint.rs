@@ -100,7 +100,7 @@ fn of_vector(machine: &Machine, v: &VectorWork) -> Vec<Access> {
         }
     }
     if let Some(params) = v.params {
-        let length = i128::from(v.records()) * i128::from(v.record_bytes());
+        let length = i128::from(v.parameter_bytes(v.records()));
         ranges.push(access(Memory::Activation, false, params, length));
     }
     if let Some(accumulator) = v.accumulator {

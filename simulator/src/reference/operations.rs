@@ -96,7 +96,7 @@ impl Operation<'_> {
             return self.scaled_element(mode, y, x, channel);
         }
         match self.work.kind {
-            Kind::Requant => self.requant(y, x, channel),
+            Kind::Requant | Kind::Depthwise => self.requant(y, x, channel),
             Kind::Add => self.sum(self.a(y, x, channel), self.b(y, x, channel)),
             Kind::AddChannel => self.sum(self.a(y, x, channel), self.constant(channel)),
             Kind::Mul => self.product(self.a(y, x, channel), self.b(y, x, channel)),
@@ -141,7 +141,7 @@ impl Operation<'_> {
         let a = || i128::from(self.a(y, x, channel));
         let second = || i128::from(self.second(y, x, channel));
         let value = match self.work.kind {
-            Kind::Requant => {
+            Kind::Requant | Kind::Depthwise => {
                 let sum = i128::from(self.biased_sum(y, x, channel));
                 scaled(mode, self.parameter_scaling(mode, channel), sum)
             }
@@ -242,8 +242,39 @@ impl Operation<'_> {
         self.output(self.biased_sum(y, x, channel) as f32 * self.real_parameter(channel, 4))
     }
 
-    /// `accumulator ⊕ bias`.
+    /// The sum of a depthwise convolution, or an accumulator, ⊕ bias.
     fn biased_sum(&self, y: i64, x: i64, channel: i64) -> i64 {
+        let sum = if self.work.kind == Kind::Depthwise {
+            self.depthwise(y, x, channel)
+        } else {
+            self.accumulated(y, x, channel)
+        };
+        self.words.add(sum, self.parameter(channel, 0).into())
+    }
+
+    /// N-31 up to the bias.
+    fn depthwise(&self, y: i64, x: i64, channel: i64) -> i64 {
+        let (work, w) = (self.work, &self.work.window);
+        let weights = work.params.unwrap_or(0) + work.record_bytes() * work.channels;
+        let mut sum = 0;
+        for kernel_row in 0..w.kernel_h {
+            for kernel_column in 0..w.kernel_w {
+                let (row, column) = (w.row(y, kernel_row), w.column(x, kernel_column));
+                if !(0..w.in_height).contains(&row) || !(0..w.in_width).contains(&column) {
+                    continue;
+                }
+                let tap = kernel_row * w.kernel_w + kernel_column;
+                let byte = self.memories.activation[(weights + tap * work.channels + channel) as usize];
+                let weight = if work.quant.signed_b { i64::from(byte as i8) } else { i64::from(byte) };
+                let product = i64::from(self.a(row, column, channel)) * (weight - work.quant.zero_b);
+                sum = self.words.add(sum, product);
+            }
+        }
+        sum
+    }
+
+    /// The word that the array left.
+    fn accumulated(&self, y: i64, x: i64, channel: i64) -> i64 {
         let work = self.work;
         let (block, of_block) = (channel / work.block_channels, channel % work.block_channels);
         let pixel = y * work.width + x;
@@ -254,7 +285,7 @@ impl Operation<'_> {
             (block * work.height * work.width + pixel, of_block)
         };
         let at = (work.accumulator.unwrap_or(0) + vector) * self.columns + lane;
-        self.words.add(self.memories.accumulator.get(at as usize), self.parameter(channel, 0).into())
+        self.memories.accumulator.get(at as usize)
     }
 
     /// N-6

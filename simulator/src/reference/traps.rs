@@ -64,6 +64,7 @@ fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     match (v.kind, v.mode) {
         (Kind::MaxPool | Kind::ArgMax | Kind::Unpool, _) => false,
         (Kind::Table { .. }, _) => v.tensors().any(|tensor| tensor.wide),
+        (Kind::Depthwise, _) if !machine.vector.depthwise => true,
         (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
         (_, Some(RequantMode::Fixed)) => {
             !matches!(requantisation, Requantisation::FixedPoint { double_rounding: false, .. })

@@ -98,7 +98,7 @@ impl VectorUnit {
 
     /// Fetching the parameters of channels.
     fn parameters(&self, work: &VectorWork, channels: u64) -> Phase {
-        phase(work.record_bytes() as u64 * channels, 1, self.activation_port)
+        phase(work.parameter_bytes(channels as i64) as u64, 1, self.activation_port)
     }
 
     /// A block through the transposer: for each group of pixels, turn by turn, filled by channels and emptied by pixels.
@@ -116,6 +116,22 @@ impl VectorUnit {
                 channels_left -= turn;
             }
             pixels_left -= group;
+        }
+    }
+
+    /// Turn by turn of as many channels as the lanes take: parameters, then pixel by pixel, as long as taps or results take.
+    fn depthwise(&self, work: &VectorWork, rate: u64, phases: &mut VecDeque<Phase>) {
+        let pixels = (work.height * work.width) as u64;
+        let taps = (work.window.kernel_h * work.window.kernel_w) as u64;
+        let written = self.activation_port / work.out.element_bytes() as u64;
+        let results = self.requantise.min(written).max(1);
+        let mut left = work.channels as u64;
+        while left > 0 {
+            let turn = left.min(rate);
+            phases.push_back(self.parameters(work, turn));
+            let slow = turn > taps * results;
+            phases.push_back(if slow { phase(turn, pixels, results) } else { phase(taps, pixels, 1) });
+            left -= turn;
         }
     }
 
@@ -173,6 +189,7 @@ impl VectorUnit {
                 phases.push_back(self.parameters(work, operands as u64));
                 phases.push_back(phase(pixels * channels, operands as u64, rate));
             }
+            Kind::Depthwise => self.depthwise(work, rate, &mut phases),
         }
         if self.latency > 0 {
             phases.push_back(phase(self.latency, 1, 1));

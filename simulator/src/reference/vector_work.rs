@@ -24,6 +24,7 @@ pub(super) enum Kind {
     Sum {
         operands: i64,
     },
+    Depthwise,
     Table {
         per_channel: bool,
     },
@@ -36,9 +37,17 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether the first tensor operand is the input tile of `ve.window`.
+    /// Whether the first tensor operand is an input tile under windows.
     pub(super) fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool { .. } | Kind::Gather | Kind::ArgMax | Kind::Unpool)
+        matches!(
+            self,
+            Kind::MaxPool | Kind::AveragePool { .. } | Kind::Depthwise | Kind::Gather | Kind::ArgMax | Kind::Unpool
+        )
+    }
+
+    /// Whether it ends with N-1's scaling of sums, from records of parameters.
+    pub(super) fn requantises(self) -> bool {
+        matches!(self, Kind::Requant | Kind::Depthwise)
     }
 
     /// Tensors that operand a holds, one below the other.
@@ -182,7 +191,13 @@ impl VectorWork {
             return 256;
         }
         let long = matches!(self.mode, Some(RequantMode::Fixed | RequantMode::FixedDouble));
-        if self.kind == Kind::Requant && long { 12 } else { 8 }
+        if self.kind.requantises() && long { 12 } else { 8 }
+    }
+
+    /// Bytes of parameters of so many channels.
+    pub(super) fn parameter_bytes(&self, channels: i64) -> i64 {
+        let weights = if self.kind == Kind::Depthwise { self.window.kernel_h * self.window.kernel_w } else { 0 };
+        (self.record_bytes() + weights) * channels
     }
 
     /// Records of parameters: one a channel, or a tensor of a sum of many, or one for all.

@@ -351,6 +351,9 @@ impl Registers {
             Operation::VectorGather { a, b, out } => (Kind::Gather, a, Some(b), None, out, None),
             Operation::VectorArgMax { a, out } => (Kind::ArgMax, a, None, None, out, None),
             Operation::VectorUnpool { a, b, out } => (Kind::Unpool, a, Some(b), None, out, None),
+            Operation::VectorDepthwise { a, params, out, mode } => {
+                (Kind::Depthwise, a, None, Some(params), out, Some(mode))
+            }
             _ => return Work::Control,
         };
         let mut work = self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out));

@@ -288,7 +288,8 @@ fn mode(operation: &Operation) -> Option<RequantMode> {
         | Operation::VectorRescale { mode, .. }
         | Operation::VectorMax { mode, .. }
         | Operation::VectorMin { mode, .. }
-        | Operation::VectorAveragePool { mode, .. } => Some(mode),
+        | Operation::VectorAveragePool { mode, .. }
+        | Operation::VectorDepthwise { mode, .. } => Some(mode),
         _ => None,
     }
 }
@@ -301,7 +302,7 @@ fn bad_shift(before: &[Instruction], operation: &Operation) -> bool {
         Some(RequantMode::FixedDouble) => 0,
         Some(RequantMode::Shift) => -31,
     };
-    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool" | "ve.max" | "ve.min");
+    let reads = !matches!(operation.mnemonic(), "ve.requant" | "ve.avgpool" | "ve.max" | "ve.min" | "ve.depthwise");
     let shift = before.iter().rev().find_map(|instruction| match instruction.operation {
         Operation::VectorFixed { operand: VectorOperand::Out, shift, .. } => Some(shift.get()),
         _ => None,
@@ -322,8 +323,18 @@ fn required(programs: u64) -> Vec<(String, u64)> {
     let often = (programs / 100).max(1);
     let rarely = (programs / 1000).max(1);
     let mut all: Vec<(String, u64)> = rows().iter().map(|row| (started(row.mnemonic), often)).collect();
-    let scale =
-        ["ve.requant", "ve.add", "ve.mul", "ve.addc", "ve.mulc", "ve.rescale", "ve.avgpool", "ve.max", "ve.min"];
+    let scale = [
+        "ve.requant",
+        "ve.add",
+        "ve.mul",
+        "ve.addc",
+        "ve.mulc",
+        "ve.rescale",
+        "ve.avgpool",
+        "ve.max",
+        "ve.min",
+        "ve.depthwise",
+    ];
     for mnemonic in scale {
         all.extend(RequantMode::ALL.iter().map(|mode| (scaled(mnemonic, *mode), often)));
     }
@@ -440,6 +451,11 @@ const OFTEN: &[&str] = &[
     "requant: transposed, several groups",
     "requant: several blocks",
     "requant: blocks under the columns",
+    "depthwise: several taps",
+    "depthwise: padding",
+    "depthwise: dilation",
+    "depthwise: wide",
+    "depthwise: several turns",
     "pool: padding",
     "pool: dilation",
     "lrn: an even window",

@@ -121,6 +121,13 @@ impl Search<'_> {
                 self.try_blocks(&mut best, tile, slicing, whole_output);
             }
         }
+        // A wide group by itself lies densely, so that its taps can be packed.
+        if self.problem.groups > 1 && self.merged_groups() == 0 {
+            let channels = Some(self.problem.input[3] / self.problem.groups);
+            for tile in self.tiles() {
+                self.try_blocks(&mut best, tile, Slicing { channels, kernel_rows: whole_kernel }, false);
+            }
+        }
         if best.is_none() {
             for kernel_rows in edges(whole_kernel).into_iter().filter(|&rows| rows < whole_kernel) {
                 for tile in self.tiles() {

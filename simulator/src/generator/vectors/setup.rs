@@ -25,7 +25,7 @@ pub(super) fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Ten
         all.extend(parameters::registers(builder.draw, shape.mode, sum, shape.kind.scaled()));
     } else if shape.kind == Kind::Gather {
         all.extend(taps::registers(builder.draw));
-    } else if !matches!(shape.kind, Kind::Requant | Kind::MaxPool | Kind::ArgMax | Kind::Unpool) {
+    } else if !matches!(shape.kind, Kind::Requant | Kind::Depthwise | Kind::MaxPool | Kind::ArgMax | Kind::Unpool) {
         let fine_scales = [builder.draw.float(-8, -4), 1.0, builder.draw.float(-21, -14)];
         let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
         all.push(Operation::VectorScale { a, b, out });
