@@ -73,6 +73,9 @@ fn attributes(checker: &mut Checker, operands: &Operands) {
         Op::BatchNorm { epsilon } if quantised && epsilon != 0.0 => {
             Some((format!("its epsilon is {epsilon}"), "quantised, it is part of the constant `a`; set it to 0"))
         }
+        Op::Function(function) if !function.is_defined() => {
+            Some((format!("its attributes are {function:?}"), "they must be finite"))
+        }
         Op::Lrn(lrn) if !lrn.is_defined() => Some((
             format!("its attributes are {lrn:?}"),
             "alpha and beta must be finite and from 0 up, bias finite and above 0",

@@ -77,7 +77,7 @@ impl Kind {
 }
 
 const KINDS: [(u64, Kind); 19] = [
-    (40, Kind::Requant),
+    (44, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
     (10, Kind::AddChannel),
@@ -89,13 +89,13 @@ const KINDS: [(u64, Kind); 19] = [
     (8, Kind::Softmax),
     (10, Kind::Lrn),
     (12, Kind::Sum),
-    (16, Kind::Table),
-    (10, Kind::Max),
-    (10, Kind::Min),
+    (14, Kind::Table),
+    (13, Kind::Max),
+    (13, Kind::Min),
     (8, Kind::Div),
     (16, Kind::Gather),
-    (8, Kind::ArgMax),
-    (8, Kind::Unpool),
+    (6, Kind::ArgMax),
+    (6, Kind::Unpool),
 ];
 
 /// A pooling window.

@@ -165,10 +165,10 @@ impl<'a> Importer<'a> {
     ) -> Result<()> {
         let output = node.proto.output.first().filter(|name| !name.is_empty());
         let output = output.ok_or_else(|| ImportError::invalid("it has no output"))?;
-        self.emit_as(node, output, op, inputs, Tensor { name: output.clone(), shape, dtype, quant, data: None })
+        self.emit_as(node, node.name(), op, inputs, Tensor { name: output.clone(), shape, dtype, quant, data: None })
     }
 
-    /// Adds a node that makes `output`, one of those that the file's node has.
+    /// Adds a node of this name that makes `output`, one of those that the file's node has.
     pub(super) fn emit_as(
         &mut self,
         node: &NodeView<'_>,
@@ -179,8 +179,6 @@ impl<'a> Importer<'a> {
     ) -> Result<()> {
         check_made_shape(&op, &output.shape)?;
         let id = self.define(output)?;
-        let first = node.proto.output.first().is_some_and(|first| first == name);
-        let name = if first { node.name() } else { name };
         self.add_node(name, op, inputs, id, vec![node.name().to_owned()]);
         Ok(())
     }
