@@ -70,7 +70,7 @@ pub fn check(program: &Program, machine: &Machine) -> Result<(), CompileError> {
 
 /// Calls `each` with the stretches of DRAM that are a tensor's, not those between its pixels and rows.
 fn pieces(tensor: &TensorEntry, each: &mut impl FnMut(u64, u64)) {
-    let bytes = tensor.dims[1] * tensor.element.bytes();
+    let bytes = tensor.element.pixel_bytes(tensor.dims[1]);
     if tensor.is_dense() {
         return each(tensor.address, tensor.address + bytes * tensor.dims[0] * tensor.dims[2] * tensor.dims[3]);
     }

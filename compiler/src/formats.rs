@@ -25,7 +25,7 @@ fn candidates(dtype: DType, zero: bool) -> &'static [WeightFormat] {
 }
 
 /// How the weights of a convolution are stored, which decides its rate; bytes where the array has nothing narrower. Tiles of several groups
-/// have zeros between them, which some formats have not.
+/// and of the phases of a transposed convolution have zeros between weights, which some formats have not.
 ///
 /// # Errors
 /// Operands wider than any of the array.
@@ -37,7 +37,7 @@ pub(crate) fn weights(graph: &Graph, layer: &Layer, machine: &Machine) -> Result
         WeightFormat::Byte => lists(if wide { 16 } else { 8 }),
         packed => lists(packed.bits()) && (!wide || lists(16)),
     };
-    candidates(graph.tensor(*weights).dtype, *groups > 1).iter().copied().find(fits).ok_or_else(|| {
+    candidates(graph.tensor(*weights).dtype, *groups > 1 || layer.phase().is_some()).iter().copied().find(fits).ok_or_else(|| {
         let bits = if wide { 16 } else { 8 };
         let message = format!(
             "its operands have {bits} bits, which the array of `{}` does not take; add `width: {bits} bit` to `array.operands`, or choose another machine",

@@ -112,7 +112,7 @@ impl TensorEntry {
     /// Whether its pixels follow each other without gaps.
     pub fn is_dense(&self) -> bool {
         let [n, c, h, w] = self.dims;
-        let pixel = c * self.element.bytes();
+        let pixel = self.element.pixel_bytes(c);
         let dense = |count: u64, pitch: u64, bytes: u64| count < 2 || pitch == bytes;
         dense(w, self.pixel_pitch, pixel)
             && dense(h, self.row_pitch, w * pixel)
