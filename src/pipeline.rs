@@ -270,7 +270,7 @@ fn seeded_floats(graph: &Graph, index: u64, seed: u64) -> BTreeMap<TensorId, Val
         let tensor = graph.tensor(*id);
         (*id, Value::F32(seed::image(&tensor.shape, &tensor.name, index, seed)))
     };
-    graph.inputs.iter().map(image).collect()
+    graph.inputs.iter().filter(|&&id| graph.tensor(id).dtype == DType::F32).map(image).collect()
 }
 
 /// Inputs for the imported form (`golden --float`): of the file, else seeded.
@@ -286,8 +286,8 @@ pub fn float_inputs(
     let ports: Vec<Port> = graph.inputs.iter().map(|&id| port(graph, id, None)).collect();
     let inputs = Inputs::open(path, &ports)?;
     for (port, &id) in ports.iter().zip(&graph.inputs) {
-        if let Some(floats) = inputs.float(&port.name, &port.shape)? {
-            values.insert(id, Value::F32(floats));
+        if let Some(given) = inputs.typed(&port.name, &port.shape, graph.tensor(id).dtype)? {
+            values.insert(id, given);
         }
     }
     Ok(values)
@@ -301,7 +301,7 @@ fn port(graph: &Graph, id: TensorId, float_name: Option<String>) -> Port {
         float_name,
         shape: tensor.shape.iter().map(|&length| length as u64).collect(),
         element: match tensor.dtype {
-            DType::I8 => ElementType::I8,
+            DType::I8 | DType::B1 => ElementType::I8,
             DType::I16 => ElementType::I16,
             _ => ElementType::U8,
         },

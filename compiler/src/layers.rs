@@ -4,18 +4,24 @@
 //! of its source. A concatenation becomes a rescaling copy per input that could not be placed straight into the result.
 //! Not modelled here: fusing an addition or a pooling into the convolution before it.
 
+pub mod boxes;
+mod elementwise;
+mod moves;
+mod pooling;
 pub mod shuffle;
 pub mod transposed;
 
 use std::collections::BTreeMap;
 
-use systole_network::graph::{Graph, Node};
-use systole_network::op::{Lrn, Op, Pool};
+use systole_network::graph::{Graph, Node, NodeId};
+use systole_network::op::{Deform, Lrn, Op, Pool};
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
 
 use crate::error::CompileError;
 use crate::tables::Table;
+use boxes::Move;
+pub use elementwise::Pair;
 use shuffle::Shuffle;
 use transposed::{Cost, Pending, Phase, expand};
 
@@ -55,19 +61,6 @@ pub enum Second {
     Tensor(TensorId),
     /// A constant per channel.
     Channel(TensorId),
-}
-
-/// What rule N-25 makes of two operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pair {
-    /// Their difference.
-    Difference,
-    /// Their quotient.
-    Quotient,
-    /// The larger.
-    Maximum,
-    /// The smaller.
-    Minimum,
 }
 
 /// What a layer computes.
@@ -122,6 +115,32 @@ pub enum Kind {
     Sum(Vec<TensorId>),
     /// The channels of each pixel in another order.
     Shuffle(Shuffle),
+    /// A copy by DMA alone.
+    Move(Move),
+    /// What moved taps read; the result has the input's channels for each tap, by group of the convolution.
+    Sample(Sample),
+    /// Where maxima are.
+    ArgMax(Window),
+    /// Windows' values back where their maxima were.
+    Unpool {
+        /// The window.
+        window: Window,
+        /// Taps of the maxima.
+        switches: TensorId,
+    },
+}
+
+/// Attributes and offsets of samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The window, where it lies without offsets.
+    pub window: Window,
+    /// Groups of the convolution.
+    pub groups: usize,
+    /// Groups of channels that share offsets.
+    pub offset_groups: usize,
+    /// Two a tap and offset group.
+    pub offsets: TensorId,
 }
 
 /// A fused operator.
@@ -206,6 +225,7 @@ struct Builder<'a> {
     inside: BTreeMap<TensorId, Inside>,
     transposed: Vec<Pending>,
     errors: Vec<CompileError>,
+    consumers: BTreeMap<TensorId, Vec<NodeId>>,
 }
 
 /// Makes the layers of a quantised graph. `cost` chooses between ways that all compute the same.
@@ -223,6 +243,7 @@ pub fn layers(graph: &Graph, cost: Cost<'_>) -> Result<Layers, Vec<CompileError>
         inside: BTreeMap::new(),
         transposed: vec![],
         errors: vec![],
+        consumers: graph.consumers(),
     };
     for &input in &graph.inputs {
         builder.set_logical_dims(input, "the input");
@@ -270,6 +291,9 @@ impl Builder<'_> {
             Op::Reshape | Op::Identity => return self.add_view(node),
             Op::Transpose { perm } => return self.add_transpose(node, perm),
             Op::Concat => return self.add_concat(node),
+            Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } | Op::Resize(_) => {
+                return self.add_move(node);
+            }
             Op::Rescale => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
@@ -312,31 +336,15 @@ impl Builder<'_> {
         Err(CompileError::unsupported(&node.name, message))
     }
 
-    fn add_sum_dims(&mut self, node: &Node) -> Result<(), CompileError> {
-        let first = self.graph.tensor(node.inputs[0]);
-        let dims = self.dims[&node.inputs[0]];
-        for id in &node.inputs {
-            if self.graph.tensor(*id).dtype != first.dtype {
-                return Err(CompileError::unsupported(&node.name, "a sum of signed and unsigned tensors"));
-            }
-            if self.dims[id] != dims {
-                return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
-            }
-        }
-        self.dims.insert(node.outputs[0], dims);
-        Ok(())
-    }
-
     fn add_transpose(&mut self, node: &Node, perm: &[usize]) -> Result<(), CompileError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, dims) = (self.graph.tensor(input), self.dims[&input]);
         let Some(shuffle) = shuffle::shuffle(&from.shape, perm, dims) else {
-            let message = format!(
-                "transposing {:?} by {perm:?} moves pixels; only axes that together are the channels may change places",
-                from.shape
-            );
-            return Err(CompileError::unsupported(&node.name, message));
+            return self.add_transposed(node, perm);
         };
+        if self.wants_image(output, dims) {
+            return self.add_transposed(node, perm);
+        }
         self.dims.insert(output, dims);
         if shuffle.is_identity() {
             self.inside.insert(output, Inside::all(input));
@@ -388,23 +396,8 @@ impl Builder<'_> {
                 whole: true,
                 phase: None,
             },
-            Op::Add => Kind::Add(self.second(node)?),
-            Op::Mul => Kind::Mul(self.second(node)?),
-            Op::Sub => Kind::Pair(Pair::Difference, self.second(node)?),
-            Op::Div => Kind::Pair(Pair::Quotient, self.second(node)?),
-            Op::Max => Kind::Pair(Pair::Maximum, self.second(node)?),
-            Op::Min => Kind::Pair(Pair::Minimum, self.second(node)?),
-            Op::Function(_) | Op::PRelu if self.has_wide(node) => {
-                let message = "a table of 16-bit activations would have 65536 entries (rule N-24)";
-                return Err(CompileError::unsupported(&node.name, message));
-            }
-            Op::Function(function) => Kind::Table(Table::Function(*function)),
-            Op::PRelu => Kind::Table(Table::Slopes(node.inputs[1])),
-            Op::GlobalMaxPool => {
-                if !self.keeps_quantisation(node) {
-                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
-                }
-                Kind::MaxPool(Window { kernel: [dims[1], dims[2]], ..Window::point() })
+            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::Function(_) | Op::PRelu => {
+                return self.elementwise(node);
             }
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
@@ -414,23 +407,24 @@ impl Builder<'_> {
             }
             Op::Lrn(lrn) => Kind::Lrn(*lrn),
             Op::Sum => Kind::Sum(node.inputs[1..].to_vec()),
-            Op::MaxPool(pool) => {
-                if !self.keeps_quantisation(node) {
-                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
-                }
-                Kind::MaxPool(Window::of_pool(pool))
+            Op::DeformSample(_) | Op::MaxUnpool(_) if !self.keeps_quantisation(node) => {
+                return Err(CompileError::invalid(&node.name, "its result has another scale than its input"));
             }
-            Op::AveragePool(_) | Op::GlobalAveragePool if self.is_integer() && !self.keeps_quantisation(node) => {
-                let message = "average pooling in integers that also changes the scale";
-                return Err(CompileError::unsupported(&node.name, message));
+            Op::DeformSample(Deform { conv, offset_groups }) => {
+                self.require_image(node, node.inputs[1])?;
+                let window =
+                    Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads };
+                let (groups, offset_groups, offsets) = (conv.groups, *offset_groups, node.inputs[1]);
+                Kind::Sample(Sample { window, groups, offset_groups, offsets })
             }
-            Op::AveragePool(pool) => {
-                Kind::AveragePool { window: Window::of_pool(pool), include_pad: pool.count_include_pad }
+            Op::ArgMaxPool(pool) => Kind::ArgMax(Window::of_pool(pool)),
+            Op::MaxUnpool(pool) => {
+                self.require_image(node, node.inputs[1])?;
+                Kind::Unpool { window: Window::of_pool(pool), switches: node.inputs[1] }
             }
-            Op::GlobalAveragePool => Kind::AveragePool {
-                window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
-                include_pad: false,
-            },
+            Op::MaxPool(_) | Op::GlobalMaxPool | Op::AveragePool(_) | Op::GlobalAveragePool => {
+                return self.pooling(node);
+            }
             Op::Softmax => {
                 let logical = self.graph.tensor(node.inputs[0]).shape.get(1).copied();
                 if logical != Some(dims[3]) {
@@ -447,11 +441,6 @@ impl Builder<'_> {
         })
     }
 
-    /// Whether input or output have 16 bits.
-    fn has_wide(&self, node: &Node) -> bool {
-        [node.inputs[0], node.outputs[0]].iter().any(|id| self.graph.tensor(*id).dtype == DType::I16)
-    }
-
     /// Whether scalings are integers (N-17).
     fn is_integer(&self) -> bool {
         self.graph.policy.requantisation != Requantisation::Float32
@@ -461,30 +450,16 @@ impl Builder<'_> {
         same_quantisation(self.graph.tensor(node.inputs[0]), self.graph.tensor(node.outputs[0]))
     }
 
-    fn second(&self, node: &Node) -> Result<Second, CompileError> {
-        let id = node.inputs[1];
-        if self.graph.tensor(id).data.is_some() {
-            return Ok(Second::Channel(id));
-        }
-        if self.dims[&id] != self.dims[&node.inputs[0]] {
-            return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
-        }
-        Ok(Second::Tensor(id))
-    }
-
     fn add_view(&mut self, node: &Node) -> Result<(), CompileError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let (from, to) = (self.graph.tensor(input), self.graph.tensor(output));
         let dims = self.dims[&input];
-        let keeps_batch = from.shape.first() == to.shape.first();
+        let keeps_batch = [from, to].iter().all(|tensor| tensor.shape.first() == Some(&dims[0]));
         let flattens = to.shape.len() == 2 || (to.shape.len() > 2 && to.shape[2..].iter().all(|&d| d == 1));
         let splits = shuffle::pixel_axis(&to.shape, dims).is_some();
-        if !(keeps_batch && (flattens || splits || from.shape == to.shape)) {
-            let message = format!(
-                "reshape from {:?} to {:?}; flattening an image and splitting its channels are supported",
-                from.shape, to.shape
-            );
-            return Err(CompileError::unsupported(&node.name, message));
+        let fits = keeps_batch && (flattens || splits || from.shape == to.shape);
+        if !fits || self.wants_image(output, dims) {
+            return self.add_reshaped(node);
         }
         self.dims.insert(output, dims);
         if same_quantisation(from, to) {
@@ -504,7 +479,7 @@ impl Builder<'_> {
         self.set_logical_dims(output, &node.name);
         let mut first = [0; 4];
         for &input in &node.inputs {
-            let free = !self.inside.contains_key(&input) && !self.graph.inputs.contains(&input);
+            let free = self.is_free(input);
             let once = node.inputs.iter().filter(|&&other| other == input).count() == 1;
             if free && once && same_quantisation(self.graph.tensor(input), self.graph.tensor(output)) {
                 self.inside.insert(input, Inside { first, ..Inside::all(output) });

@@ -3,16 +3,20 @@
 //! Each pass is a file and a function over [`Quantised`]; what must hold between passes is what `systole_network::verify` checks.
 
 pub(crate) mod arithmetic;
+mod binary;
 mod canonicalise;
 mod constants;
+mod deformable;
 mod fill;
 mod fold_batch_norm;
 mod islands;
 mod lower;
+mod narrow;
 mod powers_of_two;
 mod quantise;
 mod quantise_float;
 mod quantise_qdq;
+mod switches;
 mod transposed;
 mod unused;
 
@@ -123,6 +127,12 @@ pub const PASSES: &[Pass] = &[
         name: "canonicalise",
         doc: "Removes Identity and what nobody reads. First, so that no later pass meets them between two nodes that it fuses.",
         run: canonicalise::run,
+    },
+    Pass {
+        name: "deformable",
+        doc: "Deformable convolutions become samples and convolutions of one tap. Before folding and quantisation, which then meet \
+              ordinary convolutions, and calibrate what is sampled.",
+        run: deformable::run,
     },
     Pass {
         name: "fold-batch-norm",

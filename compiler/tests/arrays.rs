@@ -41,7 +41,7 @@ fn built(name: &str, machine: &Machine) -> Compiled {
 fn spreads(compiled: &Compiled) -> Vec<Spread> {
     let conv = |mapping: &Mapping| match mapping {
         Mapping::Conv(conv) => Some(conv.spread),
-        Mapping::Vector(_) => None,
+        Mapping::Vector(_) | Mapping::Move(_) => None,
     };
     compiled.mappings.iter().filter_map(conv).collect()
 }

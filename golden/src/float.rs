@@ -8,21 +8,25 @@ mod batch_norm;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod deform;
 mod elementwise;
 mod fully_connected;
 mod function;
 mod lrn;
 mod max_pool;
+mod pairs;
+mod resize;
 mod softmax;
 mod sums;
+mod unpool;
 
 use systole_network::op::Op;
 
 use crate::call::Call;
 use crate::error::GoldenError;
 use crate::integer::{dequantize, quantize};
-use crate::transpose;
 use crate::value::Value;
+use crate::{moves, transpose};
 
 /// The output of a node of the imported form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
@@ -37,6 +41,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Mul => elementwise::binary(call, |a, b| a * b).map(Value::F32),
         Op::BatchNorm { epsilon } => batch_norm::evaluate(call, *epsilon).map(Value::F32),
         Op::Relu => elementwise::unary(call, |x| if x < 0.0 { 0.0 } else { x }).map(Value::F32),
+        Op::Binarize => elementwise::unary(call, |x| if x >= 0.0 { 1.0 } else { -1.0 }).map(Value::F32),
         Op::Clip { low, high } => elementwise::unary(call, |x| x.max(*low).min(*high)).map(Value::F32),
         Op::Concat => concat::evaluate(call),
         Op::Softmax => softmax::evaluate(call).map(Value::F32),
@@ -51,21 +56,18 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::PRelu => function::prelu(call).map(Value::F32),
         Op::ReduceMean { axes, .. } => function::mean(call, axes).map(Value::F32),
         Op::Transpose { perm } => transpose::evaluate(call, perm),
+        Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => moves::evaluate(call),
+        Op::Resize(attributes) => resize::evaluate(call, attributes),
         Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
         Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
         Op::Cast => sums::cast(call).map(Value::F32),
+        Op::DeformConv(deform) => deform::evaluate(call, deform).map(Value::F32),
+        Op::DeformSample(deform) => deform::samples(call, deform).map(Value::F32),
+        Op::ArgMaxPool(pool) => unpool::indices(call, pool).map(Value::I64),
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
-        Op::DeformConv(_)
-        | Op::DeformSample(_)
-        | Op::ArgMaxPool(_)
-        | Op::MaxUnpool(_)
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::DepthToSpace { .. }
-        | Op::SpaceToDepth { .. }
-        | Op::Resize(_) => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
 }

@@ -10,11 +10,14 @@ pub mod error;
 pub mod execute;
 pub mod value;
 
+mod bilinear;
 mod broadcast;
 mod call;
 mod constants;
+mod deform;
 mod float;
 mod integer;
+mod moves;
 mod patches;
 mod shapes;
 mod transpose;

@@ -63,8 +63,8 @@ impl Call<'_> {
         Ok(Pool {
             kernel: [h, w],
             stride: [1; 2],
-            dilation: [1; 2],
             pads: [0; 4],
+            dilation: [1; 2],
             ceil_mode: false,
             count_include_pad: false,
         })

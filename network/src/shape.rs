@@ -174,6 +174,7 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, ShapeError
         Op::Function(_)
         | Op::Relu
         | Op::Clip { .. }
+        | Op::Binarize
         | Op::Rescale
         | Op::Identity
         | Op::Cast
@@ -287,11 +288,18 @@ fn elementwise(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
     let [a, b] = inputs else {
         return Err(ShapeError::InputCount { expected: "2", found: inputs.len() });
     };
-    if a != b {
-        // Not equal: only a per-channel vector will do.
-        let expected = if b.len() == 1 && a.len() >= 2 { &a[1..2] } else { a };
-        must_be("the second input", expected, b)?;
+    if a.len() == b.len() {
+        // Axes of length 1 repeat (imported form).
+        let pairs = a.iter().zip(*b);
+        let made = pairs.map(|(&a, &b)| if a == b || b == 1 { Some(a) } else { (a == 1).then_some(b) });
+        return match made.collect() {
+            Some(made) => Ok(made),
+            None => must_be("the second input", a, b).map(|()| a.to_vec()),
+        };
     }
+    // Only a per-channel vector will do.
+    let expected = if b.len() == 1 && a.len() >= 2 { &a[1..2] } else { a };
+    must_be("the second input", expected, b)?;
     Ok(a.to_vec())
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use systole_network::graph::{Graph, Node};
-use systole_network::op::{Conv, Op, Pool};
+use systole_network::op::{Conv, Function, Op, Pool};
 use systole_network::tensor::{Data, TensorId};
 use systole_network::{seed, zoo, zoo::Entry};
 
@@ -60,7 +60,9 @@ fn evaluate(graph: &Graph, node: &Node, values: &Values) -> Vec<f32> {
             };
             x.iter().enumerate().map(|(i, &x)| normalise(i, x)).collect()
         }
+        Op::Binarize => x.iter().map(|&x| if x >= 0.0 { 1.0 } else { -1.0 }).collect(),
         Op::Relu => x.iter().map(|x| x.max(0.0)).collect(),
+        Op::Function(Function::Tanh) => x.iter().map(|x| x.tanh()).collect(),
         Op::Clip { low, high } => x.iter().map(|x| x.clamp(*low, *high)).collect(),
         Op::Concat => (0..node.inputs.len()).flat_map(|i| input(i).to_vec()).collect(),
         Op::Reshape => x.to_vec(),

@@ -213,12 +213,15 @@ pub fn explain(report: &Report, layer: &Layer) -> String {
         ),
     );
     line("array", format!("{} MACs, {:.1} % of its peak", grouped(layer.macs), 100.0 * layer.utilization));
-    line("DRAM", format!(
-        "read {}{}, written {}",
-        bytes(layer.dram_read_bytes),
-        saved(layer.dram_bytes_saved),
-        bytes(layer.dram_write_bytes)
-    ));
+    line(
+        "DRAM",
+        format!(
+            "read {}{}, written {}",
+            bytes(layer.dram_read_bytes),
+            saved(layer.dram_bytes_saved),
+            bytes(layer.dram_write_bytes)
+        ),
+    );
     line("bound by", layer.bound_by.to_owned());
     let stalls: Vec<String> = layer
         .stall_cycles

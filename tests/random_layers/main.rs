@@ -6,8 +6,13 @@
 mod channels;
 mod dice;
 mod machine;
+mod moves;
 mod network;
+mod packed;
+mod pairs;
 mod run;
+mod taps;
+mod transposed;
 
 use std::collections::BTreeMap;
 
@@ -71,6 +76,51 @@ const EXPECTED_HITS: &[&str] = &[
     "16-bit result",
     "16-bit operand of the vector unit",
     "no single precision",
+    "transposed convolution",
+    "depthwise transposed convolution",
+    "grouped transposed convolution",
+    "stride over the kernel",
+    "output padding",
+    "rows of bias alone",
+    "stride and dilation",
+    "transposed convolution into a concatenation",
+    "phases apart",
+    "phases side by side",
+    "Sigmoid",
+    "Tanh",
+    "HardSwish",
+    "HardSigmoid",
+    "LeakyRelu",
+    "Elu",
+    "PRelu",
+    "Sub",
+    "Div",
+    "Max",
+    "Min",
+    "constant per channel of rule N-25",
+    "two tensors of rule N-25",
+    "global max pooling",
+    "slice as a view",
+    "slice of any steps",
+    "copy inside a border",
+    "result inside a border",
+    "mirrored padding",
+    "space to depth",
+    "depth to space",
+    "nearest, whole factors",
+    "nearest, any factors",
+    "transposition of channels and pixels",
+    "reshape",
+    "deformable convolution",
+    "deformable, several groups",
+    "deformable, several offset groups",
+    "sample inside the image",
+    "sample over the edge",
+    "sample outside the image",
+    "sample between pixels",
+    "unpooling",
+    "unpooling of windows that overlap",
+    "unpooling of windows with gaps",
 ];
 
 /// What happened in all cases.
@@ -122,7 +172,7 @@ fn random_layers_agree() {
         assert!(refused.contains_key(why), "no machine was {why}");
     }
     assert!(ran > cases / 3, "only {ran} of {cases} ran");
-    for expected in EXPECTED_HITS {
+    for expected in EXPECTED_HITS.iter().chain(packed::EXPECTED_HITS).copied() {
         assert!(hits.contains_key(expected), "never hit: {expected}");
     }
 }

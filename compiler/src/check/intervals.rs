@@ -51,7 +51,7 @@ impl Intervals {
     }
 
     /// Splits the interval over `at`, so that one starts there.
-    fn cut(&mut self, at: u64) {
+    pub(super) fn cut(&mut self, at: u64) {
         if let Some((_, interval)) = self.map.range_mut(..at).next_back()
             && interval.end > at
         {

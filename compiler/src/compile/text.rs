@@ -2,10 +2,29 @@
 
 use systole_machine::spec::{Dataflow, Machine};
 
+use crate::layers::Window;
+use crate::mapping::ConvMapping;
 use crate::mapping::conv::{Side, Spread};
 
+/// Tile, chunks, and what is not as everyone presumes.
+pub(super) fn conv_text(mapping: &ConvMapping, machine: &Machine, window: &Window) -> String {
+    format!(
+        "{}x{} pixels x {} chunks of {} channels{}{}{}{}{}{}",
+        mapping.tile[0],
+        mapping.tile[1],
+        mapping.chunks.len(),
+        mapping.chunks[0].outputs.1,
+        dataflow_text(machine, mapping.dataflow),
+        if mapping.packed { ", taps packed" } else { "" },
+        if mapping.place.resident { ", weights resident" } else { ", weights streamed" },
+        if mapping.shared { "" } else { ", input channels sliced" },
+        if mapping.chunks[0].parts[0].kernel_rows.1 < window.kernel[0] { ", kernel rows split" } else { "" },
+        spread_text(mapping.spread),
+    )
+}
+
 /// Named where it is not what everyone presumes.
-pub(super) fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static str {
+fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static str {
     match dataflow {
         Dataflow::WeightStationary if machine.array.dataflows.len() == 1 => "",
         Dataflow::WeightStationary => ", weight-stationary",
@@ -15,7 +34,7 @@ pub(super) fn dataflow_text(machine: &Machine, dataflow: Dataflow) -> &'static s
 }
 
 /// Named where there is something to tell.
-pub(super) fn spread_text(spread: Spread) -> String {
+fn spread_text(spread: Spread) -> String {
     if spread.arrays == 1 {
         return String::new();
     }

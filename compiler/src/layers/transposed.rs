@@ -65,6 +65,15 @@ impl Phase {
         Place { address: place.address - self.margin as u64 * output.pixel_pitch, ..place }
     }
 
+    /// For reports.
+    pub fn describe(&self) -> &'static str {
+        match (self.columns.len(), self.steps) {
+            (_, [1, 1]) => "",
+            (1, _) => ", phases apart",
+            _ => ", phases side by side",
+        }
+    }
+
     /// Whether its pixels do not follow one another in DRAM.
     pub fn is_scattered(&self) -> bool {
         self.columns.len() < self.steps[1]
@@ -245,7 +254,7 @@ impl Axis {
 /// The phases of an axis that have an output, by their first one.
 fn phases(conv: &ConvTranspose, axis: usize, input: usize, output: usize) -> Vec<Axis> {
     let (stride, dilation, pad) = (conv.stride[axis], conv.dilation[axis], conv.pads[axis]);
-    (0..stride.min(output))
+    let mut phases: Vec<Axis> = (0..stride.min(output))
         .map(|first| {
             let place = first + pad;
             let of_phase = |k: &usize| k * dilation % stride == place % stride;
@@ -257,7 +266,13 @@ fn phases(conv: &ConvTranspose, axis: usize, input: usize, output: usize) -> Vec
             let taps = taps.into_iter().map(Some).collect();
             Axis::new(taps, dilation / common_divisor(stride, dilation), [first, outputs], start, input)
         })
-        .collect()
+        .collect();
+    // Taps of outputs that are all cut off count with the first phase: multiply-accumulates of a transposed convolution are those before cutting.
+    let missing = conv.kernel[axis] - phases.iter().map(|phase| phase.count).sum::<usize>();
+    if let Some(first) = phases.first_mut() {
+        first.count += missing;
+    }
+    phases
 }
 
 /// Columns of a layer, of one phase or of all side by side.

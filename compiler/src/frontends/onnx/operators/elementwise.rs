@@ -129,7 +129,9 @@ pub(super) fn paired(
         return Ok((vec![a, b], shape));
     }
     let broadcast = broadcast(&shape, &other).ok_or_else(|| {
-        ImportError::invalid(format!("its operands have the shapes {shape:?} and {other:?}, of which none repeats to the other"))
+        ImportError::invalid(format!(
+            "its operands have the shapes {shape:?} and {other:?}, of which none repeats to the other"
+        ))
     })?;
     let operands = [a, b].map(|id| ranked(importer, node, id, broadcast.len()));
     let operands = operands.into_iter().collect::<Result<_>>()?;

@@ -75,9 +75,8 @@ pub(super) fn gemm(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &In
         }
         // One for each row: added behind the product.
         Some(bias) => {
-            let product = importer.part(node, vec![], |importer, view| {
-                fully_connected(importer, view, [x, weights], None, trans_b)
-            })?;
+            let product = importer
+                .part(node, vec![], |importer, view| fully_connected(importer, view, [x, weights], None, trans_b))?;
             let operands = [Some(product), Some(bias)];
             super::elementwise::add(importer, node, &Inputs(&operands))
         }
@@ -96,9 +95,8 @@ pub(super) fn mat_mul(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: 
             let column = w.is_empty();
             let weights = if column { importer.reshaped(node, weights, vec![1, columns])? } else { weights };
             let rows = importer.reshaped(node, x, vec![outer.iter().product(), k])?;
-            let product = importer.part(node, vec![], |importer, view| {
-                fully_connected(importer, view, [rows, weights], None, column)
-            })?;
+            let product = importer
+                .part(node, vec![], |importer, view| fully_connected(importer, view, [rows, weights], None, column))?;
             let columns = (!column).then_some(columns);
             importer.emit_like(node, Op::Reshape, vec![product], outer.iter().copied().chain(columns).collect())
         }

@@ -28,8 +28,7 @@ pub(super) fn conv(
 
 /// The attributes of a window along a line, for an image of one row.
 pub(super) fn one_row(node: &NodeView<'_>) -> Result<Vec<AttributeProto>> {
-    let across =
-        [("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("output_padding", 0), ("output_shape", 1)];
+    let across = [("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("output_padding", 0), ("output_shape", 1)];
     let mut attributes = vec![];
     for (name, of_the_row) in across.into_iter().filter(|(name, _)| node.has(name)) {
         attributes.push(integers(name, &[of_the_row, node.spatial(name, 1, 0)?[0]]));

@@ -93,8 +93,7 @@ fn line(
     let image = importer.reshaped(node, x, vec![n, c, 1, w])?;
     let weights = importer.reformed(weights, Reform::OneRow)?;
     let operands = [Some(image), Some(weights), inputs.optional(2)];
-    let made =
-        importer.part(node, attributes, |importer, view| conv_transpose(importer, view, &Inputs(&operands)))?;
+    let made = importer.part(node, attributes, |importer, view| conv_transpose(importer, view, &Inputs(&operands)))?;
     let [n, m, _, length] = image_shape(importer, made)?;
     importer.emit(node, Op::Reshape, vec![made], vec![n, m, length])
 }

@@ -37,7 +37,8 @@ pub(super) fn conv(
     let (dilation, stride) = (dilations[0] as usize, strides[0] as usize);
     let deep = d + (pads[0] + pads[3]) as usize;
     let room = deep.checked_sub((kd.max(1) - 1) * dilation + 1).filter(|_| kd > 0 && stride > 0);
-    let room = room.ok_or_else(|| ImportError::invalid(format!("its kernel of depth {kd} does not fit into {deep}")))?;
+    let room =
+        room.ok_or_else(|| ImportError::invalid(format!("its kernel of depth {kd} does not fit into {deep}")))?;
     let od = room / stride + 1;
     // Depth beside the batch: planes are images then.
     let mut planes = importer.permuted(node, x, vec![0, 2, 1, 3, 4])?;
@@ -62,8 +63,8 @@ pub(super) fn conv(
         let plane: Vec<f32> = plane.copied().collect();
         let plane = importer.made_constant(node, "weights", vec![m, c_group, kh, kw], &plane)?;
         let operands = [Some(images), Some(plane), inputs.optional(2).filter(|_| tap == 0)];
-        let made =
-            importer.part(node, attributes.clone(), |importer, view| linear::conv(importer, view, &Inputs(&operands)))?;
+        let made = importer
+            .part(node, attributes.clone(), |importer, view| linear::conv(importer, view, &Inputs(&operands)))?;
         sum = Some(match sum {
             None => made,
             Some(before) => {

@@ -16,10 +16,7 @@ pub(super) enum Places {
     /// Leading edges correspond.
     Asymmetric,
     /// First and last pixels of a part correspond; in shares of the line.
-    Crop {
-        start: f64,
-        end: f64,
-    },
+    Crop { start: f64, end: f64 },
 }
 
 /// How values between pixels come about.
@@ -83,9 +80,7 @@ impl Line {
             Places::AlignCorners => x * (input - 1.0) / (whole - 1.0),
             Places::Asymmetric => x / self.scale,
             Places::Crop { start, end } if whole == 1.0 => (start + end) * (input - 1.0) / 2.0,
-            Places::Crop { start, end } => {
-                start * (input - 1.0) + x * (end - start) * (input - 1.0) / (whole - 1.0)
-            }
+            Places::Crop { start, end } => start * (input - 1.0) + x * (end - start) * (input - 1.0) / (whole - 1.0),
         }
     }
 

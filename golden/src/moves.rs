@@ -1,0 +1,78 @@
+//! Operators that only move values: rules N-23 and, for nearest pixels, N-30. Both forms use them.
+//!
+//! Each file says where every output element comes from; here the elements are taken from there, whatever their type.
+
+mod blocks;
+mod nearest;
+mod pad;
+mod places;
+mod slice;
+
+pub(crate) use places::Places;
+
+use systole_network::op::{Fill, Op};
+use systole_network::tensor::Tensor;
+
+use crate::call::Call;
+use crate::error::GoldenError;
+use crate::value::Value;
+
+/// For each output element in order, the index of the input element that it is; `None` where there is none.
+type Sources = Vec<Option<usize>>;
+
+/// The output of a node that only moves values.
+pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
+    let mut fill = 0.0;
+    let sources = match &call.node.op {
+        Op::Slice { starts, steps } => slice::sources(call, starts, steps)?,
+        Op::Pad { before, after, fill: kind } => {
+            if let Fill::Constant(value) = kind {
+                fill = *value;
+            }
+            pad::sources(call, [before, after], *kind)?
+        }
+        Op::DepthToSpace { block, order } => blocks::to_space(call, *block, *order)?,
+        Op::SpaceToDepth { block } => blocks::to_depth(call, *block)?,
+        Op::Resize(resize) => nearest::sources(call, resize)?,
+        _ => return Err(call.unsupported()),
+    };
+    taken(call, &sources, fill)
+}
+
+/// The elements at `sources`, and `fill` where there is none.
+fn taken(call: &Call<'_>, sources: &[Option<usize>], fill: f32) -> Result<Value, GoldenError> {
+    fn each<T: Copy>(values: &[T], sources: &[Option<usize>], fill: T) -> Vec<T> {
+        sources.iter().map(|source| source.and_then(|i| values.get(i).copied()).unwrap_or(fill)).collect()
+    }
+    let q = integer(call.output()?, fill);
+    Ok(match call.value(0)? {
+        Value::F32(v) => Value::F32(each(v, sources, fill)),
+        Value::I8(v) => Value::I8(each(v, sources, q as i8)),
+        Value::U8(v) => Value::U8(each(v, sources, q as u8)),
+        Value::I16(v) => Value::I16(each(v, sources, q as i16)),
+        Value::I32(v) => Value::I32(each(v, sources, q as i32)),
+        Value::I64(v) => Value::I64(each(v, sources, q)),
+    })
+}
+
+/// Rule N-2 for a real number; an integer tensor without a scale means its numbers as they are.
+fn integer(tensor: &Tensor, real: f32) -> i64 {
+    let (scale, zero) = tensor.quant.as_ref().map_or((1.0, 0), |quant| (quant.scale_of(0), quant.zero_point_of(0)));
+    let v = real / scale;
+    let rounded = if v.is_nan() { 0 } else { v.round_ties_even().clamp(-2_147_483_648.0, 2_147_483_648.0) as i64 };
+    let shifted = rounded + i64::from(zero);
+    tensor.dtype.range().map_or(shifted, |(low, high)| shifted.clamp(low.into(), high.into()))
+}
+
+/// Of a tensor of `shape`, the elements whose index along each axis is in that axis's list, in order.
+fn along_axes(shape: &[usize], lists: &[Vec<Option<usize>>]) -> Sources {
+    let mut sources = vec![Some(0)];
+    for (length, list) in shape.iter().zip(lists) {
+        let next = |base: &Option<usize>| {
+            let base = *base;
+            list.iter().map(move |index| base.zip(*index).map(|(base, index)| base * length + index))
+        };
+        sources = sources.iter().flat_map(next).collect();
+    }
+    sources
+}
