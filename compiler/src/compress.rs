@@ -14,17 +14,24 @@ use huffman::Code;
 /// The run behind which no value stands.
 const NO_VALUE: u8 = 255;
 
-/// The stream of a tile, where a machine's decoder makes it worth its while: fewer bursts, and not later in the buffer than the copy would be.
+/// The stream of a tile, where a machine's decoder makes it worth its while: fewer bursts, and in the buffer at most a sixteenth later than the copy would
+/// be (each burst's share takes whole cycles, T-8, which is a loss where shares are small).
 pub(crate) fn worthwhile(tile: &[u8], fill: u8, machine: &Machine) -> Option<Vec<u8>> {
     let decoder = machine.weight_decoder?;
     let port = u64::from(machine.weight.port_bytes);
+    let width = port.min(decoder.output_bytes.into()).max(1);
     let bytes = tile.len() as u64;
-    let copied = bus_cycles(machine, bursts(machine, 1, bytes)).max(bytes.div_ceil(port));
-    if bytes.div_ceil(port.min(decoder.output_bytes.into())) > copied {
+    let of_copy = bursts(machine, 1, bytes);
+    let copied = bus_cycles(machine, of_copy).max(bytes.div_ceil(port));
+    let in_time = |cycles: u64| 16 * cycles <= 17 * copied;
+    // No stream is written faster.
+    if !in_time(bytes.div_ceil(width)) {
         return None;
     }
     let stream = encode(tile, fill)?;
-    (bursts(machine, 1, stream.len() as u64) < bursts(machine, 1, bytes)).then_some(stream)
+    let of_stream = bursts(machine, 1, stream.len() as u64);
+    let share = (bytes * u64::from(machine.dram.burst_bytes())).div_ceil(stream.len() as u64);
+    (of_stream < of_copy && in_time(of_stream * share.div_ceil(width))).then_some(stream)
 }
 
 /// The shortest stream for a tile; `None` where none is shorter than the tile.

@@ -87,7 +87,10 @@ impl Network {
     }
 
     pub(crate) fn on(&self, preset: &str) -> Mapped<'_> {
-        let machine = machine(preset);
+        self.on_machine(machine(preset))
+    }
+
+    pub(crate) fn on_machine(&self, machine: Machine) -> Mapped<'_> {
         assert!(self.suits(&machine), "quantised for another machine");
         let compiled = pipeline::compile_model(&self.imported, &self.quantised, &machine, true).expect("it fits");
         Mapped { network: self, machine, compiled }

@@ -5,6 +5,7 @@
 
 mod chain;
 mod comparison;
+mod compressed;
 mod cycles;
 mod everything;
 mod exact;

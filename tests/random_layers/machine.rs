@@ -47,7 +47,10 @@ pub(crate) fn machine(dice: &mut Dice) -> Machine {
             requantisation,
         },
         outstanding_bursts: dice.pick(&[1, 2, 8, 32]),
-        weight_decoder: None,
+        weight_decoder: dice.chance(40).then(|| WeightDecoder {
+            output_bytes: dice.pick(&[1, 3, 16, 64]),
+            latency_cycles: dice.between(0, 12) as u32,
+        }),
         dram: if dice.chance(30) {
             Dram::Ideal { burst_bytes: dice.pick(&[16, 64]) }
         } else {

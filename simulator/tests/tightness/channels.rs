@@ -1,6 +1,6 @@
 //! T-8 and T-9: the load and the store channel.
 
-use systole_machine::spec::Machine;
+use systole_machine::spec::{Machine, WeightDecoder};
 
 use super::harness::{ld_run, ld_shape, machine, simple, st_run, st_shape, times, with};
 
@@ -118,4 +118,30 @@ fn t_09_the_next_store_reads_from_the_release_on() {
     // With one in flight the second waits for the first's end at 20: read in [20, 24), off the bus at 28.
     let text = st_shape(16) + &st_run(0, 0) + &st_run(16, 16);
     assert_eq!(times(&outstanding(1), &text)[1..], [(2, 20), (6, 38)]);
+}
+
+/// The end of a decode of a stream of 16 and 8 bytes into `decoded` ones, over a weight port of 4 bytes a cycle.
+fn decode(output_bytes: u32, latency_cycles: u32, decoded: u64) -> u64 {
+    let machine = with(|machine| machine.weight_decoder = Some(WeightDecoder { output_bytes, latency_cycles }));
+    times(&machine, &(ld_shape(decoded) + "ld.decode dram=16, buffer=0, bytes=24"))[1].1
+}
+
+#[test]
+fn t_08_a_decoded_burst_is_written_after_the_latency() {
+    // There at 16 and 20; 96 bytes are shares of 64 and 32: 16 and 8 cycles, one after the other.
+    assert_eq!([0, 1, 7].map(|latency| decode(4, latency, 96)), [40, 41, 47]);
+    // 24 bytes: 4 and 2 cycles, the second from its own arrival or the end of the first on.
+    assert_eq!([0, 1].map(|latency| decode(4, latency, 24)), [22, 23]);
+}
+
+#[test]
+fn t_08_the_decoder_or_the_port_limits_a_write() {
+    // A wider decoder waits for the port; a narrower one has shares of 64 and 32 in 22 + 11 (3 a cycle), 32 + 16 (2), 64 + 32 cycles (1).
+    assert_eq!([16, 4, 3, 2, 1].map(|width| decode(width, 0, 96)), [40, 40, 49, 64, 112]);
+}
+
+#[test]
+fn t_08_shares_are_rounded_down() {
+    // Of 25 bytes the first burst's share is 16: 4 cycles, the second's 9: 3. Of 31 it is 20 and 11: 5 and 3.
+    assert_eq!([25, 31].map(|decoded| decode(4, 0, decoded)), [23, 24]);
 }
