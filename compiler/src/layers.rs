@@ -7,6 +7,7 @@
 pub mod boxes;
 mod elementwise;
 mod moves;
+mod pooling;
 pub mod shuffle;
 pub mod transposed;
 
@@ -398,12 +399,6 @@ impl Builder<'_> {
             Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::Function(_) | Op::PRelu => {
                 return self.elementwise(node);
             }
-            Op::GlobalMaxPool => {
-                if !self.keeps_quantisation(node) {
-                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
-                }
-                Kind::MaxPool(Window { kernel: [dims[1], dims[2]], ..Window::point() })
-            }
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
             Op::Lrn(_) if self.graph.tensor(node.inputs[0]).dtype == DType::I16 => {
@@ -427,23 +422,9 @@ impl Builder<'_> {
                 self.require_image(node, node.inputs[1])?;
                 Kind::Unpool { window: Window::of_pool(pool), switches: node.inputs[1] }
             }
-            Op::MaxPool(pool) => {
-                if !self.keeps_quantisation(node) {
-                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
-                }
-                Kind::MaxPool(Window::of_pool(pool))
+            Op::MaxPool(_) | Op::GlobalMaxPool | Op::AveragePool(_) | Op::GlobalAveragePool => {
+                return self.pooling(node);
             }
-            Op::AveragePool(_) | Op::GlobalAveragePool if self.is_integer() && !self.keeps_quantisation(node) => {
-                let message = "average pooling in integers that also changes the scale";
-                return Err(CompileError::unsupported(&node.name, message));
-            }
-            Op::AveragePool(pool) => {
-                Kind::AveragePool { window: Window::of_pool(pool), include_pad: pool.count_include_pad }
-            }
-            Op::GlobalAveragePool => Kind::AveragePool {
-                window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
-                include_pad: false,
-            },
             Op::Softmax => {
                 let logical = self.graph.tensor(node.inputs[0]).shape.get(1).copied();
                 if logical != Some(dims[3]) {

@@ -85,7 +85,7 @@ pub(crate) struct Rows {
 /// `pitch`: bytes from pixel to pixel in the buffer.
 fn rows(place: &Place, cut: &Cut, pitch: u64) -> Rows {
     let [height, width] = cut.size.map(|size| size as u64);
-    let channels = cut.channels.1 as u64 * place.element_bytes;
+    let channels = place.pixel_bytes(cut.channels.1);
     if place.pixel_pitch == channels && pitch == channels {
         let row = width * channels;
         let contiguous = place.row_pitch == row || height == 1;
@@ -109,7 +109,7 @@ fn extent(row_bytes: u64, rows: u64, planes: u64, pitch: [u64; 2]) -> u64 {
 
 /// Loads a box into the activation buffer, dense.
 pub(crate) fn load_cut(layer: u32, name: &str, place: &Place, cut: &Cut, buffer: u64) -> Result<Step, CompileError> {
-    let rows = rows(place, cut, cut.channels.1 as u64 * place.element_bytes);
+    let rows = rows(place, cut, place.pixel_bytes(cut.channels.1));
     let dram = place.at(cut.image, cut.first[0], cut.first[1], cut.channels.0);
     load(layer, name, dram, buffer, Space::Activation, &rows)
 }

@@ -3,6 +3,7 @@
 //! Each pass is a file and a function over [`Quantised`]; what must hold between passes is what `systole_network::verify` checks.
 
 pub(crate) mod arithmetic;
+mod binary;
 mod canonicalise;
 mod constants;
 mod deformable;
@@ -10,6 +11,7 @@ mod fill;
 mod fold_batch_norm;
 mod islands;
 mod lower;
+mod narrow;
 mod powers_of_two;
 mod quantise;
 mod quantise_float;

@@ -41,6 +41,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Mul => elementwise::binary(call, |a, b| a * b).map(Value::F32),
         Op::BatchNorm { epsilon } => batch_norm::evaluate(call, *epsilon).map(Value::F32),
         Op::Relu => elementwise::unary(call, |x| if x < 0.0 { 0.0 } else { x }).map(Value::F32),
+        Op::Binarize => elementwise::unary(call, |x| if x >= 0.0 { 1.0 } else { -1.0 }).map(Value::F32),
         Op::Clip { low, high } => elementwise::unary(call, |x| x.max(*low).min(*high)).map(Value::F32),
         Op::Concat => concat::evaluate(call),
         Op::Softmax => softmax::evaluate(call).map(Value::F32),

@@ -22,6 +22,7 @@ mod requantise;
 mod rescale;
 mod resize;
 mod scaling;
+mod sign;
 mod softmax;
 mod sum;
 mod target;
@@ -78,7 +79,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
         Op::DeformConv(_) | Op::ReduceMean { .. } => return Err(call.unsupported()),
-        Op::Relu | Op::Clip { .. } | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+        Op::Relu | Op::Clip { .. } | Op::Binarize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(call.unsupported());
         }
     };
@@ -88,7 +89,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
 /// `q` in the output's type.
 fn narrow(call: &Call<'_>, q: Vec<i32>) -> Result<Value, GoldenError> {
     let outside = |_| call.malformed("a result outside the output's type");
-    match call.output()?.dtype {
+    match call.output()?.dtype.held() {
         DType::I8 => q.into_iter().map(i8::try_from).collect::<Result<_, _>>().map(Value::I8).map_err(outside),
         DType::U8 => q.into_iter().map(u8::try_from).collect::<Result<_, _>>().map(Value::U8).map_err(outside),
         DType::I16 => q.into_iter().map(i16::try_from).collect::<Result<_, _>>().map(Value::I16).map_err(outside),

@@ -120,6 +120,8 @@ pub enum Op {
         /// Whether they stay.
         keep: bool,
     },
+    /// Imported form: 1 where x ≥ 0, otherwise −1. Quantised, it is an output of type b1 of its producer, or of a `Rescale`. Rule N-28.
+    Binarize,
     /// Changes scale, zero point or type only (also a lone integer ReLU, by its clamp). Quantised form only. Rule N-9.
     Rescale,
     /// `[n, c, h, w]` to `[n, c·h·w]`, or any other change of shape that keeps the logical order; a view.
@@ -193,6 +195,7 @@ impl Op {
             Op::SpaceToDepth { .. } => "SpaceToDepth",
             Op::Resize(_) => "Resize",
             Op::ReduceMean { .. } => "ReduceMean",
+            Op::Binarize => "Binarize",
             Op::Rescale => "Rescale",
             Op::Reshape => "Reshape",
             Op::Identity => "Identity",

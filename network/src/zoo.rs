@@ -11,6 +11,7 @@ use crate::graph::Graph;
 use crate::shape::ShapeError;
 
 mod alexnet;
+mod binary;
 mod builder;
 mod deconvnet;
 mod deep_compression;
@@ -96,6 +97,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         deformable::ENTRIES,
         deconvnet::ENTRIES,
         deep_compression::ENTRIES,
+        binary::ENTRIES,
     ]
     .concat()
 });

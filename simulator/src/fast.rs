@@ -29,6 +29,7 @@ mod table;
 mod taps;
 mod timeline;
 mod traced;
+mod unpack;
 mod work;
 
 use systole_machine::isa::Unit;

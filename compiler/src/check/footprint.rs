@@ -1,6 +1,8 @@
 //! The bytes that an instruction touches (M-9), from its fields and the registers before it.
 
-use systole_machine::isa::{DataflowChoice, Operation, RequantMode, Space, Unit, VectorOperand};
+use systole_machine::isa::{
+    ActivationFormat, DataflowChoice, Operation, OutputFormat, RequantMode, Space, Unit, VectorOperand, WeightFormat,
+};
 use systole_machine::spec::Machine;
 
 use crate::schedule::Memory;
@@ -35,6 +37,7 @@ struct Array {
     output: [u64; 5],
     /// Bytes of an element of the input, less one.
     wide: u64,
+    formats: (WeightFormat, ActivationFormat),
 }
 
 /// All registers of all units.
@@ -54,6 +57,8 @@ pub(super) struct Registers {
     pitch: [[u64; 2]; 3],
     /// Bytes of an element of a, b, out.
     element: [u64; 3],
+    /// Results are bits.
+    bits_out: bool,
     /// Pooling input height, width.
     pool_input: [u64; 2],
     /// Taps of a window.
@@ -73,6 +78,7 @@ impl Registers {
             shape: [0; 4],
             pitch: [[0; 2]; 3],
             element: [1; 3],
+            bits_out: false,
             pool_input: [0; 2],
             taps: 0,
         }
@@ -111,6 +117,8 @@ impl Registers {
                 array.output = [height.get(), width.get(), channels.get(), block_step.get(), outputs.get()];
             }
             Operation::ArrayQuant { wide_activation, .. } => array.wide = u64::from(wide_activation.0),
+            Operation::ArrayFormats { weight, activation, .. } => array.formats = (weight, activation),
+            Operation::VectorFormat { out } => self.bits_out = out == OutputFormat::Binary,
             Operation::VectorQuant { wide_a, wide_b, wide_out, .. } => {
                 self.element = [wide_a, wide_b, wide_out].map(|wide| 1 + u64::from(wide.0));
             }
@@ -168,19 +176,27 @@ impl Registers {
         let [kernel_h, kernel_w, packed] = registers.window;
         let pixels = out_height * out_width;
         let whole = self.array_rows * self.dot_product_width;
-        // Elements of a chunk, its weights for each element, accumulator vectors of a block.
-        let (chunk, lanes, vectors) = match dataflow {
-            DataflowChoice::WeightStationary => (whole, self.array_columns, pixels),
-            DataflowChoice::OutputStationary => (self.dot_product_width, self.array_columns, pixels),
-            DataflowChoice::InputStationary => (whole, outputs, pixels.div_ceil(self.array_columns) * outputs),
+        // Elements of a chunk, rows of its weights and weights of a row, accumulator vectors of a block.
+        let (chunk, weights, vectors) = match dataflow {
+            DataflowChoice::WeightStationary => (whole, [whole, self.array_columns], pixels),
+            DataflowChoice::OutputStationary => {
+                (self.dot_product_width, [self.dot_product_width, self.array_columns], pixels)
+            }
+            DataflowChoice::InputStationary => (whole, [outputs, whole], pixels.div_ceil(self.array_columns) * outputs),
         };
         let folds = kernel_h
             * if packed != 0 { (kernel_w * channels).div_ceil(chunk) } else { kernel_w * channels.div_ceil(chunk) };
-        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + (1 + registers.wide) * channels;
+        let pixel = match registers.formats.1 {
+            ActivationFormat::Binary => channels.div_ceil(8),
+            ActivationFormat::Byte => (1 + registers.wide) * channels,
+        };
+        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + pixel;
         let mut ranges: Vec<Range> = (0..if step == 0 { 1 } else { blocks })
             .map(|block| range(Memory::Activation, activation + block * step, bytes, false))
             .collect();
-        ranges.push(range(self.weights, weight, blocks * folds * chunk * lanes, false));
+        let [rows, lanes] = weights;
+        let row = (lanes * u64::from(registers.formats.0.bits())).div_ceil(8);
+        ranges.push(range(self.weights, weight, blocks * folds * rows * row, false));
         if accumulate {
             ranges.push(range(Memory::Accumulator, accumulator, blocks * vectors, false));
         }
@@ -192,7 +208,11 @@ impl Registers {
         let [height, width, channels, block] = self.shape;
         let of_elements = |address: u64, which: VectorOperand, [h, w]: [u64; 2], elements: u64, write| {
             let [row, pixel] = self.pitch[which as usize];
-            let bytes = (h - 1) * row + (w - 1) * pixel + self.element[which as usize] * elements;
+            let own = match which {
+                VectorOperand::Out if self.bits_out => channels.div_ceil(8),
+                _ => self.element[which as usize] * elements,
+            };
+            let bytes = (h - 1) * row + (w - 1) * pixel + own;
             range(Memory::Activation, address, bytes, write)
         };
         let tensor = |address, which, size, write| of_elements(address, which, size, channels, write);

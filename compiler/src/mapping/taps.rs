@@ -98,9 +98,12 @@ impl Samples<'_> {
         let runs = 4 * channels.div_ceil(rate(machine, self.element_bytes)) + 1;
         let work = pixels * self.taps() as u64 * runs + u64::from(machine.vector.latency_cycles) + ITEM_CYCLES;
         let tiles = tile_count([self.output[1], self.output[2]], mapping.tile);
-        let together = if mapping.regions[3][0] == mapping.regions[3][1] { tile + work } else { tile.max(work) };
         let slices = slices(self.input[3], self.sample.offset_groups, mapping.channels).len() as u64;
-        slices * (load + tiles * together)
+        // What comes before the first piece of work and after the last one has nothing beside it.
+        match mapping.regions[3][0] == mapping.regions[3][1] {
+            true => slices * (load + tiles * (tile + work)),
+            false => slices * (load + tiles * tile.max(work)) + tile + work,
+        }
     }
 
     /// The best tiling found; `None` when not even one channel of the image fits beside a pixel.
@@ -188,7 +191,10 @@ impl Unpooling<'_> {
         let work = passes + u64::from(machine.vector.latency_cycles) + ITEM_CYCLES;
         let pieces = tile_count([self.output[1], self.output[2]], mapping.tile)
             * (self.output[3].div_ceil(mapping.channels)) as u64;
-        pieces * if mapping.regions[0][0] == mapping.regions[0][1] { bus + work } else { bus.max(work) }
+        match mapping.regions[0][0] == mapping.regions[0][1] {
+            true => pieces * (bus + work),
+            false => pieces * bus.max(work) + bus + work,
+        }
     }
 
     /// The best tiling found; `None` when not even the smallest tile fits.

@@ -133,7 +133,7 @@ impl<'a> Lowering<'a> {
                 (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?])
             }
             Op::BatchNorm { .. } => (Op::BatchNorm { epsilon: 0.0 }, self.affine(id)?),
-            Op::Relu | Op::Clip { .. } => (Op::Rescale, vec![self.value(x, id)?]),
+            Op::Relu | Op::Clip { .. } | Op::Binarize => (Op::Rescale, vec![self.value(x, id)?]),
             Op::Concat | Op::Sum => {
                 let values = node.inputs.iter().map(|&input| self.value(input, id)).collect::<Result<_>>()?;
                 (node.op.clone(), values)
@@ -282,7 +282,8 @@ impl<'a> Lowering<'a> {
             (data, _) => data.clone(),
         };
         let name = tensor.name.clone();
-        let dtype = if stored.is_some() { tensor.dtype } else { DType::I8 };
+        let narrow = self.source.narrow.get(&id).copied();
+        let dtype = if stored.is_some() { tensor.dtype } else { narrow.unwrap_or(DType::I8) };
         let out = self.tensor(&name, shape, dtype, Some(quant), data);
         if stored.is_none() {
             self.jobs.push(Job::Weights { source: id, out, transposed: groups });

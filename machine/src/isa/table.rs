@@ -3,7 +3,10 @@
 //! A word has 128 bits: opcode in bits 0..8, wait mask 8..16, signal mask 16..24, then the fields in order from bit 24 up, least significant
 //! first; the bits above the last field are reserved and zero.
 
-use super::operand::{DataflowChoice, Flag, Operand, Real, RequantMode, Signed, Space, Unsigned, VectorOperand};
+use super::operand::{
+    ActivationFormat, DataflowChoice, Flag, Operand, OutputFormat, Real, RequantMode, Signed, Space, Unsigned,
+    VectorOperand, WeightFormat,
+};
 use super::{Instruction, Unit, UnitMask};
 
 type U2 = Unsigned<2>;
@@ -43,6 +46,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x23 Array ArrayQuant "ar.quant" { zero_activation: I16, zero_weight: I16, signed_activation: Flag, signed_weight: Flag, wide_activation: Flag, array: U2 }
     /// Convolves: for each block all folds, in the order of its dataflow.
     0x24 Array ArrayRun "ar.run" { activation: U32, weight: U32, accumulator: U22, blocks: U12, accumulate: Flag, dataflow: DataflowChoice, array: U2 }
+    /// How weights and activations are packed (rules N-28, M-14).
+    0x25 Array ArrayFormats "ar.formats" { weight: WeightFormat, activation: ActivationFormat, array: U2 }
     /// Only tokens.
     0x2f Array ArraySync "ar.sync" { array: U2 }
     /// Output shape of the following operations; `block_channels` are the channels in one accumulator block (`ve.requant` only).
@@ -101,6 +106,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x4b Vector VectorArgMax "ve.argmax" { a: U32, out: U32 }
     /// Puts the values of windows back at the taps that b names (rule N-27).
     0x4c Vector VectorUnpool "ve.unpool" { a: U32, b: U32, out: U32 }
+    /// How results are stored: as they are, or their signs (rules N-28, M-14).
+    0x4e Vector VectorFormat "ve.format" { out: OutputFormat }
     /// Only tokens.
     0x4f Vector VectorSync "ve.sync" { }
     /// Shape of the following stores: `planes` × `rows` × `row_bytes`.
@@ -277,6 +284,7 @@ impl Operation {
             | Operation::ArrayWindow { array, .. }
             | Operation::ArrayOutput { array, .. }
             | Operation::ArrayQuant { array, .. }
+            | Operation::ArrayFormats { array, .. }
             | Operation::ArrayRun { array, .. }
             | Operation::ArraySync { array } => Some(array.get()),
             _ => None,

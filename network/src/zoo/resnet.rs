@@ -7,7 +7,7 @@
 //! authors' files: `res3a_branch2b`. After stochastic depth, inference multiplies every branch by the probability with which training kept
 //! its block.
 
-use super::builder::{Builder, ConvLayer, Layer, conv, pool};
+use super::builder::{Builder, ConvLayer, FewValues, Layer, conv, pool};
 use super::{Entry, Scale};
 use crate::graph::Graph;
 use crate::shape::ShapeError;
@@ -43,6 +43,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         4_230_479_872,
         25_028_904,
     ),
+    entry(
+        "ttq-resnet-18",
+        "Zhu 2016, Trained Ternary Quantization",
+        "ternary, two scales; first and last 8 bit",
+        1_814_073_344,
+        11_689_512,
+    ),
+    entry(
+        "twobit-resnet-18",
+        "Meng 2017, Two-Bit Networks for Deep Learning on Resource-Constrained Embedded Devices",
+        "±1 and ±2; first and last 8 bit",
+        1_814_073_344,
+        11_689_512,
+    ),
 ];
 
 const fn entry(name: &'static str, paper: &'static str, variant: &'static str, macs: u64, parameters: u64) -> Entry {
@@ -71,6 +85,8 @@ struct Plan {
     stochastic_depth: bool,
     /// Biases in place of batch norm.
     folded: bool,
+    /// Of all weights but those of the first and the last layer.
+    values: Option<FewValues>,
     /// The last stage at stride 1, its 3×3 deformable and dilated ([`super::deformable`]).
     deformable: bool,
 }
@@ -85,10 +101,13 @@ impl Plan {
             groups: 1,
             stochastic_depth: false,
             folded: false,
+            values: None,
             deformable: false,
         };
         match name {
             "resnet-18" => Plan { blocks: [2, 2, 2, 2], bottleneck: false, ..v1 },
+            "ttq-resnet-18" => Plan { values: Some(FewValues::Ternary), ..Plan::of("resnet-18") },
+            "twobit-resnet-18" => Plan { values: Some(FewValues::TwoBit), ..Plan::of("resnet-18") },
             "resnet-34" => Plan { bottleneck: false, ..v1 },
             "resnet-101" => Plan { blocks: [3, 4, 23, 3], ..v1 },
             "resnet-152" => Plan { blocks: [3, 8, 36, 3], ..v1 },
@@ -112,7 +131,11 @@ impl Plan {
 
     /// A convolution of the network, with its batch norm unless that is folded.
     fn conv(&self, b: &mut Builder, name: &str, x: TensorId, layer: ConvLayer, gain: f32) -> Layer {
-        if self.folded { b.conv(name, x, layer.gain(gain)) } else { b.conv_bn(name, x, layer, gain) }
+        let made = if self.folded { b.conv(name, x, layer.gain(gain)) } else { b.conv_bn(name, x, layer, gain) }?;
+        if let Some(values) = self.values.filter(|_| name != "conv1") {
+            b.few_values(name, values);
+        }
+        Ok(made)
     }
 
     fn conv_relu(&self, b: &mut Builder, name: &str, x: TensorId, layer: ConvLayer) -> Layer {

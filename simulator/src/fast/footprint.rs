@@ -205,17 +205,17 @@ fn buffer_rows(t: &Transfer) -> Ranges {
 
 fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
     let folds = Folds::new(run, &machine.array);
-    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.channels * run.bytes();
+    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.pixel_bytes();
     let input = Ranges::new(run.activation, tile, (run.blocks, run.block_step), (1, 0));
     all.push(Memory::Activation, false, input);
-    all.push(Memory::Weight, false, Ranges::one(run.weight, folds.weight_bytes()));
+    all.push(Memory::Weight, false, Ranges::one(run.weight, folds.weight_bytes(run)));
     all.push(Memory::Accumulator, true, Ranges::one(run.accumulator, folds.vectors(run.dataflow)));
 }
 
 fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
     let tensor = |operand: usize, base: u64| {
         let (pitch, (height, width)) = (work.pitch[operand], work.size(operand));
-        let pixel = work.pixel(operand) * work.bytes(operand);
+        let pixel = work.pixel_bytes(operand);
         Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + pixel)
     };
     let (height, width) = (work.height, work.width);

@@ -1,5 +1,7 @@
 //! A vector operation with the registers that it reads (M-6, M-7). Computes nothing.
 
+use systole_machine::isa::OutputFormat;
+
 use super::scaled::{Factor, Mode};
 
 /// Bytes between rows and between pixels of an operand.
@@ -102,6 +104,8 @@ pub(super) struct VectorWork {
     pub(super) signed_b: bool,
     /// Operands of two bytes: a, b, out.
     pub(super) wide: [bool; 3],
+    /// What is stored of a result.
+    pub(super) format: OutputFormat,
     pub(super) scale_a: f32,
     pub(super) scale_b: f32,
     pub(super) scale_out: f32,
@@ -181,6 +185,12 @@ impl VectorWork {
     pub(super) fn bytes(&self, operand: usize) -> u64 {
         let used = [self.kind.has_a(), self.kind.has_b(), true];
         u64::from(used[operand]) << u32::from(self.wide[operand])
+    }
+
+    /// Bytes of a pixel of a, b or the output.
+    pub(super) fn pixel_bytes(&self, operand: usize) -> u64 {
+        let bits = operand == 2 && self.format == OutputFormat::Binary;
+        if bits { self.channels.div_ceil(8) } else { self.pixel(operand) * self.bytes(operand) }
     }
 
     /// The most of any operand's bytes (T-6).

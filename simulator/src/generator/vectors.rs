@@ -2,7 +2,7 @@
 
 mod setup;
 
-use systole_machine::isa::{Flag, Operation, RequantMode, Unit, VectorOperand};
+use systole_machine::isa::{Flag, Operation, OutputFormat, RequantMode, Unit, VectorOperand};
 use systole_machine::spec::{Machine, Requantisation};
 
 use super::builder::{Builder, Piece, Table, Tensor, u};
@@ -77,7 +77,7 @@ impl Kind {
 }
 
 const KINDS: [(u64, Kind); 19] = [
-    (30, Kind::Requant),
+    (44, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
     (10, Kind::AddChannel),
@@ -89,13 +89,13 @@ const KINDS: [(u64, Kind); 19] = [
     (8, Kind::Softmax),
     (10, Kind::Lrn),
     (12, Kind::Sum),
-    (16, Kind::Table),
-    (10, Kind::Max),
-    (10, Kind::Min),
+    (14, Kind::Table),
+    (13, Kind::Max),
+    (13, Kind::Min),
     (8, Kind::Div),
     (16, Kind::Gather),
-    (8, Kind::ArgMax),
-    (8, Kind::Unpool),
+    (6, Kind::ArgMax),
+    (6, Kind::Unpool),
 ];
 
 /// A pooling window.
@@ -116,6 +116,7 @@ pub(super) struct Shape {
     mode: RequantMode,
     /// Whether elements of a, b and the output have two bytes.
     wide: [bool; 3],
+    pub(super) format: OutputFormat,
     pub(super) height: u64,
     pub(super) width: u64,
     pub(super) channels: u64,
@@ -193,7 +194,10 @@ pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piec
     }
     for attempt in 0..10 {
         let (kind, mode) = kind_and_mode(b, even_unsupported);
-        let shape = shape(b, (kind, mode), attempt);
+        let mut shape = shape(b, (kind, mode), attempt);
+        if even_unsupported && b.draw.chance(3) {
+            shape.format = OutputFormat::Sign;
+        }
         if !shape.affordable(b) {
             continue;
         }
@@ -275,10 +279,13 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
     };
     let channels = channels.max(1);
     let subtract = matches!(kind, Kind::Add | Kind::AddChannel) && d.chance(40);
+    let signs = matches!(kind, Kind::Requant | Kind::Affine | Kind::Rescale);
+    let format = if signs && d.chance(30) { d.pick(OutputFormat::ALL) } else { OutputFormat::Plain };
     let shape = Shape {
         kind,
         mode,
         wide,
+        format,
         height,
         width,
         channels,
@@ -309,7 +316,10 @@ fn tensors(builder: &mut Builder, shape: &Shape) -> [Tensor; 3] {
     let (in_height, in_width) = shape.input();
     let [of_b, of_out] = taps::elements(shape);
     let bytes = |operand: usize, elements: u64| if shape.wide[operand] { 2 * elements } else { elements };
-    let [a, b, out] = [bytes(0, shape.channels), bytes(1, of_b), bytes(2, of_out)];
+    let [a, b, mut out] = [bytes(0, shape.channels), bytes(1, of_b), bytes(2, of_out)];
+    if shape.format == OutputFormat::Binary {
+        out = shape.channels.div_ceil(8);
+    }
     let (b_height, b_width) = if shape.kind == Kind::Unpool { shape.window.input } else { (shape.height, shape.width) };
     [
         builder.tensor(in_height, in_width, a),
@@ -438,6 +448,7 @@ fn note(builder: &mut Builder, shape: &Shape) {
         || extent(window.kernel.1, window.dilation.1) <= window.pad[1]
         || (shape.height - 1) * window.stride.0 >= window.pad[0] + window.input.0
         || (shape.width - 1) * window.stride.1 >= window.pad[1] + window.input.1;
+    let bits = shape.format == OutputFormat::Binary;
     let all = [
         ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
         ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
@@ -459,6 +470,11 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
         ("pool: wide", reduces && shape.wide[0]),
         ("pool: dilation", reduces && (window.dilation.0 > 1 || window.dilation.1 > 1)),
+        ("vector: signs", shape.format == OutputFormat::Sign),
+        ("vector: signs as bits", bits),
+        ("vector: signs as bits, integer mode", bits && shape.mode != RequantMode::Float32),
+        ("vector: signs that end within a byte", bits && !shape.channels.is_multiple_of(8)),
+        ("requant: signs as bits, transposed", bits && shape.transposed),
         ("pool: padding", reduces && window.pad != [0; 4]),
         ("pool: a window outside the input", reduces && outside),
     ];

@@ -227,7 +227,9 @@ impl<'a> Importer<'a> {
             DType::I64 => Ok(bytes.chunks_exact(8).map(|b| wide(b) as i64).collect()),
             DType::I32 => Ok(bytes.chunks_exact(4).map(|b| i64::from(wide(b) as i32)).collect()),
             DType::I16 => Ok(bytes.chunks_exact(2).map(|b| i64::from(wide(b) as i16)).collect()),
-            DType::I8 => Ok(bytes.iter().map(|&b| i64::from(b as i8)).collect()),
+            DType::I8 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => {
+                Ok(bytes.iter().map(|&b| i64::from(b as i8)).collect())
+            }
             DType::U8 => Ok(bytes.iter().map(|&b| i64::from(b)).collect()),
             DType::F32 => Err(ImportError::invalid(format!("its {what} `{}` is f32, not an integer", tensor.name))),
         }

@@ -30,6 +30,7 @@ pub(super) fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Ten
         let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
         all.push(Operation::VectorScale { a, b, out });
     }
+    all.push(Operation::VectorFormat { out: shape.format });
     if shape.kind == Kind::Lrn {
         all.push(norm(builder, shape));
     }
