@@ -29,10 +29,10 @@ use importer::{Importer, Missing};
 use proto::{GraphProto, ModelProto};
 
 pub use error::{ErrorKind, ImportError};
-pub use operators::supported_operators;
+pub use operators::{Supported, supported, supported_operators};
 
 /// Versions of the standard operators that import.
-const OPSETS: RangeInclusive<i64> = 6..=25;
+pub const OPSETS: RangeInclusive<i64> = 6..=25;
 
 /// What the caller knows better than the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -152,6 +152,30 @@ pub fn supported_operators() -> impl Iterator<Item = &'static str> {
     OPERATORS.iter().map(|operator| operator.name)
 }
 
+/// An ONNX operator that imports, in every version of the standard operators that does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Supported {
+    /// Its name.
+    pub name: &'static str,
+    /// Sets of operators that have it.
+    pub domains: &'static [&'static str],
+    /// Attributes that are understood, or that change no result at inference; any other is refused.
+    pub attributes: &'static [&'static str],
+}
+
+/// The ONNX operators that import, sorted by name.
+pub fn supported() -> impl Iterator<Item = Supported> {
+    OPERATORS.iter().map(|operator| Supported {
+        name: operator.name,
+        domains: match operator.domains {
+            Domains::Standard => &["ai.onnx"],
+            Domains::Contributed => &["com.microsoft"],
+            Domains::Both => &["ai.onnx", "com.microsoft"],
+        },
+        attributes: operator.attributes,
+    })
+}
+
 /// Imports one node, or reports why not and poisons its outputs.
 pub(super) fn import_node(importer: &mut Importer<'_>, node: &NodeView<'_>) {
     let mut problems = vec![];
