@@ -2,6 +2,8 @@
 //!
 //! The imported form only, without Quantize and Dequantize; importing the file gives the same network back.
 
+mod field;
+
 use std::collections::BTreeMap;
 
 use prost::Message;
@@ -15,10 +17,10 @@ use systole_network::seed;
 use systole_network::tensor::{Data, Tensor, TensorId, bytes_of_f32};
 
 /// Version of the standard operators in the file.
-const OPSET: i64 = 13;
+const OPSET: i64 = 19;
 
 /// Version of the file format that goes with it.
-const IR_VERSION: i64 = 8;
+const IR_VERSION: i64 = 9;
 
 /// What a float ONNX file cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +50,12 @@ pub fn onnx(graph: &Graph, seed: u64) -> Result<Vec<u8>, ExportError> {
     let mut proto = GraphProto { name: graph.name.clone(), ..Default::default() };
     for id in order {
         let node = graph.node(id);
-        proto.node.push(node_proto(graph, node)?);
-        proto.initializer.extend(made_constants(graph, node));
+        let (made, constants) = match field::node(graph, node) {
+            Some(made) => made,
+            None => (node_proto(graph, node)?, made_constants(graph, node)),
+        };
+        proto.node.push(made);
+        proto.initializer.extend(constants);
     }
     let per_channel = per_channel_operands(graph);
     for (id, tensor) in (0..).map(TensorId).zip(&graph.tensors) {
@@ -93,9 +99,6 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
         Op::Sum => ("Sum", vec![]),
         Op::GlobalMaxPool | Op::Sub | Op::Div | Op::Max | Op::Min | Op::PRelu => (node.op.name(), vec![]),
         Op::Function(function) => (function.name(), function_attributes(*function)),
-        Op::ReduceMean { axes, keep } => {
-            ("ReduceMean", vec![integers("axes", axes), integer("keepdims", i64::from(*keep))])
-        }
         Op::Transpose { perm } => ("Transpose", vec![integers("perm", perm)]),
         Op::Reshape => {
             input.push(shape_name(node));
@@ -114,10 +117,17 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
         | Op::Pad { .. }
         | Op::DepthToSpace { .. }
         | Op::SpaceToDepth { .. }
-        | Op::Resize(_) => {
+        | Op::Resize(_)
+        | Op::ReduceMean { .. } => {
             return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
         }
-        Op::Rescale | Op::Quantize | Op::Dequantize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+        Op::Binarize
+        | Op::Rescale
+        | Op::Quantize
+        | Op::Dequantize
+        | Op::ConvInteger { .. }
+        | Op::MatMulInteger { .. }
+        | Op::Cast => {
             return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
         }
     };
@@ -271,7 +281,14 @@ mod tests {
     fn networks_survive_the_file() {
         for &zoo::Entry { name, small_input, .. } in zoo::entries() {
             let graph = zoo::build_scaled(name, 8, small_input).expect("large enough");
-            let bytes = onnx(&graph, 5).expect("float");
+            let bytes = match onnx(&graph, 5) {
+                Ok(bytes) => bytes,
+                // No operator of ONNX gives 1 for 0.
+                Err(error) => {
+                    assert!(graph.nodes.iter().any(|node| node.op == Op::Binarize), "{name}: {error}");
+                    continue;
+                }
+            };
             let back = import_bytes(bytes.into(), None, name, &ImportOptions::default()).expect("a valid file");
             let order = graph.topological_order().expect("no cycle");
             assert_eq!(back.nodes.len(), order.len(), "{name}");

@@ -301,7 +301,7 @@ fn port(graph: &Graph, id: TensorId, float_name: Option<String>) -> Port {
         float_name,
         shape: tensor.shape.iter().map(|&length| length as u64).collect(),
         element: match tensor.dtype {
-            DType::I8 => ElementType::I8,
+            DType::I8 | DType::B1 => ElementType::I8,
             DType::I16 => ElementType::I16,
             _ => ElementType::U8,
         },

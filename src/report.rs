@@ -8,6 +8,7 @@ mod csv;
 pub mod text;
 mod traffic;
 pub(crate) mod waits;
+mod widths;
 
 use std::collections::BTreeMap;
 
@@ -236,6 +237,10 @@ pub struct Layer {
     pub stall_cycles: BTreeMap<&'static str, u64>,
     /// `null` where the machine states no energies.
     pub energy_uj: Option<f64>,
+    /// Bits that a weight takes in DRAM and buffers; `null` without weights.
+    pub weight_bits: Option<u32>,
+    /// Whether the array lacks the width of the layer's weights, which are stored wider.
+    pub widened: bool,
     /// The mapping in a line.
     pub mapping: String,
 }

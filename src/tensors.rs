@@ -86,7 +86,7 @@ impl Port {
 /// The integers that bytes hold.
 pub fn integers(bytes: &[u8], element: ElementType) -> impl Iterator<Item = i32> + '_ {
     bytes.chunks_exact(element.bytes() as usize).map(move |bytes| match (element, bytes) {
-        (ElementType::I8, &[byte]) => i32::from(byte as i8),
+        (ElementType::I8 | ElementType::B1, &[byte]) => i32::from(byte as i8),
         (_, &[low, high]) => i32::from(i16::from_le_bytes([low, high])),
         (_, bytes) => bytes.iter().map(|&byte| i32::from(byte)).sum(),
     })
@@ -95,7 +95,7 @@ pub fn integers(bytes: &[u8], element: ElementType) -> impl Iterator<Item = i32>
 /// Bytes as a golden value of that type.
 pub fn value(bytes: Vec<u8>, element: ElementType) -> Value {
     match element {
-        ElementType::I8 => Value::I8(bytes.into_iter().map(|byte| byte as i8).collect()),
+        ElementType::I8 | ElementType::B1 => Value::I8(bytes.into_iter().map(|byte| byte as i8).collect()),
         ElementType::U8 => Value::U8(bytes),
         ElementType::I16 => Value::from_le_bytes(DType::I16, &bytes),
     }
@@ -109,6 +109,11 @@ pub fn quantise(x: f32, scale: f32, zero_point: i32, element: ElementType) -> i3
     (rounded + i64::from(zero_point)).clamp(low.into(), high.into()) as i32
 }
 
+/// Bits as bytes of −1 and 1, lowest first (M-14).
+fn signs(bits: &[u8]) -> Vec<u8> {
+    bits.iter().flat_map(|byte| (0..8).map(move |bit| if byte >> bit & 1 == 1 { 1 } else { 0xff })).collect()
+}
+
 /// A tensor out of DRAM, in logical order (M-2). `None` when it does not lie in `dram`.
 pub fn gather(entry: &TensorEntry, dram: &[u8]) -> Option<Vec<u8>> {
     let [n, c, h, w] = entry.dims.map(|d| d as usize);
@@ -116,9 +121,11 @@ pub fn gather(entry: &TensorEntry, dram: &[u8]) -> Option<Vec<u8>> {
     let mut logical = vec![0; n * c * image * element];
     for (pixel, address) in entry.pixels().enumerate() {
         let start = usize::try_from(address).ok()?;
-        let bytes = dram.get(start..start.checked_add(c * element)?)?;
+        let length = entry.element.pixel_bytes(entry.dims[1]) as usize;
+        let stored = dram.get(start..start.checked_add(length)?)?;
+        let bytes = if entry.element == ElementType::B1 { signs(stored) } else { stored.to_vec() };
         let (item, place) = (pixel / image, pixel % image);
-        for (channel, bytes) in bytes.chunks_exact(element).enumerate() {
+        for (channel, bytes) in bytes.chunks_exact(element).take(c).enumerate() {
             let index = (item * c + channel) * image + place;
             logical[index * element..][..element].copy_from_slice(bytes);
         }
@@ -136,10 +143,16 @@ pub fn scatter(entry: &TensorEntry, logical: &[u8]) -> Vec<(u64, Vec<u8>)> {
         let (item, channel) = (plane / c, plane % c);
         bytes[((item * image + place) * c + channel) * size..][..size].copy_from_slice(element);
     }
+    let mut pixel_bytes = c * size;
+    if entry.element == ElementType::B1 {
+        let byte = |signs: &[u8]| signs.iter().rev().fold(0, |byte, &q| byte << 1 | u8::from(q == 1));
+        bytes = bytes.chunks(c).flat_map(|pixel| pixel.chunks(8).map(byte)).collect();
+        pixel_bytes = c.div_ceil(8);
+    }
     if entry.is_dense() || bytes.is_empty() {
         return vec![(entry.address, bytes)];
     }
-    entry.pixels().zip(bytes.chunks(c * size)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
+    entry.pixels().zip(bytes.chunks(pixel_bytes)).map(|(address, pixel)| (address, pixel.to_vec())).collect()
 }
 
 /// The arrays of a file by name; a `.npy` file's one array has the empty name.
@@ -338,11 +351,11 @@ impl Inputs {
         self.check_shape(name, &array.shape, &port.shape)?;
         match (&array.value, port.element) {
             (Value::F32(values), _) => Ok(Some(port.quantise(values))),
-            (value @ Value::I8(_), ElementType::I8)
+            (value @ Value::I8(_), ElementType::I8 | ElementType::B1)
             | (value @ Value::U8(_), ElementType::U8)
             | (value @ Value::I16(_), ElementType::I16) => Ok(Some(value.to_le_bytes())),
             (other, ElementType::I16) => Err(self.wrong_type(name, other, "float32 or int16")),
-            (other, ElementType::I8) => Err(self.wrong_type(name, other, "float32 or int8")),
+            (other, ElementType::I8 | ElementType::B1) => Err(self.wrong_type(name, other, "float32 or int8")),
             (other, ElementType::U8) => Err(self.wrong_type(name, other, "float32 or uint8")),
         }
     }

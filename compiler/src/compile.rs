@@ -1,6 +1,6 @@
 //! From a quantised graph to a program: the order of the stages, and what each hands to the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 use systole_machine::program::{LayerEntry, ModelEntry, Program, Segment};
@@ -13,6 +13,7 @@ use crate::compress::stored::StoredWeights;
 use crate::emit::emit;
 use crate::error::CompileError;
 use crate::fixed::{check_island, check_policy, record_bytes};
+use crate::formats;
 use crate::image::{channel_params, requant_params, weight_zero_point};
 use crate::layers::transposed::Phase;
 use crate::layers::{Dims, Kind, Layer, Layers, Second, Window, layers};
@@ -27,6 +28,7 @@ use text::conv_text;
 
 mod moves;
 mod table;
+mod taps;
 mod text;
 
 use moves::MoveMapping;
@@ -88,17 +90,19 @@ pub fn compile(
 ) -> Result<Compiled, Vec<CompileError>> {
     let graph = &quantised.graph;
     check_policy(graph, machine).map_err(|error| vec![error])?;
-    let cycles = |layer: &Layer, layers: &Layers| match map_layer(layer, layers, graph, machine) {
+    // What layers cost decides what they are, and only then are there bits.
+    let cycles = |layer: &Layer, layers: &Layers| match map_layer(layer, layers, (graph, machine), &BTreeSet::new()) {
         Ok(Mapping::Conv(mapping)) => Some(mapping.cycles),
         _ => None,
     };
     let layers = layers(graph, &cycles)?;
-    let mappings = map_all(&layers, graph, machine)?;
+    let bits = formats::bits(graph, &layers, machine);
+    let mappings = map_all(&layers, graph, machine, &bits)?;
     if constants == Constants::Real {
         check_sums(graph, &layers, machine)?;
     }
     let mut dram = Dram::default();
-    let places = place_activations(graph, &layers, &mut dram);
+    let places = place_activations(graph, &layers, &bits, &mut dram);
     let context = Context { graph, machine, layers: &layers, mappings: &mappings, places: &places };
     let mut image = vec![];
     let mut items = vec![];
@@ -130,17 +134,16 @@ pub fn compile(
     Ok(Compiled { program, layers, mappings, places, steps })
 }
 
-fn map_all(layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Vec<Mapping>, Vec<CompileError>> {
+fn map_all(
+    layers: &Layers,
+    graph: &Graph,
+    machine: &Machine,
+    bits: &BTreeSet<TensorId>,
+) -> Result<Vec<Mapping>, Vec<CompileError>> {
     let results: Vec<Result<Mapping, CompileError>> =
-        layers.layers.par_iter().map(|layer| map_layer(layer, layers, graph, machine)).collect();
-    let mut mappings = vec![];
+        layers.layers.par_iter().map(|layer| map_layer(layer, layers, (graph, machine), bits)).collect();
     let mut errors = vec![];
-    for result in results {
-        match result {
-            Ok(mapping) => mappings.push(mapping),
-            Err(error) => errors.push(error),
-        }
-    }
+    let mappings = results.into_iter().filter_map(|result| result.map_err(|error| errors.push(error)).ok()).collect();
     if errors.is_empty() { Ok(mappings) } else { Err(errors) }
 }
 
@@ -153,7 +156,12 @@ fn output_dims(layer: &Layer, layers: &Layers) -> Dims {
     }
 }
 
-fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -> Result<Mapping, CompileError> {
+fn map_layer(
+    layer: &Layer,
+    layers: &Layers,
+    (graph, machine): (&Graph, &Machine),
+    bits: &BTreeSet<TensorId>,
+) -> Result<Mapping, CompileError> {
     let phase = layer.phase();
     let input = phase.map_or(layers.dims[&layer.input], |phase| phase.input_dims(layers.dims[&layer.input]));
     let output = output_dims(layer, layers);
@@ -174,14 +182,7 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         )
     };
     if let Kind::Conv { weights, groups, .. } = &layer.kind {
-        let bits = 8 * element_bytes(layer.input) as u32;
-        if machine.array.interval_cycles(bits).is_none() {
-            let message = format!(
-                "its operands have {bits} bits, which the array of `{}` does not take; add `width: {bits} bit` to `array.operands`, or choose another machine",
-                machine.name
-            );
-            return Err(CompileError::unsupported(&layer.name, message));
-        }
+        let weight_format = formats::weights(graph, layer, machine)?;
         let per_group = graph.tensor(*weights).shape.get(1).copied().unwrap_or(0);
         if *groups == 0 || !input[3].is_multiple_of(*groups) || !output[3].is_multiple_of(*groups) {
             return Err(CompileError::invalid(&layer.name, "groups do not divide the channels"));
@@ -194,15 +195,23 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         }
         let element_bytes = [layer.input, layer.output].map(|id| element_bytes(id) as usize);
         let scattered = phase.is_some_and(Phase::is_scattered);
+        let (window, groups, bits) = (&window, *groups, [layer.input, layer.output].map(|id| bits.contains(&id)));
         let problem =
-            conv::Problem { machine, window: &window, groups: *groups, input, output, element_bytes, scattered };
+            conv::Problem { machine, window, groups, input, output, element_bytes, scattered, bits, weight_format };
         let mapping = problem.search().ok_or_else(too_small)?;
         let parts = mapping.chunks.iter().map(|chunk| chunk.parts.len()).sum();
         check_pieces(layer, output, mapping.tile, parts)?;
         return Ok(Mapping::Conv(mapping));
     }
+    if let Some(mapping) = taps::map(layer, [input, output], graph, machine) {
+        check_pieces(layer, output, mapping.tile, taps::slices_of(layer, input, mapping.channels).len())?;
+        return Ok(Mapping::Vector(mapping));
+    }
     let work = match &layer.kind {
-        Kind::MaxPool(window) | Kind::AveragePool { window, .. } => (window.kernel[0] * window.kernel[1]) as u64,
+        Kind::Sample(_) | Kind::Unpool { .. } => return Err(too_small()),
+        Kind::MaxPool(window) | Kind::ArgMax(window) | Kind::AveragePool { window, .. } => {
+            (window.kernel[0] * window.kernel[1]) as u64
+        }
         Kind::Softmax => 3,
         Kind::Lrn(lrn) => lrn.size as u64 + 2,
         Kind::Sum(more) => 1 + more.len() as u64,
@@ -215,6 +224,7 @@ fn map_layer(layer: &Layer, layers: &Layers, graph: &Graph, machine: &Machine) -
         output,
         second: layer.second().is_some(),
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
+        bits_out: bits.contains(&layer.output),
         params: matches!(
             layer.kind,
             Kind::Add(Second::Channel(_))
@@ -251,7 +261,8 @@ fn check_pieces(layer: &Layer, output: Dims, tile: [usize; 2], pieces_of_a_tile:
 
 fn window_of(layer: &Layer) -> Window {
     match &layer.kind {
-        Kind::Conv { window, .. } | Kind::MaxPool(window) | Kind::AveragePool { window, .. } => window.clone(),
+        Kind::Conv { window, .. } | Kind::MaxPool(window) | Kind::ArgMax(window) => window.clone(),
+        Kind::AveragePool { window, .. } => window.clone(),
         _ => Window::point(),
     }
 }
@@ -302,6 +313,7 @@ impl Context<'_> {
         };
         match &self.mappings[index] {
             Mapping::Conv(mapping) => self.lower_conv(index as u32, layer, mapping, output, dram, constants),
+            Mapping::Vector(mapping) if taps::has(&layer.kind) => self.lower_taps(index as u32, layer, mapping, output),
             Mapping::Vector(mapping) => self.lower_vector(index as u32, layer, mapping, output, dram, constants),
             Mapping::Move(mapping) => self.lower_move(index as u32, layer, *mapping, output, dram, constants),
         }
@@ -346,6 +358,7 @@ impl Context<'_> {
             params,
             input_type: (x.dtype, x.zero_point),
             weight_type: (self.graph.tensor(*tensor).dtype, zero_weight),
+            weight_format: mapping.weight_format,
             output_type: (y.dtype, y.zero_point),
             clamp: layer.clamp,
         };
@@ -358,12 +371,15 @@ impl Context<'_> {
             None => {
                 let pixels = output.dims[..3].iter().product::<usize>() as u64;
                 let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
-                let weight_bytes = self.graph.tensor(*tensor).elements() as u64;
+                let weights = self.graph.tensor(*tensor);
+                let weight_bytes = (weights.elements() * weights.dtype.bits()).div_ceil(8) as u64;
                 (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
             }
         };
         let saved = stored.saved(constant_bytes.saturating_sub(4 * channels as u64));
-        let text = conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe) + &stored.text();
+        let formats = formats::text(self.graph.tensor(*tensor).dtype, mapping.weight_format, input.bits);
+        let text =
+            conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe) + &formats + &stored.text();
         let entry = self.entry(layer, macs, constant_bytes - saved, text);
         Ok(Lowered { items: lowering.items()?, image, entry, saved })
     }
@@ -389,13 +405,14 @@ impl Context<'_> {
             Kind::Affine { .. } => (Function::Affine, None),
             Kind::Rescale => (Function::Rescale, None),
             Kind::MaxPool(_) => (Function::MaxPool, None),
+            Kind::ArgMax(_) => (Function::ArgMax, None),
             Kind::AveragePool { include_pad, .. } => (Function::AveragePool { include_pad: *include_pad }, None),
             Kind::Softmax => (Function::Softmax, None),
             Kind::Lrn(lrn) => (Function::Lrn(*lrn), None),
             Kind::Sum(_) => (Function::Sum(&more), None),
             Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
-            Kind::Conv { .. } | Kind::Move(_) => {
-                return Err(CompileError::internal(&layer.name, "a layer of another unit on the vector unit"));
+            Kind::Conv { .. } | Kind::Move(_) | Kind::Sample(_) | Kind::Unpool { .. } => {
+                return Err(CompileError::internal(&layer.name, "a layer with a lowering of its own"));
             }
         };
         let constants_read = matches!(second, Some(Second::Channel(_)));
@@ -439,8 +456,8 @@ impl Context<'_> {
     /// Compulsory bytes: constants, and the network's inputs and outputs that the layer touches.
     fn entry(&self, layer: &Layer, macs: u64, constant_bytes: u64, mapping: String) -> LayerEntry {
         let bytes = |id: TensorId| {
-            let elements: u64 = self.layers.dims[&id].iter().map(|&d| d as u64).product();
-            elements * self.places[&id].element_bytes
+            let [n, h, w, c] = self.layers.dims[&id];
+            (n * h * w) as u64 * self.places[&id].pixel_bytes(c)
         };
         let mut compulsory_bytes = constant_bytes;
         // Once for all phases of a node.

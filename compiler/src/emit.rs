@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use systole_machine::isa::{Instruction, Operation, UNITS, Unit, UnitMask, Unsigned};
+use systole_machine::isa::{
+    ActivationFormat, Instruction, Operation, OutputFormat, UNITS, Unit, UnitMask, Unsigned, WeightFormat,
+};
 
 use crate::schedule::Step;
 
@@ -19,6 +21,18 @@ fn register(operation: &Operation) -> Register {
         _ => 0,
     };
     (operation.unit(), operation.mnemonic(), operand)
+}
+
+/// The register of formats (M-14) that a run reads, as it is for operands and results that are not packed: what it holds at first.
+fn plain_formats(run: &Operation) -> Option<Operation> {
+    match run.unit() {
+        Unit::Vector => Some(Operation::VectorFormat { out: OutputFormat::Plain }),
+        unit => Some(Operation::ArrayFormats {
+            weight: WeightFormat::Byte,
+            activation: ActivationFormat::Byte,
+            array: Unsigned::new(unit.array()? as u64).ok()?,
+        }),
+    }
 }
 
 /// Whether a register's contents come from calibration.
@@ -45,7 +59,13 @@ pub fn emit(steps: &[Step]) -> (Vec<Instruction>, Vec<u32>) {
     let mut instructions = Vec::with_capacity(steps.len() * 2);
     let mut source = Vec::with_capacity(steps.len() * 2);
     for step in steps {
-        for &setup in &step.setup {
+        // Steps that pack nothing do not say so.
+        let plain = plain_formats(&step.run).filter(|plain| {
+            let held = registers.get(&register(plain));
+            let stated = step.setup.iter().any(|setup| register(setup) == register(plain));
+            !stated && held.is_some_and(|(operation, _)| operation != plain)
+        });
+        for &setup in step.setup.iter().chain(&plain) {
             let before = registers.insert(register(&setup), (setup, step.layer));
             let kept = before.is_some_and(|(operation, layer)| {
                 operation == setup && (layer == step.layer || !is_calibrated(&setup))

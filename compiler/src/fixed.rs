@@ -61,6 +61,7 @@ pub(crate) fn check_island(layer: &Layer, machine: &Machine) -> Result<(), Compi
         Kind::Softmax => "N-10",
         Kind::Lrn(_) => "N-13",
         Kind::Sum(_) => "N-14",
+        Kind::Sample { .. } => "N-26",
         Kind::Pair(Pair::Quotient, _) => "N-25",
         _ => return Ok(()),
     };

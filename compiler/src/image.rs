@@ -7,6 +7,7 @@ use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId, f32_of_bytes
 
 use crate::error::CompileError;
 use crate::fixed::{self, Factor};
+use crate::formats::pack;
 use crate::layers::transposed::Phase;
 use crate::layers::{Kind, Layer, Second};
 use crate::mapping::conv::chunk_elements;
@@ -105,7 +106,7 @@ pub fn weight_tiles(
         // Two's complement for i8.
         zero: weight_zero_point(graph, *weights, &layer.name)? as u8,
     };
-    let mut bytes = vec![source.zero; mapping.weight_bytes as usize];
+    let mut bytes = vec![0; mapping.weight_bytes as usize];
     let mut pieces: Vec<(&Chunk, &Part, &mut [u8])> = vec![];
     let mut rest = bytes.as_mut_slice();
     for chunk in &mapping.chunks {
@@ -116,7 +117,14 @@ pub fn weight_tiles(
         }
     }
     pieces.into_par_iter().for_each(|(chunk, part, piece)| {
-        fill_part(&source, chunk, part, mapping, machine, piece);
+        let elements = chunk_elements(machine, mapping.dataflow);
+        let (rows, lanes) = match mapping.dataflow {
+            Dataflow::InputStationary => (chunk.block_channels, elements),
+            Dataflow::WeightStationary | Dataflow::OutputStationary => (elements, machine.array.columns as usize),
+        };
+        let mut tiles = vec![source.zero; chunk.blocks * part.folds * rows * lanes];
+        fill_part(&source, chunk, part, mapping, machine, &mut tiles);
+        pack(mapping.weight_format, &tiles, lanes, piece);
     });
     Ok(bytes)
 }

@@ -7,13 +7,14 @@
 pub mod boxes;
 mod elementwise;
 mod moves;
+mod pooling;
 pub mod shuffle;
 pub mod transposed;
 
 use std::collections::BTreeMap;
 
 use systole_network::graph::{Graph, Node, NodeId};
-use systole_network::op::{Lrn, Op, Pool};
+use systole_network::op::{Deform, Lrn, Op, Pool};
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
 
@@ -116,6 +117,30 @@ pub enum Kind {
     Shuffle(Shuffle),
     /// A copy by DMA alone.
     Move(Move),
+    /// What moved taps read; the result has the input's channels for each tap, by group of the convolution.
+    Sample(Sample),
+    /// Where maxima are.
+    ArgMax(Window),
+    /// Windows' values back where their maxima were.
+    Unpool {
+        /// The window.
+        window: Window,
+        /// Taps of the maxima.
+        switches: TensorId,
+    },
+}
+
+/// Attributes and offsets of samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The window, where it lies without offsets.
+    pub window: Window,
+    /// Groups of the convolution.
+    pub groups: usize,
+    /// Groups of channels that share offsets.
+    pub offset_groups: usize,
+    /// Two a tap and offset group.
+    pub offsets: TensorId,
 }
 
 /// A fused operator.
@@ -374,12 +399,6 @@ impl Builder<'_> {
             Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::Function(_) | Op::PRelu => {
                 return self.elementwise(node);
             }
-            Op::GlobalMaxPool => {
-                if !self.keeps_quantisation(node) {
-                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
-                }
-                Kind::MaxPool(Window { kernel: [dims[1], dims[2]], ..Window::point() })
-            }
             Op::BatchNorm { .. } => Kind::Affine { a: node.inputs[1], b: node.inputs[2] },
             Op::Rescale => Kind::Rescale,
             Op::Lrn(_) if self.graph.tensor(node.inputs[0]).dtype == DType::I16 => {
@@ -388,23 +407,24 @@ impl Builder<'_> {
             }
             Op::Lrn(lrn) => Kind::Lrn(*lrn),
             Op::Sum => Kind::Sum(node.inputs[1..].to_vec()),
-            Op::MaxPool(pool) => {
-                if !self.keeps_quantisation(node) {
-                    return Err(CompileError::unsupported(&node.name, "max pooling that also changes the scale"));
-                }
-                Kind::MaxPool(Window::of_pool(pool))
+            Op::DeformSample(_) | Op::MaxUnpool(_) if !self.keeps_quantisation(node) => {
+                return Err(CompileError::invalid(&node.name, "its result has another scale than its input"));
             }
-            Op::AveragePool(_) | Op::GlobalAveragePool if self.is_integer() && !self.keeps_quantisation(node) => {
-                let message = "average pooling in integers that also changes the scale";
-                return Err(CompileError::unsupported(&node.name, message));
+            Op::DeformSample(Deform { conv, offset_groups }) => {
+                self.require_image(node, node.inputs[1])?;
+                let window =
+                    Window { kernel: conv.kernel, stride: conv.stride, dilation: conv.dilation, pads: conv.pads };
+                let (groups, offset_groups, offsets) = (conv.groups, *offset_groups, node.inputs[1]);
+                Kind::Sample(Sample { window, groups, offset_groups, offsets })
             }
-            Op::AveragePool(pool) => {
-                Kind::AveragePool { window: Window::of_pool(pool), include_pad: pool.count_include_pad }
+            Op::ArgMaxPool(pool) => Kind::ArgMax(Window::of_pool(pool)),
+            Op::MaxUnpool(pool) => {
+                self.require_image(node, node.inputs[1])?;
+                Kind::Unpool { window: Window::of_pool(pool), switches: node.inputs[1] }
             }
-            Op::GlobalAveragePool => Kind::AveragePool {
-                window: Window { kernel: [dims[1], dims[2]], ..Window::point() },
-                include_pad: false,
-            },
+            Op::MaxPool(_) | Op::GlobalMaxPool | Op::AveragePool(_) | Op::GlobalAveragePool => {
+                return self.pooling(node);
+            }
             Op::Softmax => {
                 let logical = self.graph.tensor(node.inputs[0]).shape.get(1).copied();
                 if logical != Some(dims[3]) {

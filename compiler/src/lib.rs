@@ -12,6 +12,7 @@ pub mod compress;
 pub mod emit;
 pub mod error;
 mod fixed;
+mod formats;
 pub mod image;
 pub mod layers;
 pub mod lower;
@@ -20,3 +21,5 @@ pub mod memory;
 pub mod schedule;
 mod sums;
 pub mod tables;
+
+pub use formats::is_widened;

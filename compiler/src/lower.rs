@@ -11,6 +11,7 @@ use crate::schedule::{Access, Memory, Step};
 pub mod conv;
 pub mod moves;
 pub(crate) mod shuffle;
+pub(crate) mod taps;
 pub mod vector;
 
 /// One piece of work: what it needs, what it does, what it leaves.
@@ -72,18 +73,19 @@ pub(crate) struct Cut {
 }
 
 /// How a box lies in DRAM and, densely or with a pitch, in a buffer: rows and planes of a DMA run.
-struct Rows {
-    row_bytes: u64,
-    rows: u64,
-    planes: u64,
-    dram: [u64; 2],
-    buffer: [u64; 2],
+pub(crate) struct Rows {
+    pub(crate) row_bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) planes: u64,
+    /// Bytes from row to row and from plane to plane.
+    pub(crate) dram: [u64; 2],
+    pub(crate) buffer: [u64; 2],
 }
 
 /// `pitch`: bytes from pixel to pixel in the buffer.
 fn rows(place: &Place, cut: &Cut, pitch: u64) -> Rows {
     let [height, width] = cut.size.map(|size| size as u64);
-    let channels = cut.channels.1 as u64 * place.element_bytes;
+    let channels = place.pixel_bytes(cut.channels.1);
     if place.pixel_pitch == channels && pitch == channels {
         let row = width * channels;
         let contiguous = place.row_pitch == row || height == 1;
@@ -107,7 +109,7 @@ fn extent(row_bytes: u64, rows: u64, planes: u64, pitch: [u64; 2]) -> u64 {
 
 /// Loads a box into the activation buffer, dense.
 pub(crate) fn load_cut(layer: u32, name: &str, place: &Place, cut: &Cut, buffer: u64) -> Result<Step, CompileError> {
-    let rows = rows(place, cut, cut.channels.1 as u64 * place.element_bytes);
+    let rows = rows(place, cut, place.pixel_bytes(cut.channels.1));
     let dram = place.at(cut.image, cut.first[0], cut.first[1], cut.channels.0);
     load(layer, name, dram, buffer, Space::Activation, &rows)
 }
@@ -178,12 +180,12 @@ pub(crate) fn store_cut(
     buffer: u64,
     pitch: u64,
 ) -> Result<Step, CompileError> {
-    let rows = rows(place, cut, pitch);
     let dram = place.at(cut.image, cut.first[0], cut.first[1], cut.channels.0);
-    store(layer, name, dram, buffer, &rows)
+    store_rows(layer, name, dram, buffer, &rows(place, cut, pitch))
 }
 
-fn store(layer: u32, name: &str, dram: u64, buffer: u64, rows: &Rows) -> Result<Step, CompileError> {
+/// Stores rows and planes that lie apart from each other.
+pub(crate) fn store_rows(layer: u32, name: &str, dram: u64, buffer: u64, rows: &Rows) -> Result<Step, CompileError> {
     let setup = vec![
         Operation::StoreShape {
             row_bytes: field(rows.row_bytes, name)?,

@@ -3,7 +3,7 @@
 //! Every activation has bytes of its own, so that each can be read after a run; a reshape or slice shares its source's, a concatenation's input lies inside the result.
 //! Not modelled: activations that stay on chip from layer to layer, and reuse of DRAM.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use systole_network::graph::Graph;
 use systole_network::tensor::TensorId;
@@ -28,6 +28,8 @@ pub struct Place {
     pub image_pitch: u64,
     /// e: bytes of an element (M-2).
     pub element_bytes: u64,
+    /// Elements are bits, eight a byte (M-14); `element_bytes` is 1 then.
+    pub bits: bool,
 }
 
 impl Place {
@@ -36,7 +38,13 @@ impl Place {
         let [_, h, w, c] = dims.map(|d| d as u64);
         let pixel_pitch = c * element_bytes;
         let row_pitch = w * pixel_pitch;
-        Place { address, dims, pixel_pitch, row_pitch, image_pitch: h * row_pitch, element_bytes }
+        Place { address, dims, pixel_pitch, row_pitch, image_pitch: h * row_pitch, element_bytes, bits: false }
+    }
+
+    /// The same with eight channels a byte.
+    pub fn dense_bits(address: u64, dims: Dims) -> Self {
+        let [n, h, w, c] = dims;
+        Place { dims, bits: true, ..Place::dense(address, [n, h, w, c.div_ceil(8)], 1) }
     }
 
     /// Bytes from one image, row, column, channel to the next.
@@ -46,8 +54,8 @@ impl Place {
 
     /// Address of image `n`, row `y`, column `x`, channel `c`.
     pub fn at(&self, n: usize, y: usize, x: usize, c: usize) -> u64 {
-        let steps = [n, y, x, c].into_iter().zip(self.pitches());
-        self.address + steps.map(|(index, pitch)| index as u64 * pitch).sum::<u64>()
+        let steps = [n, y, x].into_iter().zip(self.pitches());
+        self.address + steps.map(|(index, pitch)| index as u64 * pitch).sum::<u64>() + self.pixel_bytes(c)
     }
 
     /// A box in it: every `steps`-th image, row, column from `first` on. Channels have the step 1.
@@ -61,7 +69,13 @@ impl Place {
             row_pitch: of_row * self.row_pitch,
             image_pitch: of_image * self.image_pitch,
             element_bytes: self.element_bytes,
+            bits: self.bits,
         }
+    }
+
+    /// Bytes of so many channels of a pixel, whole ones.
+    pub fn pixel_bytes(&self, channels: usize) -> u64 {
+        if self.bits { channels.div_ceil(8) as u64 } else { channels as u64 * self.element_bytes }
     }
 }
 
@@ -85,15 +99,24 @@ impl Dram {
     }
 }
 
-/// Places all activations.
-pub fn place_activations(graph: &Graph, layers: &Layers, dram: &mut Dram) -> BTreeMap<TensorId, Place> {
+/// Places all activations; those of `bits` packed.
+pub fn place_activations(
+    graph: &Graph,
+    layers: &Layers,
+    bits: &BTreeSet<TensorId>,
+    dram: &mut Dram,
+) -> BTreeMap<TensorId, Place> {
     let mut places: BTreeMap<TensorId, Place> = BTreeMap::new();
     for (&id, &dims) in &layers.dims {
         if !layers.inside.contains_key(&id) && graph.tensor(id).data.is_none() {
             let element_bytes = graph.tensor(id).dtype.bytes() as u64;
             let [before, behind] = layers.margins.get(&id).copied().unwrap_or([0; 2]);
             let [n, h, w, c] = dims;
-            let around = Place::dense(0, [n, h, before + w + behind, c], element_bytes);
+            let around = [n, h, before + w + behind, c];
+            let around = match bits.contains(&id) {
+                true => Place::dense_bits(0, around),
+                false => Place::dense(0, around, element_bytes),
+            };
             // The first margin once more behind the last row, so that the tensor's own images end with its bytes.
             let bytes = n as u64 * around.image_pitch + before as u64 * around.pixel_pitch;
             let around = Place { address: dram.allocate(bytes), ..around };

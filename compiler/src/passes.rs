@@ -4,16 +4,20 @@
 
 mod absorb_pads;
 pub(crate) mod arithmetic;
+mod binary;
 mod canonicalise;
 mod constants;
+mod deformable;
 mod fill;
 mod fold_batch_norm;
 mod islands;
 mod lower;
+mod narrow;
 mod powers_of_two;
 mod quantise;
 mod quantise_float;
 mod quantise_qdq;
+mod switches;
 mod transposed;
 mod unused;
 
@@ -130,6 +134,12 @@ pub const PASSES: &[Pass] = &[
         doc: "Padding of zero before a convolution or average, of −∞ before a maximum, becomes theirs. Before calibration, which no such \
               border then widens.",
         run: absorb_pads::run,
+    },
+    Pass {
+        name: "deformable",
+        doc: "Deformable convolutions become samples and convolutions of one tap. Before folding and quantisation, which then meet \
+              ordinary convolutions, and calibrate what is sampled.",
+        run: deformable::run,
     },
     Pass {
         name: "fold-batch-norm",

@@ -66,7 +66,7 @@ fn entries(graph: &Graph, layer: &Layer, f: impl Fn(f32) -> f32) -> impl Iterato
 
 /// f of N-24.
 fn value(function: Function, x: f32) -> f32 {
-    let between_0_and_1 = |v: f32| f32::max(0.0, f32::min(1.0, v));
+    let between_0_and_1 = |v: f32| v.clamp(0.0, 1.0);
     match function {
         Function::Sigmoid => sigmoid(x),
         Function::Tanh => 2.0 * sigmoid(2.0 * x) - 1.0,

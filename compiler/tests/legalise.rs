@@ -180,6 +180,12 @@ fn other_operators_between_dequantize_and_quantize() {
         (vec![node("Concat", &["xf", "xf"], "f", vec![int("axis", 1)])], vec![("Concat", None)]),
         (vec![node("Add", &["xf", "xf"], "f", vec![])], vec![("Add", None)]),
         (vec![node("Softmax", &["xf"], "f", vec![int("axis", 1)])], vec![("Softmax", None)]),
+        (vec![node("Tanh", &["xf"], "f", vec![])], vec![("Tanh", None)]),
+        (vec![node("GlobalMaxPool", &["xf"], "f", vec![])], vec![("GlobalMaxPool", None)]),
+        (
+            vec![node("Sub", &["xf", "xf"], "s", vec![]), node("Relu", &["s"], "f", vec![])],
+            vec![("Sub", Some((20, 255)))],
+        ),
         (vec![node("Relu", &["xf"], "f", vec![])], vec![("Rescale", Some((20, 255)))]),
         // A view keeps the scale, so the change of scale follows it.
         (vec![node("Flatten", &["xf"], "f", vec![])], vec![("Reshape", None), ("Rescale", None)]),
@@ -297,6 +303,24 @@ fn ranges() -> Values {
         ("h", -1.0, 4.0),
         ("y", 0.0, 0.9),
     ])
+}
+
+/// Rule N-24: whatever was seen in calibration.
+#[test]
+fn sigmoids_and_tanhs_have_scales_by_definition() {
+    let nodes = vec![
+        node("Sigmoid", &["x"], "s", vec![]),
+        node("MaxPool", &["s"], "p", vec![ints("kernel_shape", &[2, 2])]),
+        node("Tanh", &["p"], "t", vec![]),
+        node("LeakyRelu", &["t"], "y", vec![]),
+    ];
+    let network = imported(&model(13, &[1, 1, 4, 4], nodes, vec![]));
+    let seen = real(&[("x", -1.0, 1.0), ("s", 0.2, 0.7), ("p", 0.2, 0.7), ("t", 0.1, 0.6), ("y", 0.0, 0.5)]);
+    let quantised = legal(&network, &seen);
+    let quant = |name: &str| tensor(&quantised.graph, name).quant.clone().expect("quantised");
+    assert_eq!([quant("s"), quant("p")], [Quant::per_tensor(1.0 / 256.0, 0), Quant::per_tensor(1.0 / 256.0, 0)]);
+    assert_eq!(quant("t"), Quant::per_tensor(1.0 / 128.0, 128));
+    assert_eq!(quant("y"), Quant::per_tensor(0.5 / 255.0, 0));
 }
 
 #[test]

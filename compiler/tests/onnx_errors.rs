@@ -18,7 +18,7 @@ fn every_problem_is_reported_once() {
     let nodes = vec![
         node("Erf", &["x"], "a", vec![]),
         node("Relu", &["a"], "b", vec![]),
-        node("Gemm", &["x", "w"], "c", vec![float("alpha", 2.0)]),
+        node("Gemm", &["x", "w"], "c", vec![int("transB", 2)]),
         node("Add", &["b", "c"], "y", vec![]),
         node("Relu", &["nowhere"], "d", vec![]),
     ];
@@ -28,7 +28,7 @@ fn every_problem_is_reported_once() {
         errors[0]
             .starts_with("node `n_a` (Erf): the operator Erf is not supported (help: supported are Add, AveragePool,")
     );
-    assert_eq!(errors[1], "node `n_c` (Gemm): its attribute `alpha` is 2; only 1 is supported");
+    assert_eq!(errors[1], "node `n_c` (Gemm): its attribute `transB` is 2");
     assert_eq!(errors[2], "node `n_d` (Relu): no earlier node, input or initializer makes `nowhere`");
 }
 
@@ -47,15 +47,17 @@ fn operators_refuse_what_they_would_get_wrong() {
         (complaint(13, image, conv(vec![int("alien", 1)]), weights()), "`alien` is not supported"),
         (complaint(13, image, conv(vec![string("auto_pad", "ODD")]), weights()), "`auto_pad` is `ODD`"),
         (complaint(13, image, conv(vec![ints("dilations", &[9, 1])]), weights()), "does not fit"),
-        (complaint(13, &[1, 4, 8], conv(vec![]), weights()), "has rank 3; only rank 4"),
+        (complaint(13, &[1, 4, 8], conv(vec![]), weights()), "its operand `w` has the shape [2, 4, 3, 3]"),
+        (complaint(13, &[1, 4], conv(vec![]), weights()), "has rank 2; only rank 4"),
         (complaint(13, image, node("Conv", &["x", "x"], "y", vec![]), vec![]), "its weights `x` must be constant"),
         (complaint(13, image, node("MaxPool", &["x"], "y", vec![]), vec![]), "no attribute `kernel_shape`"),
-        (complaint(13, image, node("Concat", &["x", "x"], "y", vec![int("axis", 2)]), vec![]), "its axis is 2"),
-        (complaint(13, image, node("Softmax", &["x"], "y", vec![]), vec![]), "runs over axis 3"),
-        (complaint(11, image, node("Softmax", &["x"], "y", vec![]), vec![]), "runs over axis 1"),
         (
-            complaint(13, image, node("Sum", &["x", "x", "w"], "y", vec![]), vec![ramp("w", &[1, 4, 8, 8])]),
-            "its operand `w` of shape [1, 4, 8, 8] is constant",
+            complaint(13, image, node("Concat", &["x", "x"], "y", vec![int("axis", 4)]), vec![]),
+            "its axis 4 does not exist",
+        ),
+        (
+            complaint(13, image, node("Sum", &["x", "x", "w"], "y", vec![]), vec![ramp("w", &[3])]),
+            "[1, 4, 8, 8] and [3], of which none repeats",
         ),
         (complaint(13, image, node("LRN", &["x"], "y", vec![]), vec![]), "`size` is not positive"),
         (
@@ -70,8 +72,8 @@ fn operators_refuse_what_they_would_get_wrong() {
         (complaint(13, image, node("Relu", &["x", "x"], "y", vec![]), vec![]), "it has 2 inputs; 1 are possible"),
         (complaint(13, image, node("Relu", &[], "y", vec![]), vec![]), "it has no input (input 0)"),
         (
-            complaint(13, image, node("Add", &["x", "k"], "y", vec![]), vec![ramp("k", &[8])]),
-            "equal shapes or a constant per channel",
+            complaint(13, image, node("Add", &["x", "k"], "y", vec![]), vec![ramp("k", &[5])]),
+            "[1, 4, 8, 8] and [5], of which none repeats",
         ),
         (
             complaint(13, image, node("Reshape", &["x", "s"], "y", vec![]), vec![i64s("s", &[-1, 3])]),
@@ -82,21 +84,21 @@ fn operators_refuse_what_they_would_get_wrong() {
             "cannot take the shape",
         ),
         (
-            complaint(14, image, node("Reshape", &["x", "s"], "y", vec![int("allowzero", 1)]), vec![i64s("s", &[1])]),
-            "`allowzero` is 1",
+            complaint(14, image, node("Reshape", &["x", "s"], "y", vec![int("allowzero", 1)]), vec![i64s("s", &[0])]),
+            "output of shape [0] has no elements",
         ),
         (complaint(13, image, node("Clip", &["x"], "y", vec![float("max", 1.0)]), vec![]), "way of another opset"),
         (
-            complaint(10, image, node("Clip", &["x"], "y", vec![float("max", -1.0), float("min", 1.0)]), vec![]),
-            "bounds are 1 and -1",
+            complaint(10, image, node("Clip", &["x"], "y", vec![float("max", f32::NAN), float("min", 1.0)]), vec![]),
+            "bounds are 1 and NaN",
         ),
         (
             complaint(13, &[1, 4], node("MatMul", &["x", "w"], "y", vec![]), vec![ramp("w", &[3, 2])]),
             "cannot be multiplied",
         ),
         (
-            complaint(13, &[1, 4], node("Gemm", &["x", "w"], "y", vec![int("transA", 1)]), vec![ramp("w", &[4, 2])]),
-            "`transA` is 1",
+            complaint(13, &[3, 4], node("Gemm", &["x", "w"], "y", vec![int("transA", 1)]), vec![ramp("w", &[4, 2])]),
+            "operands of shapes [4, 3] and [4, 2] cannot be multiplied",
         ),
         (
             complaint(13, &[1, 4], node("QuantizeLinear", &["x", "s"], "y", vec![]), vec![f32s("s", &[], &[0.0])]),
@@ -126,7 +128,7 @@ fn initializers_must_hold_what_they_claim() {
         (with(|t| t.dims = vec![-4]), "initializer `k`: its shape [-4] has a negative extent"),
         (with(|t| t.dims = vec![1 << 40, 1 << 40]), "has more than 2^31 elements"),
         (with(|t| t.dims = vec![0, i64::MAX]), "has more than 2^31 elements"),
-        (with(|t| t.data_type = 10), "its element type FLOAT16 is not supported"),
+        (with(|t| t.data_type = 17), "its element type FLOAT8E4M3FN is not supported"),
         (with(|t| t.data_type = 99), "its element type 99 does not exist"),
         (with(|t| t.data_location = 1), "its external data have no location"),
         (with(|t| t.data_location = 7), "its data location 7 does not exist"),
@@ -150,7 +152,7 @@ fn the_file_as_a_whole() {
         refused(&model).join("\n")
     };
     let cases = [
-        (whole(|m| m.opset_import[0].version = 22), "the file: it uses opset 22 (help: opsets 7 to 21 are supported"),
+        (whole(|m| m.opset_import[0].version = 26), "the file: it uses opset 26 (help: opsets 6 to 25 are supported"),
         (whole(|m| m.opset_import.clear()), "names no version of the standard operators"),
         (whole(|m| m.graph = None), "it has no graph"),
         (whole(|m| m.graph.as_mut().unwrap().output[0].name = "z".into()), "output `z`: no earlier node"),

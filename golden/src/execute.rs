@@ -238,7 +238,7 @@ fn evaluate(graph: &Graph, node: &Node, values: Vec<&Value>) -> Result<Value, Go
         Form::Imported => float::evaluate(&call)?,
         Form::Quantised => integer::evaluate(&call)?,
     };
-    if (value.dtype(), value.len()) == (output.dtype, output.elements()) {
+    if (value.dtype(), value.len()) == (output.dtype.held(), output.elements()) {
         return Ok(value);
     }
     let (made, said) = (value.dtype().name(), output.dtype.name());
@@ -254,7 +254,7 @@ fn constant(graph: &Graph, id: TensorId, seed: u64) -> Result<Value, GoldenError
 }
 
 fn check_input(tensor: &Tensor, value: &Value) -> Result<(), GoldenError> {
-    if (tensor.dtype, tensor.elements()) == (value.dtype(), value.len()) {
+    if (tensor.dtype.held(), tensor.elements()) == (value.dtype(), value.len()) {
         return Ok(());
     }
     Err(GoldenError::InputMismatch {

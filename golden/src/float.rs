@@ -8,6 +8,7 @@ mod batch_norm;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod deform;
 mod elementwise;
 mod fully_connected;
 mod function;
@@ -17,6 +18,7 @@ mod pairs;
 mod resize;
 mod softmax;
 mod sums;
+mod unpool;
 
 use systole_network::op::Op;
 
@@ -39,6 +41,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Mul => elementwise::binary(call, |a, b| a * b).map(Value::F32),
         Op::BatchNorm { epsilon } => batch_norm::evaluate(call, *epsilon).map(Value::F32),
         Op::Relu => elementwise::unary(call, |x| if x < 0.0 { 0.0 } else { x }).map(Value::F32),
+        Op::Binarize => elementwise::unary(call, |x| if x >= 0.0 { 1.0 } else { -1.0 }).map(Value::F32),
         Op::Clip { low, high } => elementwise::unary(call, |x| x.max(*low).min(*high)).map(Value::F32),
         Op::Concat => concat::evaluate(call),
         Op::Softmax => softmax::evaluate(call).map(Value::F32),
@@ -59,9 +62,12 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),
         Op::MatMulInteger { zeros } => sums::product(call, *zeros).map(Value::I32),
         Op::Cast => sums::cast(call).map(Value::F32),
+        Op::DeformConv(deform) => deform::evaluate(call, deform).map(Value::F32),
+        Op::DeformSample(deform) => deform::samples(call, deform).map(Value::F32),
+        Op::ArgMaxPool(pool) => unpool::indices(call, pool).map(Value::I64),
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool).map(Value::F32),
         Op::Quantize => quantize(call),
         Op::Dequantize => dequantize(call),
-        Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) => Err(call.unsupported()),
         Op::Rescale => Err(call.unsupported()),
     }
 }

@@ -11,6 +11,7 @@ mod choose;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod deform;
 mod fully_connected;
 mod function;
 mod lrn;
@@ -21,9 +22,11 @@ mod requantise;
 mod rescale;
 mod resize;
 mod scaling;
+mod sign;
 mod softmax;
 mod sum;
 mod target;
+mod unpool;
 
 pub(crate) use boundary::{dequantize, quantize};
 
@@ -70,12 +73,13 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         }
         Op::Rescale => rescale::evaluate(call)?,
         Op::Reshape | Op::Identity => return rescale::view(call),
+        Op::DeformSample(deform) => deform::evaluate(call, deform)?,
+        Op::ArgMaxPool(pool) => unpool::switches(call, pool)?,
+        Op::MaxUnpool(pool) => unpool::evaluate(call, pool)?,
         Op::Quantize => return quantize(call),
         Op::Dequantize => return dequantize(call),
-        Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) | Op::ReduceMean { .. } => {
-            return Err(call.unsupported());
-        }
-        Op::Relu | Op::Clip { .. } | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
+        Op::DeformConv(_) | Op::ReduceMean { .. } => return Err(call.unsupported()),
+        Op::Relu | Op::Clip { .. } | Op::Binarize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
             return Err(call.unsupported());
         }
     };
@@ -85,7 +89,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
 /// `q` in the output's type.
 fn narrow(call: &Call<'_>, q: Vec<i32>) -> Result<Value, GoldenError> {
     let outside = |_| call.malformed("a result outside the output's type");
-    match call.output()?.dtype {
+    match call.output()?.dtype.held() {
         DType::I8 => q.into_iter().map(i8::try_from).collect::<Result<_, _>>().map(Value::I8).map_err(outside),
         DType::U8 => q.into_iter().map(u8::try_from).collect::<Result<_, _>>().map(Value::U8).map_err(outside),
         DType::I16 => q.into_iter().map(i16::try_from).collect::<Result<_, _>>().map(Value::I16).map_err(outside),

@@ -14,6 +14,7 @@ mod bilinear;
 mod broadcast;
 mod call;
 mod constants;
+mod deform;
 mod float;
 mod integer;
 mod moves;

@@ -65,7 +65,9 @@ impl Value {
     pub fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Value {
         match dtype {
             DType::F32 => Value::F32(f32_of_bytes(bytes)),
-            DType::I8 => Value::I8(bytes.iter().map(|&b| i8::from_le_bytes([b])).collect()),
+            DType::I8 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => {
+                Value::I8(bytes.iter().map(|&b| i8::from_le_bytes([b])).collect())
+            }
             DType::U8 => Value::U8(bytes.to_vec()),
             DType::I16 => Value::I16(bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect()),
             DType::I32 => Value::I32(i32_of_bytes(bytes)),

@@ -44,6 +44,11 @@ impl Axis {
         (o * self.stride + k * self.dilation).checked_sub(self.before).filter(|&i| i < self.input)
     }
 
+    /// The position of tap `k` of output `o`, in the padding or not.
+    pub(crate) fn place(&self, o: usize, k: usize) -> i64 {
+        (o * self.stride + k * self.dilation) as i64 - self.before as i64
+    }
+
     /// The taps of window `o` inside the input: their positions.
     pub(crate) fn inside(&self, o: usize) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
         let start = o * self.stride;

@@ -235,7 +235,10 @@ fn n22_transposed_convolution_is_a_convolution_of_zeros_inserted() {
         hits.count("channel multiplier", conv.groups > 1 && conv.groups == case.c && case.m > case.c);
         hits.count("dilation", (0..2).any(|axis| conv.dilation[axis] > 1 && conv.kernel[axis] > 1));
         hits.count("stride over kernel", (0..2).any(|axis| conv.stride[axis] > conv.kernel[axis]));
-        hits.count("stride that divides no kernel", (0..2).any(|axis| conv.kernel[axis] % conv.stride[axis] > 0));
+        hits.count(
+            "stride that divides no kernel",
+            (0..2).any(|axis| !conv.kernel[axis].is_multiple_of(conv.stride[axis])),
+        );
         hits.count("output padding", conv.output_padding.iter().any(|&more| more > 0));
         hits.count("asymmetric pads", conv.pads[..2] != conv.pads[2..]);
         hits.count("pads over reach", (0..2).any(|axis| conv.pads[axis] > reach[axis]));

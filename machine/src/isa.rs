@@ -10,7 +10,8 @@ pub mod operand;
 pub mod table;
 
 pub use operand::{
-    DataflowChoice, Flag, Operand, RangeError, Real, RequantMode, Signed, Space, Unsigned, VectorOperand,
+    ActivationFormat, DataflowChoice, Flag, Operand, OutputFormat, RangeError, Real, RequantMode, Signed, Space,
+    Unsigned, VectorOperand, WeightFormat,
 };
 pub use table::{DecodeError, Operation};
 

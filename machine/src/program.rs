@@ -24,15 +24,28 @@ pub enum ElementType {
     U8,
     /// Signed, two bytes, little-endian.
     I16,
+    /// −1 and 1 as bits 0 and 1, a pixel's channels from a byte's lowest bit up (M-14).
+    B1,
 }
 
 impl ElementType {
-    /// Bytes of an element.
-    pub fn bytes(self) -> u64 {
+    /// Bits of an element.
+    pub fn bits(self) -> u64 {
         match self {
-            ElementType::I8 | ElementType::U8 => 1,
-            ElementType::I16 => 2,
+            ElementType::B1 => 1,
+            ElementType::I8 | ElementType::U8 => 8,
+            ElementType::I16 => 16,
         }
+    }
+
+    /// Bytes of an element by itself, where a bit takes a whole one.
+    pub fn bytes(self) -> u64 {
+        self.bits().div_ceil(8)
+    }
+
+    /// Bytes of so many channels of a pixel in DRAM.
+    pub fn pixel_bytes(self, channels: u64) -> u64 {
+        channels.saturating_mul(self.bits()).div_ceil(8)
     }
 
     /// Smallest and largest value.
@@ -41,6 +54,7 @@ impl ElementType {
             ElementType::I8 => (-128, 127),
             ElementType::U8 => (0, 255),
             ElementType::I16 => (-32_768, 32_767),
+            ElementType::B1 => (-1, 1),
         }
     }
 }

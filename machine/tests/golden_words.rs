@@ -53,6 +53,12 @@ const GOLDEN: &[(&str, [u8; 16])] = &[
     // u32 at 24 and 56, flag at 88 = bit 0 of byte 11.
     ("ve.avgpool a=1, out=2, include_pad=true",
      [0x41, 0, 0, 0x01, 0, 0, 0, 0x02, 0, 0, 0, 0x01, 0, 0, 0, 0]),
+    // Choices of 3 bits at 24 (b1 = 4) and of 1 bit at 27, u2 at 28: 4 + 8 + 2·16 = 0x2c.
+    ("ar.formats weight=b1, activation=b1, array=2",
+     [0x25, 0, 0, 0x2c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    // The choice b1 = 2 at 24.
+    ("ve.format out=b1",
+     [0x4e, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     // Masks alone: all eight bits, and bit 7.
     ("st.sync wait(load, array, vector, store, array1, array2, array3, unit7) signal(unit7)",
      [0x5f, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),

@@ -69,7 +69,7 @@ pub fn parameters(graph: &Graph) -> u64 {
 pub fn weight_bytes(graph: &Graph) -> u64 {
     let used: BTreeSet<TensorId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
     used.iter().map(|&id| graph.tensor(id)).filter(|tensor| tensor.data.is_some()).fold(0, |sum: u64, tensor| {
-        sum.saturating_add(product(&tensor.shape).saturating_mul(tensor.dtype.bytes() as u64))
+        sum.saturating_add(product(&tensor.shape).saturating_mul(tensor.dtype.bits() as u64).div_ceil(8))
     })
 }
 

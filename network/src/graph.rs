@@ -6,7 +6,7 @@ use petgraph::graph::DiGraph;
 
 use crate::op::Op;
 use crate::policy::NumericPolicy;
-use crate::tensor::{Tensor, TensorId};
+use crate::tensor::{DType, Tensor, TensorId};
 
 /// Index of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +53,9 @@ pub struct Graph {
     pub inputs: Vec<TensorId>,
     /// Results.
     pub outputs: Vec<TensorId>,
+    /// Imported form: f32 weights that have, by the network's definition, for each output channel only values of such a type times a scale
+    /// (rule N-28).
+    pub narrow: BTreeMap<TensorId, DType>,
     /// Quantised form: the arithmetic that its integers are of. Scales and this decide every result.
     pub policy: NumericPolicy,
 }
@@ -61,7 +64,8 @@ impl Graph {
     /// An empty graph, of the default policy.
     pub fn new(name: impl Into<String>, form: Form) -> Self {
         let policy = NumericPolicy::default();
-        Graph { name: name.into(), form, tensors: vec![], nodes: vec![], inputs: vec![], outputs: vec![], policy }
+        let (name, narrow) = (name.into(), BTreeMap::new());
+        Graph { name, form, tensors: vec![], nodes: vec![], inputs: vec![], outputs: vec![], narrow, policy }
     }
 
     /// The tensor with this index.

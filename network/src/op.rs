@@ -60,8 +60,8 @@ pub enum Op {
     /// Imported form: deformable convolution, inputs x, weights, offsets `[n, offset_groups·kh·kw·2, h, w]`, optional bias `[m]`, optional mask
     /// `[n, offset_groups·kh·kw, h, w]`. The quantised form has a `DeformSample` and a convolution of one tap.
     DeformConv(Deform),
-    /// Quantised form: what the taps of a deformable convolution read, inputs x and offsets, output `[n, c·kh·kw, h, w]` with channels ordered
-    /// by group of the convolution, then tap, then channel. Rule N-26.
+    /// What the taps of a deformable convolution read, inputs x and offsets, output `[n, c·kh·kw, h, w]` with channels ordered
+    /// by group of the convolution, then tap, then channel. Files do not have it; passes make it. Rule N-26.
     DeformSample(Deform),
     /// Where each window's maximum is: imported form, its index in the flattened x (i64, ONNX's second output of MaxPool); quantised form, its
     /// tap in the window, `ky·kw + kx` (u8). The first in row order of equal ones. Rule N-27.
@@ -120,6 +120,8 @@ pub enum Op {
         /// Whether they stay.
         keep: bool,
     },
+    /// Imported form: 1 where x ≥ 0, otherwise −1. Quantised, it is an output of type b1 of its producer, or of a `Rescale`. Rule N-28.
+    Binarize,
     /// Changes scale, zero point or type only (also a lone integer ReLU, by its clamp). Quantised form only. Rule N-9.
     Rescale,
     /// `[n, c, h, w]` to `[n, c·h·w]`, or any other change of shape that keeps the logical order; a view.
@@ -193,6 +195,7 @@ impl Op {
             Op::SpaceToDepth { .. } => "SpaceToDepth",
             Op::Resize(_) => "Resize",
             Op::ReduceMean { .. } => "ReduceMean",
+            Op::Binarize => "Binarize",
             Op::Rescale => "Rescale",
             Op::Reshape => "Reshape",
             Op::Identity => "Identity",

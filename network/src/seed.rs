@@ -47,6 +47,7 @@ pub fn values(tensor: &Tensor, distribution: Distribution, seed: u64) -> Vec<f32
                 let one = |bytes: &[u8]| pruned(bytes, density, levels) * std;
                 out.extend(block.chunks_exact(PRUNED_BYTES).take(wanted).map(one));
             }
+            few => out.extend(block.iter().take(wanted).map(|&byte| one_of_few(byte, few))),
         }
     }
     out
@@ -138,6 +139,23 @@ fn normal(bytes: &[u8]) -> f32 {
     (2 * sum - UNIFORMS_PER_NORMAL as i32 * 65535) as f32 / 131072.0
 }
 
+/// A value of a distribution that has few; the others have none here.
+fn one_of_few(byte: u8, distribution: Distribution) -> f32 {
+    match distribution {
+        Distribution::Signs { scale } => [-scale, scale][usize::from(byte & 1)],
+        Distribution::Ternary { positive, negative } => {
+            let positives = 171.0 * negative / (positive + negative);
+            match f32::from(byte) {
+                byte if byte < positives => positive,
+                byte if byte < 171.0 => -negative,
+                _ => 0.0,
+            }
+        }
+        Distribution::Levels { scale } => [-2.0 * scale, -scale, scale, 2.0 * scale][usize::from(byte & 3)],
+        Distribution::Normal { .. } | Distribution::Uniform { .. } | Distribution::Pruned { .. } => 0.0,
+    }
+}
+
 /// 0, or with probability `density` a standard normal, cut, and rounded away from 0 to one of `levels` values: multiples of a step, as many of either sign,
 /// the largest where the cut is.
 fn pruned(bytes: &[u8], density: f32, levels: u16) -> f32 {
@@ -189,6 +207,19 @@ mod tests {
         assert!(draws.iter().all(|&v| (0.7..1.2).contains(&v)));
         let (mean, std) = moments(&draws);
         assert!((mean - 0.95).abs() < 0.003 && (std - 0.5 / 12f64.sqrt()).abs() < 0.002, "mean {mean}, std {std}");
+    }
+
+    #[test]
+    fn few_values_come_as_often_as_they_should() {
+        let draw = |distribution| values(&tensor("w", 60_000), distribution, 1);
+        let share = |draws: &[f32], value: f32| draws.iter().filter(|v| **v == value).count() as f32 / 60_000.0;
+        let signs = draw(Distribution::Signs { scale: 0.5 });
+        assert!([0.5, -0.5].iter().all(|v| (share(&signs, *v) - 0.5).abs() < 0.01));
+        let ternary = draw(Distribution::Ternary { positive: 0.3, negative: 0.2 });
+        let shares = [(0.3, 0.4 * 2.0 / 3.0), (0.0, 1.0 / 3.0), (-0.2, 0.6 * 2.0 / 3.0)];
+        assert!(shares.iter().all(|(v, expected)| (share(&ternary, *v) - expected).abs() < 0.01));
+        let levels = draw(Distribution::Levels { scale: 0.1 });
+        assert!([0.1, -0.1, 0.2, -0.2].iter().all(|v| (share(&levels, *v) - 0.25).abs() < 0.01));
     }
 
     #[test]

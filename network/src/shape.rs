@@ -174,6 +174,7 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, ShapeError
         Op::Function(_)
         | Op::Relu
         | Op::Clip { .. }
+        | Op::Binarize
         | Op::Rescale
         | Op::Identity
         | Op::Cast

@@ -21,17 +21,45 @@ pub enum DType {
     I32,
     /// Signed 64-bit (shapes in files).
     I64,
+    /// Weights of 4 bits, −8 … 7 (rule N-28).
+    I4,
+    /// Weights of 2 bits, −2 … 1.
+    I2,
+    /// Weights of 2 bits, −2, −1, 1, 2.
+    L2,
+    /// One bit, −1, 1.
+    B1,
 }
 
 impl DType {
-    /// Bytes of one element.
+    /// Bytes of one element as values are held here, where none shares a byte with another.
     pub fn bytes(self) -> usize {
         match self {
-            DType::I8 | DType::U8 => 1,
+            DType::I8 | DType::U8 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => 1,
             DType::I16 => 2,
             DType::F32 | DType::I32 => 4,
             DType::I64 => 8,
         }
+    }
+
+    /// Bits of one element where it is packed (rule M-14).
+    pub fn bits(self) -> usize {
+        match self {
+            DType::I4 => 4,
+            DType::I2 | DType::L2 => 2,
+            DType::B1 => 1,
+            other => 8 * other.bytes(),
+        }
+    }
+
+    /// The type that values are held in.
+    pub fn held(self) -> DType {
+        if self.bits() < 8 { DType::I8 } else { self }
+    }
+
+    /// Whether a number inside [`Self::range`] is a value of the type.
+    pub fn has(self, value: i32) -> bool {
+        value != 0 || !matches!(self, DType::L2 | DType::B1)
     }
 
     /// Smallest and largest value of an integer activation type; `None` for the others.
@@ -40,6 +68,10 @@ impl DType {
             DType::I8 => Some((-128, 127)),
             DType::U8 => Some((0, 255)),
             DType::I16 => Some((-32768, 32767)),
+            DType::I4 => Some((-8, 7)),
+            DType::I2 => Some((-2, 1)),
+            DType::L2 => Some((-2, 2)),
+            DType::B1 => Some((-1, 1)),
             _ => None,
         }
     }
@@ -53,6 +85,10 @@ impl DType {
             DType::I16 => "i16",
             DType::I32 => "i32",
             DType::I64 => "i64",
+            DType::I4 => "i4",
+            DType::I2 => "i2",
+            DType::L2 => "l2",
+            DType::B1 => "b1",
         }
     }
 }
@@ -115,6 +151,35 @@ pub enum Distribution {
         /// Values that they share, an even number: as many of either sign.
         levels: u16,
     },
+    /// `scale` or `−scale`, equally often (binary weights).
+    Signs {
+        /// Their magnitude.
+        scale: f32,
+    },
+    /// `positive`, 0 or `−negative`: 0 a third of the time, the others as often as gives the mean 0, about (ternary weights).
+    Ternary {
+        /// Above 0.
+        positive: f32,
+        /// Below 0, negated.
+        negative: f32,
+    },
+    /// `scale` times one of −2, −1, 1, 2, equally often (two-bit weights).
+    Levels {
+        /// The smaller magnitude.
+        scale: f32,
+    },
+}
+
+impl Distribution {
+    /// The type of weights that have these values times one scale, if there is one under 8 bits.
+    pub fn narrow(self) -> Option<DType> {
+        match self {
+            Distribution::Signs { .. } => Some(DType::B1),
+            Distribution::Ternary { positive, negative } if positive == negative => Some(DType::I2),
+            Distribution::Levels { .. } => Some(DType::L2),
+            _ => None,
+        }
+    }
 }
 
 /// Contents of a constant tensor.

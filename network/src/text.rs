@@ -136,6 +136,11 @@ fn contents(data: &Data) -> String {
         Data::Stored(bytes) => format!("stored {} bytes", bytes.len()),
         Data::Seeded { distribution: Distribution::Normal { std } } => format!("seeded normal(std {std})"),
         Data::Seeded { distribution: Distribution::Uniform { low, high } } => format!("seeded uniform({low}..{high})"),
+        Data::Seeded { distribution: Distribution::Signs { scale } } => format!("seeded signs({scale})"),
+        Data::Seeded { distribution: Distribution::Ternary { positive, negative } } => {
+            format!("seeded ternary({positive}, -{negative})")
+        }
+        Data::Seeded { distribution: Distribution::Levels { scale } } => format!("seeded levels({scale})"),
         Data::Seeded { distribution: Distribution::Pruned { std, density, levels } } => {
             format!("seeded pruned(std {std}, density {density}, {levels} levels)")
         }

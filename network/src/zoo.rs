@@ -11,8 +11,11 @@ use crate::graph::Graph;
 use crate::shape::ShapeError;
 
 mod alexnet;
+mod binary;
 mod builder;
+mod deconvnet;
 mod deep_compression;
+mod deformable;
 mod densenet;
 mod dilated;
 mod fcn;
@@ -91,7 +94,10 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         sppnet::ENTRIES,
         fcn::ENTRIES,
         dilated::ENTRIES,
+        deformable::ENTRIES,
+        deconvnet::ENTRIES,
         deep_compression::ENTRIES,
+        binary::ENTRIES,
     ]
     .concat()
 });

@@ -60,6 +60,7 @@ fn evaluate(graph: &Graph, node: &Node, values: &Values) -> Vec<f32> {
             };
             x.iter().enumerate().map(|(i, &x)| normalise(i, x)).collect()
         }
+        Op::Binarize => x.iter().map(|&x| if x >= 0.0 { 1.0 } else { -1.0 }).collect(),
         Op::Relu => x.iter().map(|x| x.max(0.0)).collect(),
         Op::Function(Function::Tanh) => x.iter().map(|x| x.tanh()).collect(),
         Op::Clip { low, high } => x.iter().map(|x| x.clamp(*low, *high)).collect(),

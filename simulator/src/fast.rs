@@ -26,8 +26,10 @@ mod retires;
 mod scaled;
 mod simd;
 mod table;
+mod taps;
 mod timeline;
 mod traced;
+mod unpack;
 mod work;
 
 use systole_machine::isa::Unit;

@@ -12,6 +12,7 @@ mod machines;
 mod memories;
 mod parameters;
 mod streams;
+mod taps;
 mod tokens;
 mod transfers;
 mod vectors;
@@ -249,7 +250,7 @@ fn fill(b: &mut Builder, style: Style) {
     }
     let even_unsupported = style == Style::Faulty;
     let most = b.machine.vector.float32 || even_unsupported || vectors::own_mode(b.machine).is_some();
-    let vectors = if most { 30 } else { 10 };
+    let vectors = if most { 34 } else { 12 };
     let loads = if style == Style::LongTransfers { 45 } else { 28 };
     let mix = [
         (loads, Content::Load),

@@ -31,6 +31,7 @@ mod retires;
 mod scaling;
 mod store;
 mod sums;
+mod taps;
 mod tokens;
 mod traps;
 mod vector;

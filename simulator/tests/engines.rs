@@ -9,6 +9,8 @@
 mod counted;
 #[path = "engines/invariants.rs"]
 mod invariants;
+#[path = "engines/packed.rs"]
+mod packed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

@@ -119,7 +119,7 @@ fn memory(built: &Built) -> String {
             "tensor {} [n, c, h, w] = {:?}, {} bytes a pixel, {} a row",
             entry.name, entry.dims, entry.pixel_pitch, entry.row_pitch
         );
-        (entry.address, entry.dims.iter().product::<u64>() * entry.element.bytes(), what)
+        (entry.address, entry.dims[0] * entry.dims[2] * entry.dims[3] * entry.element.pixel_bytes(entry.dims[1]), what)
     });
     let constants =
         program.image.iter().map(|segment| (segment.address, segment.bytes.len() as u64, "constants".to_owned()));

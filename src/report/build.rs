@@ -9,6 +9,7 @@ use systole_simulator::contract::{STALLS, Span, Stall, Timing};
 
 use super::traffic::{Memory, Moved, Traffic, union};
 use super::waits::{Stretch, cycles_within, stretches};
+use super::widths;
 use super::{DramTraffic, Hardware, Host, Layer, Model, Report, Roofline, SCHEMA, Sram, Total, UnitCycles};
 use crate::compare::Verification;
 use crate::pipeline::Seconds;
@@ -186,7 +187,9 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
         _ => stretches(&program.instructions, &timing.spans, unit),
     });
     let mut layers = vec![];
-    for ((entry, sum), interval) in program.layers.iter().zip(sums).zip(intervals(sums)) {
+    let widths = widths::of_layers(program);
+    for (((entry, sum), interval), weight_bits) in program.layers.iter().zip(sums).zip(intervals(sums)).zip(widths) {
+        let peak = widths::peak(machine, weight_bits);
         let (start_cycle, end_cycle) = sum.span.unwrap_or((interval.0, interval.0));
         let cycles = interval.1 - interval.0;
         let (bound_by, stalls) = bound(machine, sum, &waits, interval);
@@ -198,13 +201,15 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
             start_cycle,
             end_cycle,
             cycles,
-            utilization: ratio(entry.macs as f64, cycles as f64 * machine.peak_macs_per_cycle() as f64),
+            utilization: ratio(entry.macs as f64, cycles as f64 * peak as f64),
             bound_by,
             dram_read_bytes: sum.moved.dram_read,
             dram_write_bytes: sum.moved.dram_write,
             dram_bytes_saved: sum.moved.dram_saved,
             stall_cycles: by_name(machine, stalls),
             energy_uj: machine.energy.as_ref().map(|energy| energy_uj(energy, entry, &sum.moved)),
+            weight_bits,
+            widened: systole_compiler::is_widened(&entry.mapping),
             mapping: entry.mapping.clone(),
         });
     }
@@ -279,7 +284,7 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
     let Subject { program, machine, .. } = *subject;
     let cycles = timing.total_cycles;
     let seconds = cycles as f64 / machine.clock_hz as f64;
-    let macs: u64 = layers.iter().map(|layer| layer.macs).sum();
+    let work = layers.iter().map(|layer| layer.macs as f64 / widths::peak(machine, layer.weight_bits) as f64).sum();
     let mut stalls = [0; STALLS];
     for unit in &timing.units {
         stalls.iter_mut().zip(unit.stalls).for_each(|(sum, cycles)| *sum += cycles);
@@ -295,7 +300,7 @@ fn total(subject: &Subject<'_>, sums: &[LayerSums], layers: &[Layer], timing: &T
         cycles,
         latency_ms: seconds * 1e3,
         inferences_per_s: ratio(program.model.batch as f64, seconds),
-        array_utilization: ratio(macs as f64, cycles as f64 * machine.peak_macs_per_cycle() as f64),
+        array_utilization: ratio(work, cycles as f64),
         roofline: roofline(program, machine, cycles),
         dram: dram(subject, layers, seconds),
         sram: sram(machine, sums, seconds),
@@ -316,23 +321,30 @@ fn ratio(part: f64, whole: f64) -> f64 {
 fn compulsory_bytes(program: &Program) -> u64 {
     let edge = program.tensors.iter().filter(|entry| entry.role != Role::Intermediate);
     program.model.weight_bytes
-        + edge.map(|entry| entry.dims.iter().product::<u64>() * entry.element.bytes()).sum::<u64>()
+        + edge
+            .map(|entry| entry.dims[0] * entry.dims[2] * entry.dims[3] * entry.element.pixel_bytes(entry.dims[1]))
+            .sum::<u64>()
 }
 
 /// Exact: cycles as fractions over peak · bandwidth, rounded up once at the end.
 fn roofline(program: &Program, machine: &Machine, cycles: u64) -> Roofline {
+    // MACs as at the peak of 8-bit operands: fewer where they are narrower.
     let peak = u128::from(machine.peak_macs_per_cycle().max(1));
-    let macs: u64 = program.layers.iter().map(|layer| layer.macs).sum();
+    let work = |(layer, bits): (&LayerEntry, Option<u32>)| {
+        (u128::from(layer.macs) * peak).div_ceil(u128::from(widths::peak(machine, bits)))
+    };
+    let layers = || program.layers.iter().zip(widths::of_layers(program));
+    let macs: u128 = layers().map(work).sum();
     let clock = u128::from(machine.clock_hz);
     let narrow = |cycles: u128| u64::try_from(cycles).unwrap_or(u64::MAX);
-    let compute_cycles = narrow(u128::from(macs).div_ceil(peak));
+    let compute_cycles = narrow(macs.div_ceil(peak));
     let (dram_cycles, layer_cycles) = match bandwidth(machine).map(u128::from) {
         None => (0, compute_cycles),
         Some(bandwidth) => {
-            let larger = |layer: &LayerEntry| {
-                (u128::from(layer.macs) * bandwidth).max(u128::from(layer.compulsory_bytes) * clock * peak)
+            let larger = |layer: (&LayerEntry, Option<u32>)| {
+                (work(layer) * bandwidth).max(u128::from(layer.0.compulsory_bytes) * clock * peak)
             };
-            let sum: u128 = program.layers.iter().map(larger).fold(0, u128::saturating_add);
+            let sum: u128 = layers().map(larger).fold(0, u128::saturating_add);
             let dram = (u128::from(compulsory_bytes(program)) * clock).div_ceil(bandwidth);
             (narrow(dram), narrow(sum.div_ceil(peak * bandwidth)))
         }

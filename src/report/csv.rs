@@ -22,7 +22,7 @@ pub fn layers_csv(report: &Report) -> String {
     .map(str::to_owned)
     .into();
     head.extend(causes.iter().map(|cause| format!("stall_{cause}")));
-    head.push("mapping".into());
+    head.extend(["weight_bits", "widened", "mapping"].map(str::to_owned));
     let mut out = row(&head);
     for layer in &report.layers {
         let mut fields = vec![
@@ -40,6 +40,8 @@ pub fn layers_csv(report: &Report) -> String {
             layer.energy_uj.map_or(String::new(), |energy| format!("{energy:.6}")),
         ];
         fields.extend(causes.iter().map(|cause| layer.stall_cycles.get(cause).copied().unwrap_or(0).to_string()));
+        fields.push(layer.weight_bits.map_or(String::new(), |bits| bits.to_string()));
+        fields.push(layer.widened.to_string());
         fields.push(layer.mapping.clone());
         out += &row(&fields);
     }

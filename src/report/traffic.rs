@@ -3,8 +3,9 @@
 //! Counts what the rules name: an operand in padding is not read; a weight tile is read whole; a softmax reads its input once. No time here.
 
 mod convolution;
+mod taps;
 
-use systole_machine::isa::{Flag, Instruction, Operation, RequantMode, Space, Unit, VectorOperand};
+use systole_machine::isa::{Flag, Instruction, Operation, OutputFormat, RequantMode, Space, Unit, VectorOperand};
 use systole_machine::spec::Machine;
 
 use convolution::{Axis, Convolution};
@@ -73,6 +74,8 @@ pub(super) struct Traffic<'a> {
     pool: [Axis; 2],
     /// Bytes of an element of a, b, out, less one.
     wide: [u64; 3],
+    /// Results are bits (M-14).
+    bits_out: bool,
 }
 
 impl<'a> Traffic<'a> {
@@ -86,6 +89,7 @@ impl<'a> Traffic<'a> {
             vector_pitch: Default::default(),
             pool: Default::default(),
             wide: [0; 3],
+            bits_out: false,
         }
     }
 
@@ -119,6 +123,7 @@ impl<'a> Traffic<'a> {
             operation @ Operation::ArrayRun { .. } => {
                 self.arrays[number(&operation)].run(self.machine, &operation, &mut moved);
             }
+            operation if taps::moves_taps(&operation) => self.taps_work(&operation, &mut moved),
             operation if vector_run(&operation).is_some() => self.vector_work(&operation, &mut moved),
             operation => self.configure(&operation),
         }
@@ -163,6 +168,7 @@ impl<'a> Traffic<'a> {
                 };
                 self.vector_pitch[operand] = [row_pitch.get(), pixel_pitch.get()];
             }
+            Operation::VectorFormat { out } => self.bits_out = out == OutputFormat::Binary,
             Operation::VectorQuant { wide_a, wide_b, wide_out, .. } => {
                 self.wide = [wide_a, wide_b, wide_out].map(|wide| u64::from(wide.0));
             }
@@ -222,9 +228,10 @@ impl<'a> Traffic<'a> {
         let [of_a, of_b, of_out] = self.wide.map(|wide| 1 + wide);
         let act = Memory::Activation as usize;
         moved.vector_elements = elements;
-        moved.written[act] = of_out * elements;
+        let out_pixel = if self.bits_out { channels.div_ceil(8) } else { of_out * channels };
+        moved.written[act] = height * width * out_pixel;
         let mut touch = |memory, first: u64, bytes: u64| moved.touched.push((memory, first, first + bytes));
-        touch(Memory::Activation, run.out, extent(height, width, self.vector_pitch[2], of_out * channels));
+        touch(Memory::Activation, run.out, extent(height, width, self.vector_pitch[2], out_pixel));
         if let Some(params) = run.params {
             let bytes = record_bytes(operation) * run.tensors.unwrap_or(channels);
             touch(Memory::Activation, params, bytes);
@@ -364,7 +371,9 @@ fn vector_run(operation: &Operation) -> Option<VectorRun> {
             out: out.get(),
             ..run
         },
-        Operation::VectorMaxPool { a, out } | Operation::VectorAveragePool { a, out, .. } => {
+        Operation::VectorMaxPool { a, out }
+        | Operation::VectorArgMax { a, out }
+        | Operation::VectorAveragePool { a, out, .. } => {
             VectorRun { a: Some(a.get()), out: out.get(), pools: true, ..run }
         }
         _ => return None,

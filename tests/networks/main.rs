@@ -9,3 +9,4 @@ mod cycles;
 mod everything;
 mod exact;
 mod structure;
+mod transposed;

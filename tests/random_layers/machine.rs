@@ -68,7 +68,7 @@ pub(crate) fn machine(dice: &mut Dice) -> Machine {
     Machine { array: Array { count: dice.pick(&[1, 1, 1, 2, 3, 4]), ..machine.array }, ..machine }
 }
 
-/// Some of the three dataflows in any order, sums of 24 to 48 bits, sometimes operands of 16 bits.
+/// Some of the three dataflows in any order, sums of 24 to 48 bits, sometimes operands of 16 bits or under 8.
 fn array(dice: &mut Dice, rows: usize, columns: usize) -> Array {
     let all = [Dataflow::WeightStationary, Dataflow::OutputStationary, Dataflow::InputStationary];
     let first = dice.below(3);
@@ -76,6 +76,13 @@ fn array(dice: &mut Dice, rows: usize, columns: usize) -> Array {
     let mut operands = vec![OperandWidth { bits: 8, rate_milli: dice.pick(&[1000, 1000, 500, 2000]) }];
     if dice.chance(40) {
         operands.push(OperandWidth { bits: 16, rate_milli: dice.pick(&[1000, 500, 250]) });
+    }
+    let narrow = if dice.chance(50) { [4, 2, 1].as_slice() } else { &[] };
+    for &bits in narrow {
+        if dice.chance(40) {
+            continue;
+        }
+        operands.push(OperandWidth { bits, rate_milli: dice.pick(&[1000, 500]) });
     }
     Array {
         rows: rows as u32,

@@ -8,8 +8,10 @@ mod dice;
 mod machine;
 mod moves;
 mod network;
+mod packed;
 mod pairs;
 mod run;
+mod taps;
 mod transposed;
 
 use std::collections::BTreeMap;
@@ -109,6 +111,16 @@ const EXPECTED_HITS: &[&str] = &[
     "nearest, any factors",
     "transposition of channels and pixels",
     "reshape",
+    "deformable convolution",
+    "deformable, several groups",
+    "deformable, several offset groups",
+    "sample inside the image",
+    "sample over the edge",
+    "sample outside the image",
+    "sample between pixels",
+    "unpooling",
+    "unpooling of windows that overlap",
+    "unpooling of windows with gaps",
 ];
 
 /// What happened in all cases.
@@ -160,7 +172,7 @@ fn random_layers_agree() {
         assert!(refused.contains_key(why), "no machine was {why}");
     }
     assert!(ran > cases / 3, "only {ran} of {cases} ran");
-    for expected in EXPECTED_HITS {
+    for expected in EXPECTED_HITS.iter().chain(packed::EXPECTED_HITS).copied() {
         assert!(hits.contains_key(expected), "never hit: {expected}");
     }
 }

@@ -16,11 +16,13 @@ pub(crate) struct Network {
     pub(crate) hits: Vec<&'static str>,
     /// The machine takes 16-bit operands.
     wide: bool,
+    /// The type of the next result, where it is not drawn.
+    pub(crate) forced: Option<DType>,
 }
 
 impl Network {
     /// A power of two below it where the machine only shifts.
-    fn scale(&mut self, low: f32, high: f32) -> f32 {
+    pub(crate) fn scale(&mut self, low: f32, high: f32) -> f32 {
         let scale = self.dice.real(low, high);
         match self.graph.policy.requantisation {
             Requantisation::Shift => scale.log2().floor().exp2(),
@@ -37,6 +39,9 @@ impl Network {
     }
 
     pub(crate) fn quant(&mut self, dtype: DType) -> Quant {
+        if dtype == DType::B1 {
+            return Quant::per_tensor(1.0, 0);
+        }
         let (low, high) = dtype.range().expect("an activation type");
         let zero = match dtype {
             DType::I16 => 0,
@@ -70,7 +75,9 @@ impl Network {
 
     pub(crate) fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
         let range = self.graph.tensor(output).dtype.range().expect("an activation type");
-        let clampable = !op.only_moves() && !matches!(op, Op::Concat | Op::Softmax);
+        let switched = matches!(op, Op::ArgMaxPool(_) | Op::MaxUnpool(_));
+        let clampable = !switched && !op.only_moves() && !matches!(op, Op::Concat | Op::Softmax);
+        let clampable = clampable && self.graph.tensor(output).dtype != DType::B1;
         let clamp = (clampable && self.dice.chance(40)).then(|| {
             self.hits.push("clamp");
             let low = range.0 + self.dice.below(100) as i32;
@@ -80,11 +87,14 @@ impl Network {
     }
 
     pub(crate) fn dtype(&mut self) -> DType {
+        if let Some(dtype) = self.forced.take() {
+            return dtype;
+        }
         let wide = self.wide && self.dice.chance(50);
         if wide { DType::I16 } else { self.dice.pick(&[DType::I8, DType::U8]) }
     }
 
-    fn conv(&mut self, name: &str, input: TensorId) -> TensorId {
+    pub(crate) fn conv(&mut self, name: &str, input: TensorId) -> TensorId {
         let shape = self.graph.tensor(input).nchw().expect("rank 4");
         let [n, c, h, w] = shape;
         let divisors: Vec<usize> = (1..=c).filter(|g| c.is_multiple_of(*g)).collect();
@@ -154,6 +164,9 @@ impl Network {
     }
 
     pub(crate) fn weights(&mut self, name: &str, shape: Vec<usize>) -> TensorId {
+        if self.dice.chance(35) {
+            return self.narrow_weights(name, shape);
+        }
         let count: usize = shape.iter().product();
         let bytes = self.dice.bytes(count);
         let channels = shape[0];
@@ -316,14 +329,14 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut graph = Graph::new("random", Form::Quantised);
     graph.policy = systole::pipeline::policy(machine);
     let wide = machine.array.operands.iter().any(|operand| operand.bits == 16);
-    let mut network = Network { graph, dice, hits: vec![], wide };
+    let mut network = Network { graph, dice, hits: vec![], wide, forced: None };
     let dtype = network.dtype();
     let input = network.activation("input", shape, None, dtype);
     network.graph.inputs.push(input);
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(28) {
+        tensor = match network.dice.below(35) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -338,10 +351,16 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             21 => network.global_max(&name, tensor),
             22 | 23 => network.conv_transpose(&name, tensor),
             24..=27 => network.moves(&name, tensor),
+            28 | 29 => network.deformable(&name, tensor),
+            30 | 31 => network.unpooling(&name, tensor),
+            32..=34 => network.signs_and_conv(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }
     if network.dice.chance(20) {
+        if network.dice.chance(30) {
+            tensor = network.signs("signs", tensor);
+        }
         tensor = network.fully_connected("last", tensor);
     }
     network.graph.outputs.push(tensor);

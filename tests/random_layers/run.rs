@@ -7,7 +7,7 @@ use systole_compiler::error::{CompileError, ErrorKind};
 use systole_compiler::passes::{Boundary, Quantised};
 use systole_golden::{Keep, Options, Value};
 use systole_machine::isa::{DataflowChoice, Flag, Operation};
-use systole_machine::program::{ModelEntry, Program, TensorEntry};
+use systole_machine::program::{ElementType, ModelEntry, Program, TensorEntry};
 use systole_machine::spec::{Machine, Overflow, Requantisation};
 use systole_network::graph::Graph;
 use systole_network::tensor::{Tensor, TensorId};
@@ -17,6 +17,8 @@ use systole_simulator::{fast, reference};
 use crate::dice::Dice;
 use crate::machine::machine;
 use crate::network::network;
+use crate::packed;
+use crate::taps;
 
 /// How a case without a fault went.
 pub(crate) enum Verdict {
@@ -57,7 +59,10 @@ pub(crate) fn run_case(seed: u64) -> Result<Verdict, String> {
     }
     compare_golden(graph, program, &golden, &fast.1.dram)?;
     compare_reference(&job, &image, &fast)?;
+    let sampled = taps::hits(&network.graph, &golden);
+    network.hits.extend(sampled);
     network.hits.extend(mapping_hits(program));
+    network.hits.extend(packed::hits(program));
     network.hits.extend(arithmetic_hits(&machine, program));
     network.hits.push(if machine.array.weight_registers == 1 { "one weight register" } else { "two weight registers" });
     network.hits.extend(machine.unified.then_some("one scratchpad"));
@@ -124,6 +129,11 @@ fn read(dram: &[u8], entry: &TensorEntry) -> Vec<u8> {
             for pixel in 0..h * w {
                 let row = entry.address + image * entry.image_pitch + pixel / w * entry.row_pitch;
                 let pixel = row + pixel % w * entry.pixel_pitch;
+                if entry.element == ElementType::B1 {
+                    let byte = dram[(pixel + channel / 8) as usize];
+                    bytes.push(if byte >> (channel % 8) & 1 == 1 { 1 } else { 0xff });
+                    continue;
+                }
                 let first = (pixel + channel * entry.element.bytes()) as usize;
                 bytes.extend(&dram[first..first + entry.element.bytes() as usize]);
             }

@@ -1,6 +1,8 @@
 //! The bytes that an instruction touches (M-9), from its fields and the registers before it.
 
-use systole_machine::isa::{DataflowChoice, Operation, RequantMode, Space, Unit, VectorOperand};
+use systole_machine::isa::{
+    ActivationFormat, DataflowChoice, Operation, OutputFormat, RequantMode, Space, Unit, VectorOperand, WeightFormat,
+};
 use systole_machine::spec::Machine;
 
 use crate::schedule::Memory;
@@ -35,6 +37,7 @@ struct Array {
     output: [u64; 5],
     /// Bytes of an element of the input, less one.
     wide: u64,
+    formats: (WeightFormat, ActivationFormat),
 }
 
 /// All registers of all units.
@@ -54,8 +57,12 @@ pub(super) struct Registers {
     pitch: [[u64; 2]; 3],
     /// Bytes of an element of a, b, out.
     element: [u64; 3],
+    /// Results are bits.
+    bits_out: bool,
     /// Pooling input height, width.
     pool_input: [u64; 2],
+    /// Taps of a window.
+    taps: u64,
 }
 
 impl Registers {
@@ -71,7 +78,9 @@ impl Registers {
             shape: [0; 4],
             pitch: [[0; 2]; 3],
             element: [1; 3],
+            bits_out: false,
             pool_input: [0; 2],
+            taps: 0,
         }
     }
 
@@ -108,6 +117,8 @@ impl Registers {
                 array.output = [height.get(), width.get(), channels.get(), block_step.get(), outputs.get()];
             }
             Operation::ArrayQuant { wide_activation, .. } => array.wide = u64::from(wide_activation.0),
+            Operation::ArrayFormats { weight, activation, .. } => array.formats = (weight, activation),
+            Operation::VectorFormat { out } => self.bits_out = out == OutputFormat::Binary,
             Operation::VectorQuant { wide_a, wide_b, wide_out, .. } => {
                 self.element = [wide_a, wide_b, wide_out].map(|wide| 1 + u64::from(wide.0));
             }
@@ -117,7 +128,10 @@ impl Registers {
             Operation::VectorPitch { operand, row_pitch, pixel_pitch } => {
                 self.pitch[operand as usize] = [row_pitch.get(), pixel_pitch.get()];
             }
-            Operation::VectorWindow { in_height, in_width, .. } => self.pool_input = [in_height.get(), in_width.get()],
+            Operation::VectorWindow { kernel_h, kernel_w, in_height, in_width, .. } => {
+                self.pool_input = [in_height.get(), in_width.get()];
+                self.taps = kernel_h.get() * kernel_w.get();
+            }
             _ => return self.run(operation),
         }
         vec![]
@@ -162,19 +176,27 @@ impl Registers {
         let [kernel_h, kernel_w, packed] = registers.window;
         let pixels = out_height * out_width;
         let whole = self.array_rows * self.dot_product_width;
-        // Elements of a chunk, its weights for each element, accumulator vectors of a block.
-        let (chunk, lanes, vectors) = match dataflow {
-            DataflowChoice::WeightStationary => (whole, self.array_columns, pixels),
-            DataflowChoice::OutputStationary => (self.dot_product_width, self.array_columns, pixels),
-            DataflowChoice::InputStationary => (whole, outputs, pixels.div_ceil(self.array_columns) * outputs),
+        // Elements of a chunk, rows of its weights and weights of a row, accumulator vectors of a block.
+        let (chunk, weights, vectors) = match dataflow {
+            DataflowChoice::WeightStationary => (whole, [whole, self.array_columns], pixels),
+            DataflowChoice::OutputStationary => {
+                (self.dot_product_width, [self.dot_product_width, self.array_columns], pixels)
+            }
+            DataflowChoice::InputStationary => (whole, [outputs, whole], pixels.div_ceil(self.array_columns) * outputs),
         };
         let folds = kernel_h
             * if packed != 0 { (kernel_w * channels).div_ceil(chunk) } else { kernel_w * channels.div_ceil(chunk) };
-        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + (1 + registers.wide) * channels;
+        let pixel = match registers.formats.1 {
+            ActivationFormat::Binary => channels.div_ceil(8),
+            ActivationFormat::Byte => (1 + registers.wide) * channels,
+        };
+        let bytes = (height - 1) * row_pitch + (width - 1) * pixel_pitch + pixel;
         let mut ranges: Vec<Range> = (0..if step == 0 { 1 } else { blocks })
             .map(|block| range(Memory::Activation, activation + block * step, bytes, false))
             .collect();
-        ranges.push(range(self.weights, weight, blocks * folds * chunk * lanes, false));
+        let [rows, lanes] = weights;
+        let row = (lanes * u64::from(registers.formats.0.bits())).div_ceil(8);
+        ranges.push(range(self.weights, weight, blocks * folds * rows * row, false));
         if accumulate {
             ranges.push(range(Memory::Accumulator, accumulator, blocks * vectors, false));
         }
@@ -184,11 +206,16 @@ impl Registers {
 
     fn vector(&self, operation: &Operation) -> Vec<Range> {
         let [height, width, channels, block] = self.shape;
-        let tensor = |address: u64, which: VectorOperand, [h, w]: [u64; 2], write| {
+        let of_elements = |address: u64, which: VectorOperand, [h, w]: [u64; 2], elements: u64, write| {
             let [row, pixel] = self.pitch[which as usize];
-            let bytes = (h - 1) * row + (w - 1) * pixel + self.element[which as usize] * channels;
+            let own = match which {
+                VectorOperand::Out if self.bits_out => channels.div_ceil(8),
+                _ => self.element[which as usize] * elements,
+            };
+            let bytes = (h - 1) * row + (w - 1) * pixel + own;
             range(Memory::Activation, address, bytes, write)
         };
+        let tensor = |address, which, size, write| of_elements(address, which, size, channels, write);
         let image = [height, width];
         let a = |address: u64| tensor(address, VectorOperand::A, image, false);
         let b = |address: u64| tensor(address, VectorOperand::B, image, false);
@@ -232,8 +259,19 @@ impl Registers {
             | Operation::VectorLrn { a: x, out: to } => {
                 vec![a(x.get()), out(to.get())]
             }
-            Operation::VectorMaxPool { a: x, out: to } | Operation::VectorAveragePool { a: x, out: to, .. } => {
+            Operation::VectorMaxPool { a: x, out: to }
+            | Operation::VectorArgMax { a: x, out: to }
+            | Operation::VectorAveragePool { a: x, out: to, .. } => {
                 vec![pooled(x.get()), out(to.get())]
+            }
+            Operation::VectorGather { a: x, b: y, out: to } => {
+                let offsets = of_elements(y.get(), VectorOperand::B, image, 2 * self.taps, false);
+                let samples = of_elements(to.get(), VectorOperand::Out, image, self.taps * channels, true);
+                vec![pooled(x.get()), offsets, samples]
+            }
+            Operation::VectorUnpool { a: x, b: y, out: to } => {
+                let switches = tensor(y.get(), VectorOperand::B, self.pool_input, false);
+                vec![pooled(x.get()), switches, out(to.get())]
             }
             _ => vec![],
         }

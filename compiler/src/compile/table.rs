@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use systole_machine::program::{ElementType, Layout, Role, TensorEntry};
-use systole_network::tensor::{DType, TensorId};
+use systole_machine::program::{Layout, Role, TensorEntry};
+use systole_network::tensor::TensorId;
 
+use crate::formats;
 use crate::memory::Place;
 use crate::passes::Quantised;
 
@@ -29,11 +30,7 @@ pub(super) fn tensor_table(quantised: &Quantised, places: &BTreeMap<TensorId, Pl
                 name: tensor.name.clone(),
                 shape: tensor.shape.iter().map(|&d| d as u64).collect(),
                 dims: [n, c, h, w],
-                element: match tensor.dtype {
-                    DType::I8 => ElementType::I8,
-                    DType::I16 => ElementType::I16,
-                    _ => ElementType::U8,
-                },
+                element: formats::element(tensor.dtype, place),
                 role,
                 layout: Layout::Nhwc,
                 address: place.address,

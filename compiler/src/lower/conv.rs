@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use systole_machine::isa::{DataflowChoice, Flag, Operation, Real, Signed, Space, VectorOperand};
+use systole_machine::isa::{
+    ActivationFormat, DataflowChoice, Flag, Operation, Real, Signed, Space, VectorOperand, WeightFormat,
+};
 use systole_machine::spec::{Dataflow, Machine};
 use systole_network::tensor::DType;
 
 use crate::compress::stored::StoredWeights;
 use crate::error::CompileError;
 use crate::fixed::{mode, record_bytes};
+use crate::formats;
 use crate::layers::Window;
 use crate::lower::{Cut, Item, Turn, decode_bytes, field, load_bytes, load_cut, store_cut, too_large};
 use crate::mapping::conv::Side;
@@ -42,6 +45,8 @@ pub struct Conv<'a> {
     pub input_type: (DType, i32),
     /// Weight type and zero point.
     pub weight_type: (DType, i32),
+    /// How they are stored.
+    pub weight_format: WeightFormat,
     /// Output type and zero point.
     pub output_type: (DType, i32),
     /// Clamp.
@@ -241,10 +246,10 @@ impl Conv<'_> {
             None => self.load_weights(work, state, item)?,
         };
         *weights = Some(weight);
-        let element = self.input.element_bytes as usize;
+        let bytes = |channels: usize| self.input.pixel_bytes(channels) as usize;
         let (buffer, pitch, offset) = match regions.input {
-            Some((buffer, _)) => (buffer, self.input.dims[3] * element, channels.0 * element),
-            None => (state.input.take(), channels.1 * element, 0),
+            Some((buffer, _)) => (buffer, bytes(self.input.dims[3]), bytes(channels.0)),
+            None => (state.input.take(), bytes(channels.1), 0),
         };
         if regions.input.is_none_or(|(_, loaded)| !loaded && work.first) {
             let channels = if regions.input.is_some() { (0, self.input.dims[3]) } else { channels };
@@ -291,7 +296,7 @@ impl Conv<'_> {
         let signed = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
         let array = field(array as u64, name)?;
         let outputs = if self.transposed() { chunk.block_channels } else { 0 };
-        let setup = vec![
+        let mut setup = vec![
             Operation::ArrayInput {
                 height: field(height as u64, name)?,
                 width: field(tile.in_size[1] as u64, name)?,
@@ -315,7 +320,7 @@ impl Conv<'_> {
                 height: field(tile.out_size[0] as u64, name)?,
                 width: field(tile.out_size[1] as u64, name)?,
                 channels: field(run_channels as u64, name)?,
-                block_step: field(chunk.block_step as u64 * self.input.element_bytes, name)?,
+                block_step: field(self.input.pixel_bytes(chunk.block_step), name)?,
                 outputs: field(outputs as u64, name)?,
                 array,
             },
@@ -323,11 +328,15 @@ impl Conv<'_> {
                 zero_activation: signed(self.input_type.1)?,
                 zero_weight: signed(self.weight_type.1)?,
                 signed_activation: Flag(self.input_type.0 != DType::U8),
-                signed_weight: Flag(self.weight_type.0 == DType::I8),
+                signed_weight: Flag(self.weight_type.0 != DType::U8),
                 wide_activation: Flag(self.input_type.0 == DType::I16),
                 array,
             },
         ];
+        if self.weight_format != WeightFormat::Byte || self.input.bits {
+            let activation = if self.input.bits { ActivationFormat::Binary } else { ActivationFormat::Byte };
+            setup.push(Operation::ArrayFormats { weight: self.weight_format, activation, array });
+        }
         let activation = input.buffer + input.offset as u64 + skipped as u64 * row_pitch;
         let operation = Operation::ArrayRun {
             activation: field(activation, name)?,
@@ -364,18 +373,19 @@ impl Conv<'_> {
             let (first, bytes) = (self.params + record * chunk.outputs.0 as u64, record * chunk.outputs.1 as u64);
             item.loads.push(load_bytes(self.layer, name, first, params, Space::Activation, bytes)?);
         }
-        let element = self.output.element_bytes as usize;
+        let bytes = |channels: usize| self.output.pixel_bytes(channels) as usize;
         let (region, pitch, offset) = match output {
-            Some(region) => (region, self.output.dims[3] * element, chunk.outputs.0 * element),
-            None => (state.output.take(), chunk.outputs.1 * element, 0),
+            Some(region) => (region, bytes(self.output.dims[3]), bytes(chunk.outputs.0)),
+            None => (state.output.take(), bytes(chunk.outputs.1), 0),
         };
         let out = region + offset as u64;
         let row_pitch = (tile.out_size[1] * pitch) as u64;
-        let setup = vec![
+        let mut setup = vec![
             shape(name, tile.out_size, chunk.outputs.1, chunk.block_channels)?,
             pitches(name, VectorOperand::Out, row_pitch, pitch as u64)?,
             quant(name, [(DType::I8, 0), (DType::I8, 0), self.output_type], self.clamp)?,
         ];
+        setup.extend(formats::output(self.output_type.0, &self.output));
         let operation = Operation::VectorRequant {
             accumulator: field(accumulator, name)?,
             params: field(params, name)?,
@@ -386,7 +396,7 @@ impl Conv<'_> {
         let pixels = (tile.out_size[0] * tile.out_size[1]) as u64;
         let sums = self.vectors(chunk, tile);
         let read = |memory, first, count| Access { memory, first, end: first + count, write: false };
-        let bytes = (pixels - 1) * pitch as u64 + (chunk.outputs.1 * element) as u64;
+        let bytes = (pixels - 1) * pitch as u64 + self.output.pixel_bytes(chunk.outputs.1);
         let accesses = vec![
             read(Memory::Accumulator, accumulator, sums),
             read(Memory::Activation, params, record_bytes(self.machine) * chunk.outputs.1 as u64),

@@ -4,7 +4,7 @@
 
 use crate::error::CompileError;
 use crate::layers::boxes::{Move, Piece, Source};
-use crate::lower::{Item, Rows, Turn, load, store};
+use crate::lower::{Item, Rows, Turn, load, store_rows};
 use crate::memory::Place;
 
 /// All that lowering needs to know of a copy.
@@ -168,7 +168,7 @@ impl MoveLayer<'_> {
         let mut item = Item::default();
         let space = systole_machine::isa::Space::Activation;
         item.loads.push(load(layer, name, from, buffer, space, &nest.rows(|walk| walk.from))?);
-        item.stores.push(store(layer, name, to, buffer, &nest.rows(|walk| walk.to))?);
+        item.stores.push(store_rows(layer, name, to, buffer, &nest.rows(|walk| walk.to))?);
         Ok(item)
     }
 }

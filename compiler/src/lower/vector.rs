@@ -7,6 +7,7 @@ use systole_network::tensor::DType;
 
 use crate::error::CompileError;
 use crate::fixed::{self, mode};
+use crate::formats;
 use crate::layers::shuffle::Shuffle;
 use crate::layers::{Pair, Window};
 use crate::lower::conv::{pitches, quant, scales, shape};
@@ -30,6 +31,8 @@ pub enum Function<'a> {
     Rescale,
     /// `ve.maxpool`.
     MaxPool,
+    /// `ve.argmax`.
+    ArgMax,
     /// `ve.avgpool`.
     AveragePool {
         /// Padding counts.
@@ -164,14 +167,7 @@ impl VectorLayer<'_> {
             _ => item.work.push(self.step(tile, channels.1, [a, b, params, out])?),
         }
         let cut = Cut { image, first: tile.out, size: tile.out_size, channels };
-        item.stores.push(store_cut(
-            layer,
-            name,
-            &self.output,
-            &cut,
-            out,
-            channels.1 as u64 * self.output.element_bytes,
-        )?);
+        item.stores.push(store_cut(layer, name, &self.output, &cut, out, self.output.pixel_bytes(channels.1))?);
         Ok(item)
     }
 
@@ -202,7 +198,7 @@ impl VectorLayer<'_> {
         let name = self.name;
         let [a, b, params, out] = at;
         // Bytes of a pixel.
-        let pixel = |place: &Place| channels as u64 * place.element_bytes;
+        let pixel = |place: &Place| place.pixel_bytes(channels);
         let (in_pixel, out_pixel) = (pixel(&self.input), pixel(&self.output));
         let in_row = tile.in_size[1] as u64 * in_pixel;
         let out_row = tile.out_size[1] as u64 * out_pixel;
@@ -212,12 +208,13 @@ impl VectorLayer<'_> {
             pitches(name, VectorOperand::Out, out_row, out_pixel)?,
             quant(name, self.quants.map(|q| (q.dtype, q.zero_point)), self.clamp)?,
         ];
+        setup.extend(formats::output(self.quants[2].dtype, &self.output));
         setup.extend(self.scaling()?);
         if let Some(second) = &self.second {
             let pixel = pixel(second);
             setup.push(pitches(name, VectorOperand::B, tile.in_size[1] as u64 * pixel, pixel)?);
         }
-        if matches!(self.function, Function::MaxPool | Function::AveragePool { .. }) {
+        if matches!(self.function, Function::MaxPool | Function::ArgMax | Function::AveragePool { .. }) {
             setup.push(self.window_setup(tile)?);
             setup.push(Operation::VectorDilation {
                 dilation_h: field(self.window.dilation[0] as u64, name)?,
@@ -300,6 +297,7 @@ impl VectorLayer<'_> {
             Function::Affine => Operation::VectorAffine { a, params, out },
             Function::Rescale => Operation::VectorRescale { a, out, mode },
             Function::MaxPool => Operation::VectorMaxPool { a, out },
+            Function::ArgMax => Operation::VectorArgMax { a, out },
             Function::AveragePool { include_pad } => {
                 Operation::VectorAveragePool { a, out, include_pad: Flag(include_pad), mode }
             }

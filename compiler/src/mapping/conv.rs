@@ -5,6 +5,7 @@
 //! into block-diagonal tiles; wider ones are convolutions of their own. Each dataflow of the machine is searched by itself (`search`, which places the
 //! `chunks`), and the one that `cost` finds cheapest is kept.
 
+use systole_machine::isa::WeightFormat;
 use systole_machine::spec::{Dataflow, Machine};
 
 use crate::layers::{Dims, Window};
@@ -76,6 +77,8 @@ pub struct ConvMapping {
     pub whole_output: bool,
     /// The arrays that share the work.
     pub spread: Spread,
+    /// How weights are stored.
+    pub weight_format: WeightFormat,
     /// Bytes of all weight tiles.
     pub weight_bytes: u64,
     /// Bytes of an input, output and parameter region.
@@ -118,11 +121,30 @@ pub struct Problem<'a> {
     pub output: Dims,
     /// Bytes of an element of the input and of the output.
     pub element_bytes: [usize; 2],
+    /// Whether elements are bits (M-14); `element_bytes` is 1 then.
+    pub bits: [bool; 2],
+    /// How weights are stored.
+    pub weight_format: WeightFormat,
     /// Pixels of the output do not lie side by side in DRAM.
     pub scattered: bool,
 }
 
 impl Problem<'_> {
+    /// Bytes of so many channels of a pixel of the input (0) or the output (1), whole ones.
+    fn pixel_bytes(&self, side: usize, channels: usize) -> usize {
+        if self.bits[side] { channels.div_ceil(8) } else { channels * self.element_bytes[side] }
+    }
+
+    /// Whether channels begin at a byte.
+    fn aligned(&self, side: usize, channel: usize) -> bool {
+        !self.bits[side] || channel.is_multiple_of(8)
+    }
+
+    /// Bits whose rate the array has (M-14).
+    fn width_bits(&self) -> u32 {
+        if self.element_bytes[0] == 2 { 16 } else { self.weight_format.bits() }
+    }
+
     /// The cheapest mapping of all dataflows that the machine lists; the first listed of equals.
     ///
     /// Returns `None` when not even one pixel × one block × one fold fits.

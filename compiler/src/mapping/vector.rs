@@ -35,6 +35,8 @@ pub struct Problem<'a> {
     pub second: bool,
     /// Bytes of an element of the first operand, the second, and the output.
     pub element_bytes: [u64; 3],
+    /// Whether elements of the output are bits (M-14); their `element_bytes` are 1 then.
+    pub bits_out: bool,
     /// Eight bytes a channel are read.
     pub params: bool,
     /// Bytes of tables that are read: for all channels, and for each.
@@ -60,7 +62,8 @@ impl Problem<'_> {
                 () if self.params => 8 * channels as u64,
                 () => self.table_bytes[0] + self.table_bytes[1] * channels as u64,
             },
-            (tile[0] * tile[1] * channels) as u64 * of_output,
+            (tile[0] * tile[1]) as u64
+                * if self.bits_out { channels.div_ceil(8) as u64 } else { channels as u64 * of_output },
         ];
         let buffer = &self.machine.activation;
         let twice: Vec<u64> = region_bytes.iter().flat_map(|&bytes| [bytes, bytes]).collect();
@@ -95,10 +98,12 @@ impl Problem<'_> {
         let [of_a, of_b, of_output] = self.element_bytes;
         let channels = mapping.channels as u64;
         let load = bus_cycles(machine, dma(a, channels * of_a) + dma(b, channels * of_b) + p.div_ceil(64));
-        let store = bus_cycles(machine, dma(out, channels * of_output));
+        let out_pixel = if self.bits_out { channels.div_ceil(8) } else { channels * of_output };
+        let store = bus_cycles(machine, dma(out, out_pixel));
         let widest = of_a.max(of_b).max(of_output) as u32;
         let lanes = u64::from(machine.vector.lanes.min(machine.activation.port_bytes / widest).max(1));
-        let work = (out / of_output * self.work).div_ceil(lanes) + u64::from(machine.vector.latency_cycles);
+        let elements = (mapping.tile[0] * mapping.tile[1]) as u64 * channels;
+        let work = (elements * self.work).div_ceil(lanes) + u64::from(machine.vector.latency_cycles);
         let bus = load + store + ITEM_CYCLES;
         let work = work + ITEM_CYCLES;
         if mapping.regions[0][0] == mapping.regions[0][1] {
@@ -119,7 +124,8 @@ impl Problem<'_> {
             let mut tiles: Vec<[usize; 2]> =
                 edges(self.output[1]).into_iter().map(|rows| [rows, self.output[2]]).collect();
             tiles.extend(edges(self.output[2]).into_iter().map(|columns| [1, columns]));
-            for tile in tiles {
+            let aligned = !self.bits_out || channels == self.output[3] || channels.is_multiple_of(8);
+            for tile in tiles.into_iter().filter(|_| aligned) {
                 if let Some(candidate) = self.place(tile, channels)
                     && best.as_ref().is_none_or(|best| candidate.cycles < best.cycles)
                 {

@@ -24,7 +24,9 @@ pub(super) fn integers(tensor: &Tensor) -> Option<Vec<i32>> {
         return None;
     };
     match tensor.dtype {
-        DType::I8 => Some(bytes.iter().map(|&b| i32::from(b as i8)).collect()),
+        DType::I8 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => {
+            Some(bytes.iter().map(|&b| i32::from(b as i8)).collect())
+        }
         DType::U8 => Some(bytes.iter().map(|&b| i32::from(b)).collect()),
         DType::I16 => Some(bytes.chunks_exact(2).map(|b| i32::from(i16::from_le_bytes([b[0], b[1]]))).collect()),
         DType::I32 => Some(i32_of_bytes(bytes)),

@@ -8,8 +8,9 @@ use systole_network::graph::{Graph, NodeId};
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Data, Quant, TensorId, bytes_of_f32, bytes_of_i32};
 
+use super::narrow::nearest_power;
 use super::powers_of_two::{at_least, power};
-use super::{arithmetic, constants, transposed};
+use super::{arithmetic, constants, narrow, transposed};
 
 /// One constant (or pair) to make. `source` is of the imported graph, `out`, `x`, `w`, `a`, `b` of the quantised one.
 pub(super) enum Job {
@@ -28,11 +29,14 @@ pub(super) enum Job {
 pub(super) fn fill(source: &Graph, graph: &mut Graph, jobs: &[Job], seed: u64) {
     let shifts = graph.policy.requantisation == Requantisation::Shift;
     let round = if shifts { power } else { std::convert::identity };
+    let round_few = if shifts { nearest_power } else { std::convert::identity };
     let weights: Vec<(TensorId, Quant, Bytes)> = jobs
         .par_iter()
         .filter_map(|job| match job {
             Job::Weights { source: from, out, transposed } => {
-                weights(source, *from, *transposed, seed, round).map(|(quant, bytes)| (*out, quant, bytes))
+                let dtype = graph.tensor(*out).dtype;
+                let round = if dtype == DType::I8 { round } else { round_few };
+                weights(source, *from, *transposed, seed, (dtype, round)).map(|(quant, bytes)| (*out, quant, bytes))
             }
             _ => None,
         })
@@ -104,7 +108,7 @@ fn weights(
     id: TensorId,
     groups: Option<usize>,
     seed: u64,
-    round: fn(f32) -> f32,
+    (dtype, round): (DType, fn(f32) -> f32),
 ) -> Option<(Quant, Bytes)> {
     let tensor = source.tensor(id);
     let mut values = constants::floats(tensor, seed)?;
@@ -118,7 +122,10 @@ fn weights(
     let scale: Vec<f32> = quantised
         .par_chunks_mut(row)
         .zip(values.par_chunks(row))
-        .map(|(out, weights)| arithmetic::quantise_weights(weights, out, round))
+        .map(|(out, weights)| match dtype {
+            DType::I8 => arithmetic::quantise_weights(weights, out, round),
+            _ => narrow::quantise_weights(weights, out, dtype, round),
+        })
         .collect();
     Some((Quant { zero_point: vec![0; scale.len()], scale, axis: Some(0) }, Bytes::from(quantised)))
 }

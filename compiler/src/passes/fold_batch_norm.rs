@@ -208,7 +208,12 @@ impl Folder<'_> {
             return id;
         }
         let name = super::fresh_name(&mut self.names, name);
-        self.graph.add_tensor(Tensor { name, shape, dtype: DType::F32, quant: None, data })
+        let made = self.graph.add_tensor(Tensor { name, shape, dtype: DType::F32, quant: None, data });
+        // A channel times a number still has as few values.
+        if let Some(&narrow) = old.and_then(|id| self.graph.narrow.get(&id)) {
+            self.graph.narrow.insert(made, narrow);
+        }
+        made
     }
 }
 

@@ -14,6 +14,7 @@ pub fn float_islands(graph: &Graph) -> Vec<PassError> {
         let (rule, remedy) = match graph.node(id).op {
             Op::BatchNorm { .. } => ("N-8", "fold it into the convolution before it"),
             Op::Softmax => ("N-10", "end the network before it"),
+            Op::DeformSample(_) => ("N-26", "replace the deformable convolution by an ordinary one"),
             Op::Lrn(_) => ("N-13", "replace it by an operator with an integer rule"),
             Op::Div => ("N-25", "multiply by the reciprocal"),
             // In single precision it is N-6 carried on, no more of an island than that.

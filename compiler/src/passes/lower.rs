@@ -9,7 +9,7 @@ use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
 
 use super::fill::{Job, bias_quant};
-use super::{Boundary, PassError, constants, fresh_name, transposed};
+use super::{Boundary, PassError, constants, fresh_name, switches, transposed};
 
 /// Why there is no result.
 pub(super) enum Failure {
@@ -133,7 +133,7 @@ impl<'a> Lowering<'a> {
                 (node.op.clone(), vec![self.value(x, id)?, self.operand(id, target.dtype)?])
             }
             Op::BatchNorm { .. } => (Op::BatchNorm { epsilon: 0.0 }, self.affine(id)?),
-            Op::Relu | Op::Clip { .. } => (Op::Rescale, vec![self.value(x, id)?]),
+            Op::Relu | Op::Clip { .. } | Op::Binarize => (Op::Rescale, vec![self.value(x, id)?]),
             Op::Concat | Op::Sum => {
                 let values = node.inputs.iter().map(|&input| self.value(input, id)).collect::<Result<_>>()?;
                 (node.op.clone(), values)
@@ -159,7 +159,19 @@ impl<'a> Lowering<'a> {
                     .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                     .into());
             }
-            Op::DeformConv(_) | Op::DeformSample(_) | Op::ArgMaxPool(_) | Op::MaxUnpool(_) => {
+            Op::DeformSample(_) => (node.op.clone(), vec![self.value(x, id)?, self.value(node.inputs[1], id)?]),
+            Op::ArgMaxPool(pool) => {
+                switches::check_pool(source, id, pool)?;
+                let target = switches::target(target);
+                let shape = source.tensor(node.outputs[0]).shape.clone();
+                let x = self.value(x, id)?;
+                return Ok(self.node(&node.name, node.op.clone(), vec![x], shape, target, node.origins.clone()));
+            }
+            Op::MaxUnpool(pool) => {
+                switches::check_unpool(source, &self.producers, id, pool)?;
+                (node.op.clone(), vec![self.value(x, id)?, self.value(node.inputs[1], id)?])
+            }
+            Op::DeformConv(_) => {
                 let message = format!("{} has no integer form yet", node.op.name());
                 return Err(PassError::at_node(source, id, message).into());
             }
@@ -270,7 +282,8 @@ impl<'a> Lowering<'a> {
             (data, _) => data.clone(),
         };
         let name = tensor.name.clone();
-        let dtype = if stored.is_some() { tensor.dtype } else { DType::I8 };
+        let narrow = self.source.narrow.get(&id).copied();
+        let dtype = if stored.is_some() { tensor.dtype } else { narrow.unwrap_or(DType::I8) };
         let out = self.tensor(&name, shape, dtype, Some(quant), data);
         if stored.is_none() {
             self.jobs.push(Job::Weights { source: id, out, transposed: groups });

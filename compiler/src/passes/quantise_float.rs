@@ -9,6 +9,7 @@ use systole_network::op::{Function, Op};
 use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, Quant, TensorId};
 
+use super::binary;
 use super::lower::{Lowering, Target};
 use super::powers_of_two::at_least;
 use super::quantise_qdq::{clamps, narrowed, reported};
@@ -39,6 +40,7 @@ pub(super) fn plan(lowering: &mut Lowering<'_>, context: &Context<'_>) -> Result
     let quants = scales(lowering, &order, context)?;
     // Every activation is in a group, and every group has a scale.
     let quant_of = |id: TensorId| quants.get(&id).cloned().unwrap_or_else(|| Quant::per_tensor(1.0, 0));
+    let binary = binary::tensors(source, &order);
     let mut errors = vec![];
     for &id in &source.inputs {
         let value = lowering.input(id, &source.tensor(id).name, dtype, quant_of(id));
@@ -51,6 +53,13 @@ pub(super) fn plan(lowering: &mut Lowering<'_>, context: &Context<'_>) -> Result
         }
         let chain = fused_chain(lowering, id);
         let output = output_of(lowering, id);
+        if binary.contains(&output) {
+            let origins = chain.iter().flat_map(|&id| source.node(id).origins.iter().cloned()).collect();
+            let target = binary::target(source, output, origins);
+            let value = lowering.step(id, target).map_err(|failure| errors.extend(reported(failure))).ok();
+            lowering.stand_for(output, value);
+            continue;
+        }
         let quant = quant_of(output);
         let own = is_activation(&node.op).then_some(id);
         let activations = own.iter().chain(&chain).map(|&id| &source.node(id).op);
@@ -82,7 +91,8 @@ fn is_fused(lowering: &Lowering<'_>, id: NodeId) -> bool {
     let alone =
         lowering.consumers.get(&x).is_some_and(|readers| readers.len() == 1) && !lowering.source.outputs.contains(&x);
     let before = lowering.producers.get(&x).map(|&producer| &lowering.source.node(producer).op);
-    is_activation(&node.op) && alone && before.is_some_and(clamps)
+    let fuses = if node.op == Op::Binarize { binary::has_sign } else { clamps };
+    (is_activation(&node.op) || node.op == Op::Binarize) && alone && before.is_some_and(fuses)
 }
 
 /// The activations that become the clamp of `id`, in order.
@@ -121,11 +131,19 @@ fn scales(
     };
     let mut groups = Groups::default();
     let made = order.iter().filter(|&&id| fused_chain(lowering, id).is_empty()).map(|&id| source.node(id).outputs[0]);
+    // Indices are no activations: their quantised form has a scale of its own.
+    let made = made.filter(|&id| source.tensor(id).dtype == DType::F32);
     let activations: Vec<TensorId> = source.inputs.iter().copied().chain(made).collect();
     for &id in order {
         let node = source.node(id);
         if node.op.only_moves() || matches!(node.op, Op::Concat | Op::MaxPool(_) | Op::GlobalMaxPool) {
             node.inputs.iter().for_each(|&input| groups.join(input, node.outputs[0]));
+        }
+        if let Op::MaxUnpool(_) = node.op {
+            groups.join(node.inputs[0], node.outputs[0]);
+        }
+        if let Op::DeformSample(_) = node.op {
+            groups.share(node.inputs[0], node.outputs[0]);
         }
         // An average of integers is at the scale of what it averages (N-5), whose range holds it.
         let averages = matches!(node.op, Op::AveragePool(_) | Op::GlobalAveragePool);

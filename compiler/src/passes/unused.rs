@@ -27,6 +27,8 @@ pub(crate) fn drop_unused(graph: &mut Graph) {
         index += 1;
         renumbered[index - 1].is_some()
     });
+    let narrow = std::mem::take(&mut graph.narrow).into_iter();
+    graph.narrow = narrow.filter_map(|(id, dtype)| Some((renumbered[id.0 as usize]?, dtype))).collect();
     let node_ends = graph.nodes.iter_mut().flat_map(|node| node.inputs.iter_mut().chain(&mut node.outputs));
     for id in node_ends.chain(&mut graph.inputs).chain(&mut graph.outputs) {
         if let Some(new) = renumbered[id.0 as usize] {

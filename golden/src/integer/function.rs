@@ -30,7 +30,7 @@ fn sigmoid(x: f32) -> f32 {
 }
 
 fn unit(v: f32) -> f32 {
-    v.min(1.0).max(0.0)
+    v.clamp(0.0, 1.0)
 }
 
 fn below_zero(x: f32, f: impl Fn(f32) -> f32) -> f32 {

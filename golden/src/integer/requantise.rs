@@ -2,6 +2,7 @@
 
 use super::operand::{Operand, Weights};
 use super::scaling::{Scaling, is_integer};
+use super::sign::{is_sign, sign};
 use super::target::Target;
 use crate::call::Call;
 use crate::error::GoldenError;
@@ -12,6 +13,8 @@ enum Factors {
     Single(Vec<f32>),
     /// `Z` of N-17.
     Integer(Vec<Scaling>),
+    /// Rule N-28: the sum's sign is all that counts.
+    Sign,
 }
 
 /// What becomes of a sum.
@@ -38,7 +41,9 @@ impl Requantiser {
             return Err(call.malformed(format!("sums of {bits} bits")));
         }
         let (sx, sy) = (x.scale, target.scale);
-        let factors = if is_integer(call) {
+        let factors = if is_sign(call)? {
+            Factors::Sign
+        } else if is_integer(call) {
             let scaling = |&sw: &f32| {
                 let product = if rounded_product { f64::from(sx * sw) } else { f64::from(sx) * f64::from(sw) };
                 Scaling::new(call, &[sx, sw], sy, product / f64::from(sy))
@@ -60,6 +65,7 @@ impl Requantiser {
         let unused = 64 - self.bits;
         let acc = (sum.wrapping_add(self.bias[channel].into()) << unused) >> unused;
         match &self.factors {
+            Factors::Sign => sign(acc),
             Factors::Single(m) => self.target.quantise(acc as f32 * m[channel]),
             Factors::Integer(scalings) => self.target.place(scalings[channel].apply(acc.into())),
         }

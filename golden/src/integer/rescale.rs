@@ -2,6 +2,7 @@
 
 use super::operand::Operand;
 use super::scaling::{Scaling, is_integer};
+use super::sign::{is_sign, sign};
 use super::target::Target;
 use crate::call::Call;
 use crate::error::GoldenError;
@@ -45,6 +46,9 @@ impl Rescaling {
 /// x of any shape.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
     let (x, target) = (Operand::of(call, 0)?, Target::of(call)?);
+    if is_sign(call)? {
+        return Ok(x.centred().map(sign).collect());
+    }
     let rescaling = Rescaling::new(call, &x, target)?;
     Ok(x.q.iter().map(|&q| rescaling.apply(q)).collect())
 }

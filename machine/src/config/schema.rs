@@ -70,7 +70,7 @@ section! {
         dot_product_width: Count<1, 64> => default("1");
         /// L: cycles from a processing element's operands to its sum.
         pe_latency: Cycles<1, 64> => default("1 cycle");
-        /// Widths of the operands, each with its rate. Networks run in 8 or 16 bit so far; narrower operands are declared, not used.
+        /// Widths of the operands, each with its rate. A width under 8 bits is one of weights, beside activations of up to 8 bits; 1 bit also one of activations (M-14). Weights of a width that is not listed are widened.
         operands: OneOrMore<Operand> => default("{width: 8 bit, rate: 1 MAC/cycle}");
         /// Width that activations of float models are quantised to (rules N-12, N-21); one of `operands`.
         activations: OperandWidth => default("8 bit").only(&["8 bit", "16 bit"]);

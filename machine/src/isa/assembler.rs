@@ -24,7 +24,7 @@ mod words {
 
     /// Element types.
     pub(super) const ELEMENTS: &[(&str, ElementType)] =
-        &[("i8", ElementType::I8), ("u8", ElementType::U8), ("i16", ElementType::I16)];
+        &[("i8", ElementType::I8), ("u8", ElementType::U8), ("i16", ElementType::I16), ("b1", ElementType::B1)];
     /// Roles.
     pub(super) const ROLES: &[(&str, Role)] =
         &[("input", Role::Input), ("output", Role::Output), ("intermediate", Role::Intermediate)];

@@ -1,7 +1,9 @@
 //! How a field is written in text and which bit patterns it has: the table's operand kinds as data, shared by assembler, documentation and
 //! the random instructions of tests. Nothing here knows a particular instruction.
 
-use super::operand::{DataflowChoice, Operand, RequantMode, Space, VectorOperand};
+use super::operand::{
+    ActivationFormat, DataflowChoice, Operand, OutputFormat, RequantMode, Space, VectorOperand, WeightFormat,
+};
 use super::table::{FieldRow, Row, rows};
 use std::sync::LazyLock;
 
@@ -35,12 +37,18 @@ impl Format {
     }
 }
 
-fn choices() -> [(String, Vec<(&'static str, u64)>); 4] {
+fn choices() -> [(String, Vec<(&'static str, u64)>); 7] {
     [
         (Space::kind(), Space::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
         (VectorOperand::kind(), VectorOperand::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
         (DataflowChoice::kind(), DataflowChoice::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
         (RequantMode::kind(), RequantMode::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
+        (WeightFormat::kind(), WeightFormat::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
+        (
+            ActivationFormat::kind(),
+            ActivationFormat::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect(),
+        ),
+        (OutputFormat::kind(), OutputFormat::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
     ]
 }
 

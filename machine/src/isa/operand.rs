@@ -233,6 +233,71 @@ choice!(
     }
 );
 
+choice!(
+    /// How the weights of an `ar.run` are stored (rule M-14).
+    WeightFormat, 3, {
+        /// Bytes, as `ar.quant` says.
+        Byte = 0 => "byte",
+        /// 4 bits, two's complement.
+        Int4 = 1 => "i4",
+        /// 2 bits, two's complement.
+        Int2 = 2 => "i2",
+        /// 2 bits: −2, −1, 1, 2.
+        Levels = 3 => "l2",
+        /// 1 bit: −1, 1.
+        Binary = 4 => "b1",
+    }
+);
+
+choice!(
+    /// How the activations of an `ar.run` are stored (rule M-14).
+    ActivationFormat, 1, {
+        /// Bytes or pairs of them, as `ar.quant` says.
+        Byte = 0 => "byte",
+        /// 1 bit: −1, 1.
+        Binary = 1 => "b1",
+    }
+);
+
+choice!(
+    /// What a vector operation stores (rule M-14).
+    OutputFormat, 2, {
+        /// The result.
+        Plain = 0 => "plain",
+        /// Its sign, as an element.
+        Sign = 1 => "sign",
+        /// Its sign, as a bit.
+        Binary = 2 => "b1",
+    }
+);
+
+macro_rules! first_is_default {
+    ($($name:ident: $variant:ident),+) => {
+        $(
+            #[allow(clippy::derivable_impls, reason = "the macro of the choices derives the same for each")]
+            impl Default for $name {
+                fn default() -> Self {
+                    $name::$variant
+                }
+            }
+        )+
+    };
+}
+
+first_is_default!(WeightFormat: Byte, ActivationFormat: Byte, OutputFormat: Plain);
+
+impl WeightFormat {
+    /// Bits of a weight as stored.
+    pub fn bits(self) -> u32 {
+        match self {
+            WeightFormat::Byte => 8,
+            WeightFormat::Int4 => 4,
+            WeightFormat::Int2 | WeightFormat::Levels => 2,
+            WeightFormat::Binary => 1,
+        }
+    }
+}
+
 #[allow(clippy::derivable_impls, reason = "the macro of the choices derives the same for each")]
 impl Default for DataflowChoice {
     fn default() -> Self {

@@ -3,7 +3,10 @@
 //! A word has 128 bits: opcode in bits 0..8, wait mask 8..16, signal mask 16..24, then the fields in order from bit 24 up, least significant
 //! first; the bits above the last field are reserved and zero.
 
-use super::operand::{DataflowChoice, Flag, Operand, Real, RequantMode, Signed, Space, Unsigned, VectorOperand};
+use super::operand::{
+    ActivationFormat, DataflowChoice, Flag, Operand, OutputFormat, Real, RequantMode, Signed, Space, Unsigned,
+    VectorOperand, WeightFormat,
+};
 use super::{Instruction, Unit, UnitMask};
 
 type U2 = Unsigned<2>;
@@ -43,6 +46,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x23 Array ArrayQuant "ar.quant" { zero_activation: I16, zero_weight: I16, signed_activation: Flag, signed_weight: Flag, wide_activation: Flag, array: U2 }
     /// Convolves: for each block all folds, in the order of its dataflow.
     0x24 Array ArrayRun "ar.run" { activation: U32, weight: U32, accumulator: U22, blocks: U12, accumulate: Flag, dataflow: DataflowChoice, array: U2 }
+    /// How weights and activations are packed (rules N-28, M-14).
+    0x25 Array ArrayFormats "ar.formats" { weight: WeightFormat, activation: ActivationFormat, array: U2 }
     /// Only tokens.
     0x2f Array ArraySync "ar.sync" { array: U2 }
     /// Output shape of the following operations; `block_channels` are the channels in one accumulator block (`ve.requant` only).
@@ -75,6 +80,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x3d Vector VectorAffine "ve.affine" { a: U32, params: U32, out: U32 }
     /// Change of scale (rule N-9).
     0x3e Vector VectorRescale "ve.rescale" { a: U32, out: U32, mode: RequantMode }
+    /// Where `ve.gather` samples: row and column of the image at which the first output pixel's window begins.
+    0x3f Vector VectorDeform "ve.deform" { origin_y: I32, origin_x: I32 }
     /// Maximum over windows (rule N-4).
     0x40 Vector VectorMaxPool "ve.maxpool" { a: U32, out: U32 }
     /// Average over windows (rule N-5).
@@ -93,6 +100,14 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x48 Vector VectorMin "ve.min" { a: U32, b: U32, out: U32, mode: RequantMode, per_channel: Flag }
     /// Quotient of two tensors, or of a tensor and a constant per channel (rule N-25).
     0x49 Vector VectorDiv "ve.div" { a: U32, b: U32, out: U32, per_channel: Flag }
+    /// What moved taps read of an image, bilinearly (rule N-26); b holds the offsets of each tap, the output the channels of each tap.
+    0x4a Vector VectorGather "ve.gather" { a: U32, b: U32, out: U32 }
+    /// Tap of each window's maximum (rule N-27).
+    0x4b Vector VectorArgMax "ve.argmax" { a: U32, out: U32 }
+    /// Puts the values of windows back at the taps that b names (rule N-27).
+    0x4c Vector VectorUnpool "ve.unpool" { a: U32, b: U32, out: U32 }
+    /// How results are stored: as they are, or their signs (rules N-28, M-14).
+    0x4e Vector VectorFormat "ve.format" { out: OutputFormat }
     /// Only tokens.
     0x4f Vector VectorSync "ve.sync" { }
     /// Shape of the following stores: `planes` × `rows` × `row_bytes`.
@@ -269,6 +284,7 @@ impl Operation {
             | Operation::ArrayWindow { array, .. }
             | Operation::ArrayOutput { array, .. }
             | Operation::ArrayQuant { array, .. }
+            | Operation::ArrayFormats { array, .. }
             | Operation::ArrayRun { array, .. }
             | Operation::ArraySync { array } => Some(array.get()),
             _ => None,

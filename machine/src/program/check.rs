@@ -118,7 +118,8 @@ fn check_tensor(tensor: &TensorEntry, dram_bytes: u64) -> Result<(), Misplaced> 
     }
     let outside = Misplaced::OutsideDram { dram_bytes };
     // From a pixel to a row to an image to the tensor: M-2.
-    let mut bytes = c.checked_mul(tensor.element.bytes()).ok_or(Misplaced::Elements)?;
+    c.checked_mul(tensor.element.bits()).ok_or(Misplaced::Elements)?;
+    let mut bytes = tensor.element.pixel_bytes(c);
     for (count, pitch) in [(w, tensor.pixel_pitch), (h, tensor.row_pitch), (n, tensor.image_pitch)] {
         if count > 1 && pitch < bytes {
             return Err(Misplaced::Pitch);

@@ -161,6 +161,6 @@ fn machine_hash(yaml: &str) -> [u8; 32] {
 }
 
 /// The codes of element types, roles and layouts are their index here.
-const ELEMENTS: [ElementType; 3] = [ElementType::I8, ElementType::U8, ElementType::I16];
+const ELEMENTS: [ElementType; 4] = [ElementType::I8, ElementType::U8, ElementType::I16, ElementType::B1];
 const ROLES: [Role; 3] = [Role::Input, Role::Output, Role::Intermediate];
 const LAYOUTS: [Layout; 1] = [Layout::Nhwc];

@@ -173,6 +173,15 @@ impl Lrn {
 }
 
 impl Function {
+    /// Whether its attributes are numbers.
+    pub fn is_defined(self) -> bool {
+        match self {
+            Function::Sigmoid | Function::Tanh | Function::HardSwish => true,
+            Function::HardSigmoid { alpha, beta } => alpha.is_finite() && beta.is_finite(),
+            Function::LeakyRelu { alpha } | Function::Elu { alpha } => alpha.is_finite(),
+        }
+    }
+
     /// ONNX's name.
     pub fn name(self) -> &'static str {
         match self {

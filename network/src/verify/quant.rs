@@ -27,7 +27,7 @@ pub(super) fn check(checker: &mut Checker) {
 }
 
 fn is_integer(dtype: DType) -> bool {
-    matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::I32)
+    dtype.range().is_some() || dtype == DType::I32
 }
 
 fn missing(checker: &mut Checker, id: TensorId) {
@@ -53,7 +53,8 @@ fn well_formed(checker: &mut Checker, id: TensorId, tensor: &Tensor, quant: &Qua
         fault(format!("its scale is {scale} (channel {c})"), "a scale must be finite and above 0");
     }
     let range = match tensor.dtype {
-        DType::I16 | DType::I32 => Some((0, 0)),
+        DType::I32 => Some((0, 0)),
+        dtype if dtype != DType::I8 && dtype != DType::U8 => dtype.range().map(|_| (0, 0)),
         dtype => dtype.range(),
     };
     let Some((low, high)) = range else {

@@ -31,11 +31,13 @@ fn output_shape(checker: &mut Checker, operands: &Operands) {
             Ok(vec![output.shape.clone()])
         }
         (Op::Slice { .. }, [input]) => Err(ShapeError::Attribute { attribute: "box", shape: input.to_vec() }),
-        // How much an image has beyond its last window is for the graph to say.
+        // How much an image has beyond its last window, or lacks under it, is for the graph to say.
         (Op::MaxUnpool(pool), shapes) => infer(&node.op, shapes).map(|made| {
             let more =
-                |axis: usize| output.shape.get(axis + 2).and_then(|size| size.checked_sub(*made[0].get(axis + 2)?));
-            let within = (0..2).all(|axis| more(axis).is_some_and(|more| more < pool.stride[axis] + pool.kernel[axis]));
+                |axis: usize| output.shape.get(axis + 2).and_then(|size| Some(size.abs_diff(*made[0].get(axis + 2)?)));
+            let within = (0..2).all(|axis| {
+                more(axis).is_some_and(|more| more < pool.stride[axis] + pool.kernel[axis] * pool.dilation[axis])
+            });
             let same = output.shape.get(..2) == made[0].get(..2) && output.shape.len() == 4;
             if within && same { vec![output.shape.clone()] } else { made }
         }),
@@ -72,8 +74,20 @@ fn data(checker: &mut Checker, id: TensorId, tensor: &Tensor, count: usize) {
             let what = format!("it stores {found} bytes, its shape and type need {needed}");
             checker.at_tensor(id, Invariant::Data, what, "the data is cut short or of another type");
         }
+        Some(Data::Stored(bytes)) if tensor.dtype.bits() < 8 => narrow(checker, id, tensor, bytes),
         Some(Data::Seeded { distribution }) => seeded(checker, id, tensor, *distribution),
         _ => {}
+    }
+}
+
+/// Each byte holds a value of the type.
+fn narrow(checker: &mut Checker, id: TensorId, tensor: &Tensor, bytes: &[u8]) {
+    let dtype = tensor.dtype;
+    let (low, high) = dtype.range().unwrap_or((0, 0));
+    let values = bytes.iter().map(|&byte| i32::from(byte as i8));
+    if let Some(value) = values.into_iter().find(|q| !(low..=high).contains(q) || !dtype.has(*q)) {
+        let what = format!("it stores {value}, which {} does not have", dtype.name());
+        checker.at_tensor(id, Invariant::Data, what, "store it in a wider type");
     }
 }
 
@@ -90,6 +104,8 @@ fn seeded(checker: &mut Checker, id: TensorId, tensor: &Tensor, distribution: Di
     let sane = match distribution {
         Distribution::Normal { std } => std.is_finite() && std >= 0.0,
         Distribution::Uniform { low, high } => low.is_finite() && high.is_finite() && low <= high,
+        Distribution::Signs { scale } | Distribution::Levels { scale } => scale.is_finite() && scale > 0.0,
+        Distribution::Ternary { positive, negative } => [positive, negative].iter().all(|s| s.is_finite() && *s > 0.0),
         Distribution::Pruned { std, density, levels } => {
             std.is_finite() && std >= 0.0 && (0.0..=1.0).contains(&density) && levels >= 2 && levels.is_multiple_of(2)
         }

@@ -23,10 +23,9 @@ pub(super) fn check(checker: &mut Checker) {
 /// Whether the operator exists in this form.
 fn belongs(op: &Op, form: Form) -> bool {
     match op {
-        Op::Relu | Op::Clip { .. } | Op::Quantize | Op::Dequantize => form == Form::Imported,
+        Op::Relu | Op::Clip { .. } | Op::Binarize | Op::Quantize | Op::Dequantize => form == Form::Imported,
         Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => form == Form::Imported,
         Op::DeformConv(_) | Op::ReduceMean { .. } => form == Form::Imported,
-        Op::DeformSample(_) => form == Form::Quantised,
         Op::Rescale => form == Form::Quantised,
         _ => true,
     }
@@ -74,6 +73,9 @@ fn attributes(checker: &mut Checker, operands: &Operands) {
         Op::BatchNorm { epsilon } if quantised && epsilon != 0.0 => {
             Some((format!("its epsilon is {epsilon}"), "quantised, it is part of the constant `a`; set it to 0"))
         }
+        Op::Function(function) if !function.is_defined() => {
+            Some((format!("its attributes are {function:?}"), "they must be finite"))
+        }
         Op::Lrn(lrn) if !lrn.is_defined() => Some((
             format!("its attributes are {lrn:?}"),
             "alpha and beta must be finite and from 0 up, bias finite and above 0",
@@ -90,8 +92,9 @@ fn attributes(checker: &mut Checker, operands: &Operands) {
 
 const FLOAT: &[DType] = &[DType::F32];
 const ACTIVATION: &[DType] = &[DType::I8, DType::U8];
-const WEIGHT: &[DType] = &[DType::I8, DType::U8];
-const QUANTISED: &[DType] = &[DType::I8, DType::U8, DType::I16];
+const WEIGHT: &[DType] = &[DType::I8, DType::U8, DType::I4, DType::I2, DType::L2, DType::B1];
+const QUANTISED: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::B1];
+const RESULT: &[DType] = &[DType::I8, DType::U8, DType::I16];
 const BIAS: &[DType] = &[DType::I32];
 const INDEX: &[DType] = &[DType::I64];
 const DEQUANTISABLE: &[DType] = &[DType::I8, DType::U8, DType::I32];
@@ -158,7 +161,8 @@ fn quantised_types(checker: &mut Checker, operands: &Operands) {
         };
         expect(checker, operands, Some(input), allowed);
     }
-    expect(checker, operands, None, QUANTISED);
+    let has_sign = matches!(op, Op::Conv(_) | Op::FullyConnected | Op::BatchNorm { .. } | Op::Rescale);
+    expect(checker, operands, None, if has_sign || op.only_moves() { QUANTISED } else { RESULT });
 }
 
 fn same_type(checker: &mut Checker, operands: &Operands) {

@@ -3,6 +3,8 @@
 //! A layer `conv1` writes the tensor `conv1` and owns the constants `conv1_weight`, `conv1_bias`; its batch norm is the node `conv1_bn` with
 //! `conv1_bn_scale`, `conv1_bn_bias`, `conv1_bn_mean` and `conv1_bn_variance`. Names are the caller's to keep unique.
 
+mod taps;
+
 use crate::graph::{Form, Graph, Node};
 use crate::op::{Conv, ConvTranspose, Function, Lrn, Op, Pool};
 use crate::shape::{ShapeError, elements, fits, infer, reshaped};
@@ -91,6 +93,30 @@ pub(super) fn pool(kernel: usize, stride: usize, pad: usize) -> Pool {
         pads: [pad; 4],
         ceil_mode: false,
         count_include_pad: false,
+    }
+}
+
+/// Which few values weights have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FewValues {
+    /// ±s.
+    Binary,
+    /// p, 0 and −n, p a fifth larger than n.
+    Ternary,
+    /// ±s, ±2s.
+    TwoBit,
+}
+
+impl FewValues {
+    fn of_deviation(self, std: f32) -> Distribution {
+        match self {
+            FewValues::Binary => Distribution::Signs { scale: std },
+            FewValues::Ternary => {
+                let scale = std * 1.5f32.sqrt();
+                Distribution::Ternary { positive: 1.1 * scale, negative: scale / 1.1 }
+            }
+            FewValues::TwoBit => Distribution::Levels { scale: std / 2.5f32.sqrt() },
+        }
     }
 }
 
@@ -290,6 +316,38 @@ impl Builder {
             inputs.push(self.tensor(&format!("{name}_bias"), vec![channels], Some(BIAS)));
         }
         inputs
+    }
+
+    /// The weights of the layer `name` have few values, with the deviation that they would have had.
+    pub(super) fn few_values(&mut self, name: &str, values: FewValues) {
+        let name = format!("{name}_weight");
+        let Some(index) = self.graph.tensors.iter().position(|tensor| tensor.name == name) else { return };
+        let tensor = &mut self.graph.tensors[index];
+        if let Some(Data::Seeded { distribution: Distribution::Normal { std } }) = tensor.data {
+            let distribution = values.of_deviation(std);
+            tensor.data = Some(Data::Seeded { distribution });
+            self.graph.narrow.extend(distribution.narrow().map(|dtype| (TensorId(index as u32), dtype)));
+        }
+    }
+
+    /// A batch norm whose means lie around `mean`, as behind a pooling of maxima.
+    pub(super) fn batch_norm_around(&mut self, of: &str, x: TensorId, mean: f32) -> Layer {
+        let y = self.batch_norm(of, x, 1.0)?;
+        let name = format!("{of}_bn_mean");
+        if let Some(tensor) = self.graph.tensors.iter_mut().find(|tensor| tensor.name == name) {
+            let distribution = Distribution::Uniform { low: 0.8 * mean, high: 1.2 * mean };
+            tensor.data = Some(Data::Seeded { distribution });
+        }
+        Ok(y)
+    }
+
+    pub(super) fn binarize(&mut self, of: &str, x: TensorId) -> Layer {
+        self.node(&format!("{of}_sign"), Op::Binarize, vec![x])
+    }
+
+    pub(super) fn fully_connected_no_bias(&mut self, name: &str, x: TensorId, outputs: usize) -> Layer {
+        let inputs = self.weighted(name, x, vec![outputs, self.channels(x)], false, 1.0);
+        self.node(name, Op::FullyConnected, inputs)
     }
 
     fn tensor(&mut self, name: &str, shape: Vec<usize>, distribution: Option<Distribution>) -> TensorId {

@@ -7,7 +7,7 @@
 //! authors' files: `res3a_branch2b`. After stochastic depth, inference multiplies every branch by the probability with which training kept
 //! its block.
 
-use super::builder::{Builder, ConvLayer, Layer, conv, pool};
+use super::builder::{Builder, ConvLayer, FewValues, Layer, conv, pool};
 use super::{Entry, Scale};
 use crate::graph::Graph;
 use crate::shape::ShapeError;
@@ -43,6 +43,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         4_230_479_872,
         25_028_904,
     ),
+    entry(
+        "ttq-resnet-18",
+        "Zhu 2016, Trained Ternary Quantization",
+        "ternary, two scales; first and last 8 bit",
+        1_814_073_344,
+        11_689_512,
+    ),
+    entry(
+        "twobit-resnet-18",
+        "Meng 2017, Two-Bit Networks for Deep Learning on Resource-Constrained Embedded Devices",
+        "±1 and ±2; first and last 8 bit",
+        1_814_073_344,
+        11_689_512,
+    ),
 ];
 
 const fn entry(name: &'static str, paper: &'static str, variant: &'static str, macs: u64, parameters: u64) -> Entry {
@@ -71,6 +85,10 @@ struct Plan {
     stochastic_depth: bool,
     /// Biases in place of batch norm.
     folded: bool,
+    /// Of all weights but those of the first and the last layer.
+    values: Option<FewValues>,
+    /// The last stage at stride 1, its 3×3 deformable and dilated ([`super::deformable`]).
+    deformable: bool,
 }
 
 impl Plan {
@@ -83,15 +101,20 @@ impl Plan {
             groups: 1,
             stochastic_depth: false,
             folded: false,
+            values: None,
+            deformable: false,
         };
         match name {
             "resnet-18" => Plan { blocks: [2, 2, 2, 2], bottleneck: false, ..v1 },
+            "ttq-resnet-18" => Plan { values: Some(FewValues::Ternary), ..Plan::of("resnet-18") },
+            "twobit-resnet-18" => Plan { values: Some(FewValues::TwoBit), ..Plan::of("resnet-18") },
             "resnet-34" => Plan { bottleneck: false, ..v1 },
             "resnet-101" => Plan { blocks: [3, 4, 23, 3], ..v1 },
             "resnet-152" => Plan { blocks: [3, 8, 36, 3], ..v1 },
             "resnet-50-v1.5" => Plan { stride_in_3x3: true, ..v1 },
             "resnet-50-stochastic-depth" => Plan { stochastic_depth: true, ..v1 },
             "wide-resnet-50-2" => Plan { stride_in_3x3: true, widening: 2, folded: true, ..v1 },
+            "deformable-resnet-50" => Plan { deformable: true, ..v1 },
             "resnext-50" => Plan { stride_in_3x3: true, widening: 2, groups: 32, ..v1 },
             _ => v1,
         }
@@ -108,7 +131,11 @@ impl Plan {
 
     /// A convolution of the network, with its batch norm unless that is folded.
     fn conv(&self, b: &mut Builder, name: &str, x: TensorId, layer: ConvLayer, gain: f32) -> Layer {
-        if self.folded { b.conv(name, x, layer.gain(gain)) } else { b.conv_bn(name, x, layer, gain) }
+        let made = if self.folded { b.conv(name, x, layer.gain(gain)) } else { b.conv_bn(name, x, layer, gain) }?;
+        if let Some(values) = self.values.filter(|_| name != "conv1") {
+            b.few_values(name, values);
+        }
+        Ok(made)
     }
 
     fn conv_relu(&self, b: &mut Builder, name: &str, x: TensorId, layer: ConvLayer) -> Layer {
@@ -123,7 +150,7 @@ impl Plan {
     }
 }
 
-fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
+pub(super) fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
     let plan = Plan::of(name);
     let (mut b, input) = Builder::new(name, [3, scale.input_size, scale.input_size]);
     let mut x = plan.conv_relu(&mut b, "conv1", input, conv(scale.width(64), 7).stride(2).pad(3))?;
@@ -135,7 +162,8 @@ fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
                 name: format!("res{}{letter}", stage + 2),
                 channels: scale.width(channels),
                 groups: if plan.groups > 1 { scale.width(plan.groups) } else { 1 },
-                stride: if stage > 0 && index == 0 { 2 } else { 1 },
+                stride: if stage > 0 && index == 0 && !(plan.deformable && stage == 3) { 2 } else { 1 },
+                deformable: plan.deformable && stage == 3,
                 number,
             };
             x = if plan.bottleneck { bottleneck(&mut b, x, &block, &plan)? } else { basic(&mut b, x, &block, &plan)? };
@@ -159,6 +187,7 @@ struct Block {
     channels: usize,
     groups: usize,
     stride: usize,
+    deformable: bool,
     /// Of all blocks of the network, from 1.
     number: usize,
 }
@@ -178,7 +207,14 @@ fn bottleneck(b: &mut Builder, x: TensorId, block: &Block, plan: &Plan) -> Layer
     let (first, second) = if plan.stride_in_3x3 { (1, stride) } else { (stride, 1) };
     let spatial = conv(inner, 3).stride(second).pad(1).groups(groups);
     let branch = plan.conv_relu(b, &format!("{name}_branch2a"), x, conv(inner, 1).stride(first))?;
-    let branch = plan.conv_relu(b, &format!("{name}_branch2b"), branch, spatial)?;
+    let second = format!("{name}_branch2b");
+    let branch = if block.deformable {
+        let branch = b.deformable(&second, branch, inner, 2)?;
+        let branch = b.batch_norm(&second, branch, 1.0)?;
+        b.relu(&second, branch)?
+    } else {
+        plan.conv_relu(b, &second, branch, spatial)?
+    };
     let branch = plan.conv(b, &format!("{name}_branch2c"), branch, conv(4 * channels, 1), plan.branch_gain())?;
     sum(b, x, branch, block, plan)
 }

@@ -47,6 +47,8 @@ fn entries_state_the_published_figures() {
         ("resnet-50-stochastic-depth", 3_857_973_248, 25_557_032),
         ("wide-resnet-50-2", 11_398_021_120, 68_849_128),
         ("resnext-50", 4_230_479_872, 25_028_904),
+        ("ttq-resnet-18", 1_814_073_344, 11_689_512),
+        ("twobit-resnet-18", 1_814_073_344, 11_689_512),
         ("resnet-v2-50", 3_857_973_248, 25_549_480),
         ("resnet-v2-101", 7_570_194_432, 44_541_608),
         ("resnet-v2-152", 11_282_415_616, 60_185_256),
@@ -65,7 +67,11 @@ fn entries_state_the_published_figures() {
         ("fcn-8s", 125_001_466_128, 134_489_759),
         ("dilated-context", 34_833_753_864, 6_803_139),
         ("dilated-context-basic", 115_605_504, 28_392),
+        ("deformable-resnet-50", 6_103_248_896, 25_805_918),
+        ("deconvnet", 1_172_179_200, 1_257_475),
         ("deep-compression-alexnet", 724_406_816, 60_965_224),
+        ("xnor-alexnet", 1_135_256_096, 62_388_104),
+        ("bnn-vgg-small", 616_966_144, 14_029_716),
     ];
     let stated: Vec<_> = entries().iter().map(|entry| (entry.name, entry.macs, entry.parameters)).collect();
     assert_eq!(stated, published);

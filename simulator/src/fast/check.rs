@@ -2,7 +2,7 @@
 //!
 //! Traps that need two instructions are `hazard`.
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{OutputFormat, Unit};
 use systole_machine::spec::{Dataflow, Machine, Requantisation};
 
 use super::footprint::{Memory, footprint};
@@ -43,14 +43,22 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
     outside.then_some(Trap::OutOfBounds)
 }
 
+/// Whether the operation can store the signs of its results (M-14).
+fn has_sign(kind: VectorKind) -> bool {
+    matches!(kind, VectorKind::Requant | VectorKind::Affine | VectorKind::Rescale)
+}
+
 /// Whether the machine has what the operation needs.
 fn supported(work: &Work, machine: &Machine) -> bool {
     match work {
         Work::Decode(_) => machine.weight_decoder.is_some(),
         Work::Array(run) => {
-            let bits = 8 * run.bytes() as u32;
-            machine.array.supports(run.dataflow) && machine.array.interval_cycles(bits).is_some()
+            let lists = |bits: u32| machine.array.interval_cycles(bits).is_some();
+            let bits = run.weights.bits();
+            let weights = bits == 8 || lists(bits);
+            machine.array.supports(run.dataflow) && lists(run.width()) && weights && (!run.binary || lists(1))
         }
+        Work::Vector(work) if work.format != OutputFormat::Plain && !has_sign(work.kind) => false,
         Work::Vector(work) if work.kind.has_table() => work.widest() == 1,
         Work::Vector(work) => {
             let own = match machine.vector.requantisation {
@@ -59,7 +67,8 @@ fn supported(work: &Work, machine: &Machine) -> bool {
                 Requantisation::FixedPoint { double_rounding: true, .. } => Mode::FixedDouble,
                 Requantisation::Shift => Mode::Shift,
             };
-            let float = machine.vector.float32 || work.kind == VectorKind::MaxPool;
+            let chooses = matches!(work.kind, VectorKind::MaxPool | VectorKind::ArgMax | VectorKind::Unpool);
+            let float = machine.vector.float32 || chooses;
             if work.mode == Mode::Float { float } else { work.mode == own }
         }
         _ => true,
@@ -90,8 +99,9 @@ fn array_shape(r: &Convolution) -> bool {
     outputs
         && !sizes.contains(&0)
         && !window.contains(&0)
-        && (!r.packed || (r.dilation_w == 1 && r.channels * r.bytes() == r.pixel_pitch))
-        && tensor_fits(r.height, r.width, r.channels * r.bytes(), Pitch { row: r.row_pitch, pixel: r.pixel_pitch })
+        && (!r.packed || (r.dilation_w == 1 && r.pixel_bytes() == r.pixel_pitch))
+        && (!r.packed || !r.binary || r.channels.is_multiple_of(8))
+        && tensor_fits(r.height, r.width, r.pixel_bytes(), Pitch { row: r.row_pitch, pixel: r.pixel_pitch })
 }
 
 fn vector_shape(w: &VectorWork, columns: u64) -> bool {
@@ -115,16 +125,12 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     if !scaled.iter().all(|&operand| w.mode.takes(w.fixed[operand].shift)) {
         return false;
     }
-    let fits = |operand: usize, height: u64, width: u64| {
-        tensor_fits(height, width, w.channels * w.bytes(operand), w.pitch[operand])
-    };
-    let a = match w.kind {
-        VectorKind::Requant => true,
-        kind if kind.pools() => fits(0, w.in_height, w.in_width),
-        _ => fits(0, w.rows_a(), w.width),
+    let fits = |operand: usize| {
+        let (height, width) = w.size(operand);
+        tensor_fits(height, width, w.pixel_bytes(operand), w.pitch[operand])
     };
     if (w.kind == VectorKind::Lrn && w.norm_size == 0) || (w.kind == VectorKind::Sum && w.operands == 0) {
         return false;
     }
-    a && (!w.kind.has_b() || fits(1, w.height, w.width)) && fits(2, w.height, w.width)
+    (!w.kind.has_a() || fits(0)) && (!w.kind.has_b() || fits(1)) && fits(2)
 }

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use systole_machine::isa::Unit;
+use systole_machine::isa::{OutputFormat, Unit};
 use systole_machine::spec::Array;
 
 use super::decode::decode;
@@ -15,6 +15,8 @@ use super::plain::{self, Adder};
 use super::pool;
 use super::simd::{Level, with_level};
 use super::table;
+use super::taps;
+use super::unpack;
 use super::work::{Pitch, Step, Transfer, VectorKind, VectorWork, Work};
 use crate::contract::{Accumulators, EngineError, Job, Memories, Span, zeroed_dram};
 
@@ -109,6 +111,11 @@ impl<'a> Executor<'a> {
             }),
             Work::Array(run) => {
                 let weight: &[u8] = if self.unified { activation } else { weight };
+                let unpacked = unpack::operands(run, self.array, activation, weight);
+                let (run, activation, weight) = match &unpacked {
+                    Some(unpacked) => unpacked.given(activation, weight),
+                    None => (run, &activation[..], weight),
+                };
                 match accumulator {
                     Accumulators::Narrow(words) if Adder::new(self.array).wraps_narrow() => {
                         self.gemm.run(run, self.array, activation, weight, words);
@@ -122,7 +129,7 @@ impl<'a> Executor<'a> {
 
     fn vector(&mut self, work: &VectorWork, activation: &mut [u8], accumulator: &Accumulators) {
         let work = &flat(work);
-        let row = (work.width * work.channels * work.bytes(2)) as usize;
+        let row = (work.width * work.pixel_bytes(2)) as usize;
         let size = row * work.height as usize;
         self.out.resize(size.max(self.out.len()), 0);
         let out = &mut self.out[..size];
@@ -134,6 +141,9 @@ impl<'a> Executor<'a> {
         let compute = |(y, out): (usize, &mut [u8])| {
             if work.kind.has_table() {
                 return table::row(work, memory, y, out);
+            }
+            if work.kind.has_taps() {
+                return taps::row(work, memory, y, out);
             }
             if general {
                 return general::Row::new(work, &params, &sums, memory).compute(y, out);
@@ -175,6 +185,9 @@ fn copy(t: &Transfer, mut copy: impl FnMut(usize, usize, usize)) {
 /// Operations that treat all channels alike, on dense pixels: a row is one pixel of many channels, and a dense image one row.
 fn flat(work: &VectorWork) -> VectorWork {
     let mut flat = *work;
+    if work.format == OutputFormat::Binary {
+        return flat;
+    }
     let operands: &[usize] = match work.kind {
         VectorKind::Add | VectorKind::Mul | VectorKind::Max | VectorKind::Min | VectorKind::Div => &[0, 1, 2],
         VectorKind::Rescale | VectorKind::Table => &[0, 2],
@@ -191,7 +204,7 @@ fn flat(work: &VectorWork) -> VectorWork {
 /// Stores the results.
 fn write(work: &VectorWork, out: &[u8], activation: &mut [u8]) {
     let Pitch { row, pixel } = work.pitch[2];
-    let bytes = (work.channels * work.bytes(2)) as usize;
+    let bytes = work.pixel_bytes(2) as usize;
     let dense = pixel == bytes as u64 || work.width == 1;
     for (y, line) in out.chunks_exact(bytes * work.width as usize).enumerate() {
         let at = (work.out + y as u64 * row) as usize;

@@ -59,13 +59,22 @@ fn port(bytes: u32) -> u64 {
 
 /// τ: cycles of a PE at the run's operand width.
 fn interval(run: &Convolution, machine: &Machine) -> u64 {
-    let bits = if on(Mutant::WideAtByteRate) { 8 } else { 8 * run.bytes() as u32 };
+    let bits = if on(Mutant::WideAtByteRate) && run.wide { 8 } else { run.width() };
     machine.array.interval_cycles(bits).unwrap_or(1)
 }
 
-/// e: bytes of an operand on the port.
-fn moved(run: &Convolution) -> u64 {
-    if on(Mutant::WideTimedAsByte) { 1 } else { run.bytes() }
+/// Bytes of so many activations on the port.
+fn moved(run: &Convolution, elements: u64) -> u64 {
+    match () {
+        () if run.binary => elements.div_ceil(8),
+        () if on(Mutant::WideTimedAsByte) => elements,
+        () => elements * run.bytes(),
+    }
+}
+
+/// Bytes of so many weights on the port.
+fn weight_bytes(run: &Convolution, weights: u64) -> u64 {
+    (weights * u64::from(run.weights.bits())).div_ceil(8)
 }
 
 /// Cycles to write a vector of accumulators.
@@ -90,12 +99,12 @@ fn stationary(run: &Convolution, folds: &Folds, machine: &Machine) -> Stationary
     let (rows, columns) = (u64::from(array.rows), u64::from(array.columns));
     let (activation, weight) = (port(machine.activation.port_bytes), port(machine.weight.port_bytes));
     let chunk = if on(Mutant::ChunkUnlimited) { run.run_length() } else { run.run_length().min(folds.chunk) };
-    let operands = (chunk * moved(run)).div_ceil(activation);
+    let operands = moved(run, chunk).div_ceil(activation);
     let (row, read, vectors, count) = if run.dataflow == Dataflow::InputStationary {
         let row = (columns * operands).div_ceil(rows);
-        (row, chunk.div_ceil(weight), folds.outputs, run.blocks * folds.groups * folds.chunks)
+        (row, weight_bytes(run, chunk).div_ceil(weight), folds.outputs, run.blocks * folds.groups * folds.chunks)
     } else {
-        let bytes = columns * u64::from(array.dot_product_width);
+        let bytes = weight_bytes(run, columns * u64::from(array.dot_product_width));
         let row = if on(Mutant::TileRowFloor) { (bytes / weight).max(1) } else { bytes.div_ceil(weight) };
         (row, operands, folds.pixels, run.blocks * folds.chunks)
     };
@@ -142,12 +151,12 @@ fn operands_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &Ar
 
 /// A of T-5: port cycles for the runs of as many neighbouring pixels as the array has rows.
 fn accesses(run: &Convolution, rows: u64, port: u64) -> u64 {
-    let alone = rows * (run.run_length() * moved(run)).div_ceil(port);
-    if run.pixel_pitch != run.channels * run.bytes() || on(Mutant::FeedersApart) {
+    let alone = rows * moved(run, run.run_length()).div_ceil(port);
+    if run.pixel_pitch != run.pixel_bytes() || on(Mutant::FeedersApart) {
         return alone;
     }
     let taps = if run.packed { run.kernel_w } else { 1 };
-    let pixel = run.channels * moved(run);
+    let pixel = moved(run, run.channels);
     alone.min((pixel * ((rows - 1) * run.stride_w + taps)).div_ceil(port))
 }
 
@@ -158,7 +167,7 @@ fn sums_stay(run: &Convolution, folds: &Folds, machine: &Machine, start: &ArrayS
     let width = u64::from(array.dot_product_width);
     let length = run.run_length();
     let feed = accesses(run, rows, port(machine.activation.port_bytes)).div_ceil(length.div_ceil(width));
-    let weights = (columns * width).div_ceil(port(machine.weight.port_bytes));
+    let weights = weight_bytes(run, columns * width).div_ceil(port(machine.weight.port_bytes));
     let fed = if start.one_bank { feed + weights } else { feed.max(weights) };
     let step = fed.max(interval(run, machine));
     let write = write_cycles(machine);
@@ -219,7 +228,15 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
         | VectorKind::DivChannel
         | VectorKind::Table
         | VectorKind::ChannelTable => elements.div_ceil(lanes) + params(work.entries()),
-        VectorKind::MaxPool | VectorKind::AveragePool => {
+        VectorKind::Gather => {
+            let runs = if on(Mutant::NeighboursReadOnce) { 2 } else { 4 };
+            pixels * work.kernel_h * work.kernel_w * (runs * work.channels.div_ceil(lanes) + 1)
+        }
+        VectorKind::Unpool => {
+            let compared = work.in_height * work.in_width * work.channels * work.kernel_h * work.kernel_w;
+            elements.div_ceil(lanes) + compared.div_ceil(lanes)
+        }
+        VectorKind::MaxPool | VectorKind::AveragePool | VectorKind::ArgMax => {
             let columns = if on(Mutant::WindowFlat) { 1 } else { work.kernel_w };
             (elements * work.kernel_h * columns).div_ceil(lanes)
         }

@@ -40,12 +40,22 @@ impl Folds {
         Folds { chunk, chunks, pixels, groups: pixels.div_ceil(group), outputs, blocks: run.blocks }
     }
 
-    /// Bytes of weights (M-9).
-    pub(super) fn weight_bytes(&self) -> u64 {
-        self.block_weights().saturating_mul(self.blocks)
+    /// Bytes of weights as stored (M-9).
+    pub(super) fn weight_bytes(&self, run: &Convolution) -> u64 {
+        let (rows, lanes) = self.weight_rows(run);
+        rows.saturating_mul((lanes * u64::from(run.weights.bits())).div_ceil(8))
     }
 
-    /// Bytes of one block's weights.
+    /// Rows of weights (M-14), and the weights of one.
+    pub(super) fn weight_rows(&self, run: &Convolution) -> (u64, u64) {
+        let tiles = self.chunks.saturating_mul(self.blocks);
+        match run.dataflow {
+            Dataflow::InputStationary => (tiles.saturating_mul(self.outputs), self.chunk),
+            _ => (tiles.saturating_mul(self.chunk), self.outputs),
+        }
+    }
+
+    /// One block's weights.
     pub(super) fn block_weights(&self) -> u64 {
         self.chunks.saturating_mul(self.chunk).saturating_mul(self.outputs)
     }

@@ -205,17 +205,18 @@ fn buffer_rows(t: &Transfer) -> Ranges {
 
 fn array(run: &Convolution, machine: &Machine, all: &mut Footprint) {
     let folds = Folds::new(run, &machine.array);
-    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.channels * run.bytes();
+    let tile = (run.height - 1) * run.row_pitch + (run.width - 1) * run.pixel_pitch + run.pixel_bytes();
     let input = Ranges::new(run.activation, tile, (run.blocks, run.block_step), (1, 0));
     all.push(Memory::Activation, false, input);
-    all.push(Memory::Weight, false, Ranges::one(run.weight, folds.weight_bytes()));
+    all.push(Memory::Weight, false, Ranges::one(run.weight, folds.weight_bytes(run)));
     all.push(Memory::Accumulator, true, Ranges::one(run.accumulator, folds.vectors(run.dataflow)));
 }
 
 fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
-    let tensor = |operand: usize, base: u64, height: u64, width: u64| {
-        let pitch = work.pitch[operand];
-        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + work.channels * work.bytes(operand))
+    let tensor = |operand: usize, base: u64| {
+        let (pitch, (height, width)) = (work.pitch[operand], work.size(operand));
+        let pixel = work.pixel_bytes(operand);
+        Ranges::one(base, (height - 1) * pitch.row + (width - 1) * pitch.pixel + pixel)
     };
     let (height, width) = (work.height, work.width);
     if work.kind == super::work::VectorKind::Requant {
@@ -226,16 +227,14 @@ fn vector(work: &VectorWork, columns: u64, all: &mut Footprint) {
         };
         let vectors = work.channels.div_ceil(work.block_channels).saturating_mul(block);
         all.push(Memory::Accumulator, false, Ranges::one(work.accumulator, vectors));
-    } else if work.kind.pools() {
-        all.push(Memory::Activation, false, tensor(0, work.a, work.in_height, work.in_width));
     } else {
-        all.push(Memory::Activation, false, tensor(0, work.a, work.rows_a(), width));
+        all.push(Memory::Activation, false, tensor(0, work.a));
     }
     if work.kind.has_b() {
-        all.push(Memory::Activation, false, tensor(1, work.b, height, width));
+        all.push(Memory::Activation, false, tensor(1, work.b));
     }
     if work.kind.has_params() {
         all.push(Memory::Activation, false, Ranges::one(work.params, work.record() * work.entries()));
     }
-    all.push(Memory::Activation, true, tensor(2, work.out, height, width));
+    all.push(Memory::Activation, true, tensor(2, work.out));
 }

@@ -85,7 +85,8 @@ impl Gemm {
         if run.dataflow == Dataflow::InputStationary {
             let mut exchanged = std::mem::take(&mut self.exchanged);
             let mut product = std::mem::take(&mut self.product);
-            exchange(&folds, &weight[..folds.weight_bytes() as usize], &mut exchanged);
+            let bytes = folds.block_weights() * run.blocks;
+            exchange(&folds, &weight[..bytes as usize], &mut exchanged);
             let size = (run.blocks * folds.pixels * folds.outputs) as usize;
             product.resize(size.max(product.len()), 0);
             self.product(run, &folds, activation, &exchanged, (false, &mut product[..size]));

@@ -2,6 +2,8 @@
 //!
 //! Loads a pixel's operands without their zero points, computes, clamps, stores one byte or two.
 
+use systole_machine::isa::OutputFormat;
+
 use super::elementwise::{Pair, Params, Reader, Sums, Writer, exp2p};
 use super::mutant::{Mutant, on};
 use super::normalise;
@@ -12,7 +14,8 @@ use super::work::{VectorKind, VectorWork};
 /// Whether the loops of bytes do not compute it.
 pub(super) fn needed(work: &VectorWork) -> bool {
     let alone = matches!(work.kind, VectorKind::Softmax | VectorKind::Lrn | VectorKind::Sum);
-    alone || work.kind.pairs() || work.mode != Mode::Float || work.widest() > 1
+    let packed = work.format != OutputFormat::Plain;
+    alone || work.kind.pairs() || work.mode != Mode::Float || work.widest() > 1 || packed
 }
 
 /// A pixel's elements of an operand.
@@ -62,10 +65,12 @@ impl<'a> Row<'a> {
 
     /// Row `y` of the output.
     pub(super) fn compute(mut self, y: usize, bytes: &mut [u8]) {
-        let size = (self.work.channels * self.work.bytes(2)) as usize;
+        let size = self.work.pixel_bytes(2) as usize;
         for (x, bytes) in bytes.chunks_exact_mut(size).enumerate() {
             self.pixel(y, x);
-            if self.work.wide[2] {
+            if self.work.format == OutputFormat::Binary {
+                pack_signs(&self.out, bytes);
+            } else if self.work.wide[2] {
                 let (pairs, _) = bytes.as_chunks_mut::<2>();
                 pairs.iter_mut().zip(&self.out).for_each(|(pair, value)| *pair = (*value as i16).to_le_bytes());
             } else {
@@ -76,6 +81,9 @@ impl<'a> Row<'a> {
 
     fn pixel(&mut self, y: usize, x: usize) {
         let work = self.work;
+        if work.format != OutputFormat::Plain {
+            return self.signs(y, x);
+        }
         match work.kind {
             VectorKind::Requant => return self.requant(y, x),
             VectorKind::MaxPool => return self.largest(y, x),
@@ -106,6 +114,27 @@ impl<'a> Row<'a> {
         let bytes = &self.memory[at as usize..][..(work.channels * work.bytes(operand)) as usize];
         let (signed, into) = if operand == 0 { (work.signed_a, &mut self.a) } else { (work.signed_b, &mut self.b) };
         Elements::new(work.wide[operand], signed, zero).load(bytes, into);
+    }
+
+    /// N-28.
+    fn signs(&mut self, y: usize, x: usize) {
+        let (work, params) = (self.work, self.params);
+        let sign = |positive: bool| if positive { 1 } else { -1 };
+        if work.kind == VectorKind::Requant {
+            let sums = self.sums.biased(y * work.width as usize + x, &params.first);
+            self.out.iter_mut().zip(sums).for_each(|(out, acc)| *out = sign(acc >= 0));
+            return;
+        }
+        self.load(0, work.zero_a, (work.a, y, x));
+        let all = self.out.iter_mut().zip(&self.a);
+        if work.kind == VectorKind::Affine {
+            for ((out, a), (scale, shift)) in all.zip(params.first.iter().zip(&params.second)) {
+                let w = *a as f32 * work.scale_a * f32::from_bits(*scale) + f32::from_bits(*shift);
+                *out = sign(w >= 0.0);
+            }
+        } else {
+            all.for_each(|(out, a)| *out = sign(*a >= 0));
+        }
     }
 
     /// N-1.
@@ -252,6 +281,13 @@ impl<'a> Row<'a> {
             }
         }
         self.out.iter_mut().zip(totals).for_each(|(out, v)| *out = self.writer.value(v / work.scale_out));
+    }
+}
+
+/// M-14: signs as bits.
+fn pack_signs(signs: &[i32], bytes: &mut [u8]) {
+    for (byte, signs) in bytes.iter_mut().zip(signs.chunks(8)) {
+        *byte = signs.iter().rev().fold(0, |byte, sign| byte << 1 | u8::from(*sign > 0));
     }
 }
 

@@ -1,5 +1,7 @@
 //! A vector operation with the registers that it reads (M-6, M-7). Computes nothing.
 
+use systole_machine::isa::OutputFormat;
+
 use super::scaled::{Factor, Mode};
 
 /// Bytes between rows and between pixels of an operand.
@@ -25,6 +27,9 @@ pub(super) enum VectorKind {
     Softmax,
     Lrn,
     Sum,
+    Gather,
+    ArgMax,
+    Unpool,
     Table,
     ChannelTable,
     Max,
@@ -36,9 +41,14 @@ pub(super) enum VectorKind {
 }
 
 impl VectorKind {
-    /// Whether operand A is a pooling's input tile.
+    /// Whether operand A is the input tile of `ve.window`.
     pub(super) fn pools(self) -> bool {
-        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool)
+        matches!(self, VectorKind::MaxPool | VectorKind::AveragePool) || self.has_taps()
+    }
+
+    /// Whether it deals in single taps of the window (`taps`).
+    pub(super) fn has_taps(self) -> bool {
+        matches!(self, VectorKind::Gather | VectorKind::ArgMax | VectorKind::Unpool)
     }
 
     /// Whether parameters, per channel or per operand, are fetched.
@@ -72,7 +82,7 @@ impl VectorKind {
     /// Whether a second tensor is read.
     pub(super) fn has_b(self) -> bool {
         use VectorKind as Kind;
-        matches!(self, Kind::Add | Kind::Mul | Kind::Max | Kind::Min | Kind::Div)
+        matches!(self, Kind::Add | Kind::Mul | Kind::Max | Kind::Min | Kind::Div | Kind::Gather | Kind::Unpool)
     }
 }
 
@@ -94,6 +104,8 @@ pub(super) struct VectorWork {
     pub(super) signed_b: bool,
     /// Operands of two bytes: a, b, out.
     pub(super) wide: [bool; 3],
+    /// What is stored of a result.
+    pub(super) format: OutputFormat,
     pub(super) scale_a: f32,
     pub(super) scale_b: f32,
     pub(super) scale_out: f32,
@@ -110,6 +122,8 @@ pub(super) struct VectorWork {
     pub(super) pad_right: u64,
     pub(super) in_height: u64,
     pub(super) in_width: u64,
+    /// Row and column of the image where the first window of `ve.gather` begins.
+    pub(super) origin: [i64; 2],
     pub(super) include_pad: bool,
     /// Sums are differences.
     pub(super) subtract: bool,
@@ -143,10 +157,40 @@ impl VectorWork {
         if self.kind == VectorKind::Sum { self.operands * self.height } else { self.height }
     }
 
+    /// Distances between taps, vertical and horizontal.
+    pub(super) fn dilation(&self) -> [i64; 2] {
+        [self.dilation_h, self.dilation_w].map(|distance| distance.max(1) as i64)
+    }
+
+    /// Elements of a pixel of a, b or the output.
+    pub(super) fn pixel(&self, operand: usize) -> u64 {
+        match (self.kind, operand) {
+            (VectorKind::Gather, 1) => 2 * self.kernel_h * self.kernel_w,
+            (VectorKind::Gather, 2) => self.kernel_h * self.kernel_w * self.channels,
+            _ => self.channels,
+        }
+    }
+
+    /// Height and width of a, b or the output.
+    pub(super) fn size(&self, operand: usize) -> (u64, u64) {
+        match (self.kind, operand) {
+            (kind, 0) if kind.pools() => (self.in_height, self.in_width),
+            (VectorKind::Unpool, 1) => (self.in_height, self.in_width),
+            (_, 0) => (self.rows_a(), self.width),
+            _ => (self.height, self.width),
+        }
+    }
+
     /// Bytes of an element of a, b or the output, 0 where the operation has no such tensor.
     pub(super) fn bytes(&self, operand: usize) -> u64 {
         let used = [self.kind.has_a(), self.kind.has_b(), true];
         u64::from(used[operand]) << u32::from(self.wide[operand])
+    }
+
+    /// Bytes of a pixel of a, b or the output.
+    pub(super) fn pixel_bytes(&self, operand: usize) -> u64 {
+        let bits = operand == 2 && self.format == OutputFormat::Binary;
+        if bits { self.channels.div_ceil(8) } else { self.pixel(operand) * self.bytes(operand) }
     }
 
     /// The most of any operand's bytes (T-6).

@@ -2,7 +2,10 @@
 //!
 //! Models registers only; whether they make sense is `check`, what they touch `footprint`.
 
-use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, UnitMask, VectorOperand};
+use systole_machine::isa::{
+    ActivationFormat, DataflowChoice, Instruction, Operation, OutputFormat, Space, Unit, UnitMask, VectorOperand,
+    WeightFormat,
+};
 use systole_machine::spec::Dataflow;
 
 use super::decode::Stream;
@@ -50,6 +53,9 @@ pub(super) struct Convolution {
     pub(super) outputs: u64,
     /// Activations of two bytes.
     pub(super) wide: bool,
+    /// Activations of one bit, whatever `wide` says.
+    pub(super) binary: bool,
+    pub(super) weights: WeightFormat,
     pub(super) zero_activation: i32,
     pub(super) zero_weight: i32,
     pub(super) signed_activation: bool,
@@ -84,6 +90,8 @@ impl Default for Convolution {
             block_step: 0,
             outputs: 0,
             wide: false,
+            binary: false,
+            weights: WeightFormat::Byte,
             zero_activation: 0,
             zero_weight: 0,
             signed_activation: false,
@@ -98,9 +106,19 @@ impl Default for Convolution {
 }
 
 impl Convolution {
-    /// e: bytes of an activation.
+    /// e: bytes of an activation that is no bit.
     pub(super) fn bytes(&self) -> u64 {
         1 + u64::from(self.wide)
+    }
+
+    /// Bytes of a pixel's activations.
+    pub(super) fn pixel_bytes(&self) -> u64 {
+        if self.binary { self.channels.div_ceil(8) } else { self.channels * self.bytes() }
+    }
+
+    /// Bits whose rate the array has (M-14).
+    pub(super) fn width(&self) -> u32 {
+        if self.wide && !self.binary { 16 } else { self.weights.bits() }
     }
 
     /// Elements of one run (M-5).
@@ -255,6 +273,9 @@ impl Registers {
                 (unit.signed_activation, unit.signed_weight) = (signed_activation.0, signed_weight.0);
                 unit.wide = wide_activation.0;
             }
+            Operation::ArrayFormats { weight, activation, .. } => {
+                (unit.weights, unit.binary) = (weight, activation == ActivationFormat::Binary);
+            }
             Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, dataflow, .. } => {
                 return Work::Array(Convolution {
                     dataflow: match dataflow {
@@ -341,12 +362,22 @@ impl Registers {
                 operands: operands.get(),
                 ..unit
             },
+            Operation::VectorGather { a, b, out } => {
+                VectorWork { kind: Kind::Gather, a: a.get(), b: b.get(), out: out.get(), ..unit }
+            }
+            Operation::VectorArgMax { a, out } => VectorWork { kind: Kind::ArgMax, a: a.get(), out: out.get(), ..unit },
+            Operation::VectorUnpool { a, b, out } => {
+                VectorWork { kind: Kind::Unpool, a: a.get(), b: b.get(), out: out.get(), ..unit }
+            }
             _ => {
                 self.vector_register(operation);
                 return Work::Configure;
             }
         };
-        Work::Vector(VectorWork { mode: Mode::of(operation), ..work })
+        let mut work = VectorWork { mode: Mode::of(operation), ..work };
+        // A bit is no element of two bytes.
+        work.wide[2] &= work.format != OutputFormat::Binary;
+        Work::Vector(work)
     }
 
     fn vector_register(&mut self, operation: &Operation) {
@@ -380,9 +411,11 @@ impl Registers {
             Operation::VectorFixed { operand, multiplier, shift } => {
                 unit.fixed[index(operand)] = Factor { multiplier: multiplier.get(), shift: shift.get() };
             }
+            Operation::VectorFormat { out } => unit.format = out,
             Operation::VectorScale { a, b, out } => {
                 (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
             }
+            Operation::VectorDeform { origin_y, origin_x } => unit.origin = [origin_y.get(), origin_x.get()],
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 (unit.norm_size, unit.norm_alpha) = (size.get(), alpha.get());
                 (unit.norm_beta, unit.norm_bias) = (beta.get(), bias.get());

@@ -1,6 +1,6 @@
 //! Array instructions that fit (M-5).
 
-use systole_machine::isa::{DataflowChoice, Flag, Operation, Unit};
+use systole_machine::isa::{ActivationFormat, DataflowChoice, Flag, Operation, Unit, WeightFormat};
 use systole_machine::spec::{Dataflow, Machine, Overflow};
 
 use super::arrays_of;
@@ -26,6 +26,9 @@ pub(super) struct Shape {
     outputs: u64,
     /// Activations of two bytes.
     wide: bool,
+    /// Activations of one bit, whatever `wide` says.
+    binary: bool,
+    weights: WeightFormat,
 }
 
 impl Shape {
@@ -54,12 +57,19 @@ impl Shape {
     /// Bytes of weights and accumulator vectors.
     fn sizes(&self, machine: &Machine) -> (u64, u64) {
         let columns = u64::from(machine.array.columns);
-        let tiles = self.chunks(machine) * self.chunk(machine);
+        let (chunks, chunk) = (self.chunks(machine), self.chunk(machine));
+        let row = |weights: u64| (weights * u64::from(self.weights.bits())).div_ceil(8);
         if self.dataflow == DataflowChoice::InputStationary {
-            (tiles * self.outputs, self.blocks * self.pixels().div_ceil(columns) * self.outputs)
+            let vectors = self.blocks * self.pixels().div_ceil(columns) * self.outputs;
+            (chunks * self.outputs * row(chunk), vectors)
         } else {
-            (tiles * columns, self.blocks * self.pixels())
+            (chunks * chunk * row(columns), self.blocks * self.pixels())
         }
+    }
+
+    /// Bits whose rate the array has.
+    fn width(&self) -> u32 {
+        if self.wide && !self.binary { 16 } else { self.weights.bits() }
     }
 
     /// Folds, and the vectors or steps of one.
@@ -78,7 +88,7 @@ impl Shape {
         let (rows, columns) = (u64::from(machine.array.rows), u64::from(machine.array.columns));
         let width = u64::from(machine.array.dot_product_width);
         let ports = [&machine.activation, &machine.weight].map(|buffer| u64::from(buffer.port_bytes));
-        let rate = machine.array.interval_cycles(if self.wide { 16 } else { 8 }).unwrap_or(1);
+        let rate = machine.array.interval_cycles(self.width()).unwrap_or(1);
         let latency = u64::from(machine.array.pe_latency_cycles);
         let sums = (6 * columns).div_ceil(machine.accumulator.port_bytes.into());
         let bytes = if self.wide { 2 } else { 1 };
@@ -129,6 +139,7 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
     let mut limits = b.limits;
     let dataflow = dataflow(b);
     let wide = wide(b);
+    let (binary, weights) = formats(b, wide);
     let d = &mut b.draw;
     let outputs = match () {
         () if dataflow == DataflowChoice::InputStationary => d.range(1, less(2 * u64::from(b.machine.array.columns))),
@@ -149,11 +160,18 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
         0..6 => (2 * rows + 3).min(limits.channels),
         _ => rows,
     };
-    let channels = d.range(if deep { 100 } else { 1 }, most_channels);
+    let mut channels = d.range(if deep { 100 } else { 1 }, most_channels);
+    if binary && packed {
+        channels = channels.next_multiple_of(8);
+    }
     let input = (d.range(1, less(limits.side)), d.range(1, less(limits.side)));
     let output = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
     let blocks = d.small(1, less(4));
-    let bytes = if wide { 2 * channels } else { channels };
+    let bytes = match () {
+        () if binary => channels.div_ceil(8),
+        () if wide => 2 * channels,
+        () => channels,
+    };
     let mut tensor = b.tensor(input.0, input.1, bytes);
     if packed {
         tensor.pixel_pitch = bytes;
@@ -178,7 +196,21 @@ fn shape(b: &mut Builder, attempt: u64) -> Shape {
         dataflow,
         outputs,
         wide,
+        binary,
+        weights,
     }
+}
+
+/// Whether activations are bits, and how weights are stored: what the machine lists.
+fn formats(b: &mut Builder, wide: bool) -> (bool, WeightFormat) {
+    let lists = |bits| b.machine.array.interval_cycles(bits).is_some();
+    let packed = |format: &WeightFormat| format.bits() < 8 && lists(format.bits());
+    let packed: Vec<WeightFormat> = WeightFormat::ALL.iter().copied().filter(packed).collect();
+    let (bytes, bits) = (lists(8), lists(1));
+    let weights = if packed.is_empty() || b.draw.chance(35) { WeightFormat::Byte } else { b.draw.pick(&packed) };
+    // Bits beside weights of bytes need 8 bits, which wide activations alone do not.
+    let binary = bits && (bytes || weights != WeightFormat::Byte || !wide) && b.draw.chance(50);
+    (binary, weights)
 }
 
 /// Whether activations have two bytes; the machine lists one width or both.
@@ -272,6 +304,11 @@ fn configuration(b: &mut Builder, array: u64, shape: &Shape) -> Vec<Operation> {
             wide_activation: Flag(shape.wide),
             array: u(array),
         },
+        Operation::ArrayFormats {
+            weight: shape.weights,
+            activation: if shape.binary { ActivationFormat::Binary } else { ActivationFormat::Byte },
+            array: u(array),
+        },
     ]
 }
 
@@ -302,6 +339,7 @@ fn note(b: &mut Builder, number: usize, shape: &Shape, accumulate: bool) {
     let flows = |dataflow| shape.dataflow == dataflow;
     let changes = b.last.dataflow[number].replace(shape.dataflow).is_some_and(|last| last != shape.dataflow);
     let array = &b.machine.array;
+    let (under, bits) = (shape.weights.bits() < 8, u64::from(shape.weights.bits()));
     let run = shape.channels * if shape.packed { shape.kernel.1 } else { 1 };
     let all = [
         ("array: several taps packed", shape.packed && shape.kernel.1 > 1),
@@ -326,13 +364,24 @@ fn note(b: &mut Builder, number: usize, shape: &Shape, accumulate: bool) {
         ("array: another dataflow than before", changes),
         ("array: dot products", array.dot_product_width > 1),
         ("array: slow PEs", array.pe_latency_cycles > 1),
-        ("array: reduced rate", !shape.wide && array.interval_cycles(8) > Some(1)),
+        ("array: reduced rate", shape.width() == 8 && array.interval_cycles(8) > Some(1)),
         ("array: wide activations", shape.wide),
         ("array: wide activations alone", array.interval_cycles(8).is_none()),
         ("array: wide at a rate of its own", shape.wide && array.interval_cycles(8) != array.interval_cycles(16)),
         ("array: wide, packed", shape.wide && shape.packed),
         ("array: wide, output-stationary", shape.wide && flows(DataflowChoice::OutputStationary)),
         ("array: wide, input-stationary", shape.wide && flows(DataflowChoice::InputStationary)),
+        ("array: i4 weights", shape.weights == WeightFormat::Int4),
+        ("array: i2 weights", shape.weights == WeightFormat::Int2),
+        ("array: l2 weights", shape.weights == WeightFormat::Levels),
+        ("array: b1 weights", shape.weights == WeightFormat::Binary),
+        ("array: b1 activations", shape.binary),
+        ("array: b1 activations, packed", shape.binary && shape.packed),
+        ("array: b1 weights and activations", shape.binary && shape.weights == WeightFormat::Binary),
+        ("array: weights under 8 bits, output-stationary", under && flows(DataflowChoice::OutputStationary)),
+        ("array: weights under 8 bits, input-stationary", under && flows(DataflowChoice::InputStationary)),
+        ("array: weights under 8 bits, wide activations", under && shape.wide && !shape.binary),
+        ("array: rows of weights that end within a byte", under && !(columns * bits).is_multiple_of(8)),
         ("array: narrow sums", array.accumulator_bits < 32),
         ("array: wide sums", array.accumulator_bits > 32),
         ("array: saturating sums", array.overflow == Overflow::Saturate),

@@ -168,6 +168,10 @@ const REFUSED: &[(&str, &str, Change)] = &[
     ("ar.quant", "wide_activation", Change::Flip),
     ("ve.quant", "wide_a", Change::Flip),
     ("ve.quant", "wide_out", Change::Flip),
+    ("ar.formats", "weight", Change::Flip),
+    ("ar.formats", "weight", Change::Flip),
+    ("ar.formats", "activation", Change::Flip),
+    ("ve.format", "out", Change::Flip),
     ("ve.fixed", "shift", Change::Zero),
     ("ve.fixed", "shift", Change::To(63)),
     ("ve.fixed", "shift", Change::To(0xff)),
@@ -184,13 +188,18 @@ const REFUSED: &[(&str, &str, Change)] = &[
 
 /// Breaks a rule of M-10, 2 or that of shifts, or comes near to it.
 pub(super) fn refused(draw: &mut Draw, steps: &mut [Step]) {
+    // Shifts are registers of few programs.
+    if draw.chance(30) {
+        let shifts: Vec<_> = REFUSED.iter().copied().filter(|change| change.0 == "ve.fixed").collect();
+        return one_of(draw, steps, &shifts, 0);
+    }
     one_of(draw, steps, REFUSED, 0);
 }
 
 /// Breaks a rule of M-10, 3, or comes as near to that as one step.
 pub(super) fn bad_shape(draw: &mut Draw, steps: &mut [Step], columns: u32) {
     // Streams are few, and one rule among many.
-    if draw.chance(8) {
+    if draw.chance(22) {
         return one_of(draw, steps, &BAD_SHAPES[BAD_SHAPES.len() - 2..], columns);
     }
     one_of(draw, steps, BAD_SHAPES, columns);

@@ -97,16 +97,21 @@ fn array(draw: &mut Draw) -> Array {
     }
 }
 
-/// 8 bit, mostly; 16 bit too, or alone.
+/// 8 bit, mostly; 16 bit too, or alone; at times some under 8.
 fn operands(draw: &mut Draw) -> Vec<OperandWidth> {
     let mut width = |bits| OperandWidth { bits, rate_milli: draw.weighted(&[(80, 1000), (10, 500), (10, 400)]) };
     let (narrow, wide) = (width(8), width(16));
-    match draw.range(0, 19) {
+    let under = [4, 2, 1].map(&mut width);
+    let mut all = match draw.range(0, 19) {
         0..12 => vec![narrow],
         12..16 => vec![narrow, wide],
         16 | 17 => vec![wide, narrow],
         _ => vec![wide],
+    };
+    if draw.chance(40) {
+        all.extend(under.into_iter().filter(|_| draw.chance(60)));
     }
+    all
 }
 
 /// One, two or all three.

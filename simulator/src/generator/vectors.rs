@@ -2,12 +2,12 @@
 
 mod setup;
 
-use systole_machine::isa::{Flag, Operation, RequantMode, Unit, VectorOperand};
+use systole_machine::isa::{Flag, Operation, OutputFormat, RequantMode, Unit, VectorOperand};
 use systole_machine::spec::{Machine, Requantisation};
 
 use super::builder::{Builder, Piece, Table, Tensor, u};
 use super::footprint::{Access, Memory};
-use super::transfers;
+use super::{taps, transfers};
 use setup::configuration;
 
 /// Operations.
@@ -29,17 +29,25 @@ pub(super) enum Kind {
     Max,
     Min,
     Div,
+    Gather,
+    ArgMax,
+    Unpool,
 }
 
 impl Kind {
     fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool)
+        matches!(self, Kind::MaxPool | Kind::AveragePool) || self.has_taps()
+    }
+
+    /// Whether it deals in single taps of the window.
+    pub(super) fn has_taps(self) -> bool {
+        matches!(self, Kind::Gather | Kind::ArgMax | Kind::Unpool)
     }
 
     /// Whether it scales by the rules of a field `mode`.
     fn has_mode(self) -> bool {
         use Kind::{Affine, Div, Lrn, MaxPool, Softmax, Sum, Table};
-        !matches!(self, Affine | MaxPool | Softmax | Lrn | Sum | Table | Div)
+        !matches!(self, Affine | MaxPool | Softmax | Lrn | Sum | Table | Div) && !self.has_taps()
     }
 
     /// The operands whose integer scalings it reads.
@@ -68,8 +76,8 @@ impl Kind {
     }
 }
 
-const KINDS: [(u64, Kind); 16] = [
-    (36, Kind::Requant),
+const KINDS: [(u64, Kind); 19] = [
+    (44, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
     (10, Kind::AddChannel),
@@ -81,19 +89,22 @@ const KINDS: [(u64, Kind); 16] = [
     (8, Kind::Softmax),
     (10, Kind::Lrn),
     (12, Kind::Sum),
-    (16, Kind::Table),
-    (10, Kind::Max),
-    (10, Kind::Min),
+    (14, Kind::Table),
+    (13, Kind::Max),
+    (13, Kind::Min),
     (8, Kind::Div),
+    (16, Kind::Gather),
+    (6, Kind::ArgMax),
+    (6, Kind::Unpool),
 ];
 
 /// A pooling window.
 #[derive(Clone, Copy)]
 pub(super) struct Window {
-    kernel: (u64, u64),
-    stride: (u64, u64),
+    pub(super) kernel: (u64, u64),
+    pub(super) stride: (u64, u64),
     pad: [u64; 4],
-    input: (u64, u64),
+    pub(super) input: (u64, u64),
     /// As the register has it.
     dilation: (u64, u64),
 }
@@ -101,17 +112,18 @@ pub(super) struct Window {
 /// An operation without its addresses.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
-    kind: Kind,
+    pub(super) kind: Kind,
     mode: RequantMode,
     /// Whether elements of a, b and the output have two bytes.
     wide: [bool; 3],
-    height: u64,
-    width: u64,
-    channels: u64,
+    pub(super) format: OutputFormat,
+    pub(super) height: u64,
+    pub(super) width: u64,
+    pub(super) channels: u64,
     block_channels: u64,
     /// Accumulator vectors of pixels.
     transposed: bool,
-    window: Window,
+    pub(super) window: Window,
     /// Tensors of a sum.
     operands: u64,
     /// Channels of a normalisation's window.
@@ -150,7 +162,7 @@ impl Shape {
     /// Whether there is a second tensor.
     fn has_b(&self) -> bool {
         let pair = matches!(self.kind, Kind::Max | Kind::Min | Kind::Div);
-        matches!(self.kind, Kind::Add | Kind::Mul) || (pair && !self.per_channel)
+        matches!(self.kind, Kind::Add | Kind::Mul | Kind::Gather | Kind::Unpool) || (pair && !self.per_channel)
     }
 
     /// Operands a, b, out that it has.
@@ -160,6 +172,7 @@ impl Shape {
 
     fn affordable(&self, b: &Builder) -> bool {
         let taps = match self.kind {
+            kind if kind.has_taps() => taps::passes(self),
             kind if kind.pools() => self.window.kernel.0 * self.window.kernel.1,
             Kind::Sum => self.operands,
             Kind::Lrn => self.norm + 2,
@@ -181,7 +194,10 @@ pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piec
     }
     for attempt in 0..10 {
         let (kind, mode) = kind_and_mode(b, even_unsupported);
-        let shape = shape(b, (kind, mode), attempt);
+        let mut shape = shape(b, (kind, mode), attempt);
+        if even_unsupported && b.draw.chance(3) {
+            shape.format = OutputFormat::Sign;
+        }
         if !shape.affordable(b) {
             continue;
         }
@@ -211,7 +227,8 @@ fn kind_and_mode(b: &mut Builder, even_unsupported: bool) -> (Kind, RequantMode)
         return (b.draw.weighted(&KINDS), b.draw.pick(RequantMode::ALL));
     }
     let (float, own) = (b.machine.vector.float32, own_mode(b.machine));
-    let has = |kind: Kind| matches!(kind, Kind::MaxPool | Kind::Table) || float || (kind.has_mode() && own.is_some());
+    let chooses = |kind: Kind| matches!(kind, Kind::MaxPool | Kind::ArgMax | Kind::Unpool | Kind::Table);
+    let has = |kind: Kind| chooses(kind) || float || (kind.has_mode() && own.is_some());
     let kinds: Vec<(u64, Kind)> = KINDS.into_iter().filter(|(_, kind)| has(*kind)).collect();
     let kind = b.draw.weighted(&kinds);
     let mode = match own {
@@ -226,7 +243,11 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
     let columns = u64::from(b.machine.array.columns);
     let limits = b.limits;
     let d = &mut b.draw;
-    let pooled = if kind.pools() { 3 } else { 1 };
+    let pooled = match kind {
+        Kind::ArgMax | Kind::Unpool => 5,
+        _ if kind.pools() => 3,
+        _ => 1,
+    };
     let window = Window {
         kernel: (d.range(1, less(pooled)), d.range(1, less(pooled + 1))),
         stride: (d.small(1, 3), d.small(1, 3)),
@@ -258,10 +279,13 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
     };
     let channels = channels.max(1);
     let subtract = matches!(kind, Kind::Add | Kind::AddChannel) && d.chance(40);
+    let signs = matches!(kind, Kind::Requant | Kind::Affine | Kind::Rescale);
+    let format = if signs && d.chance(30) { d.pick(OutputFormat::ALL) } else { OutputFormat::Plain };
     let shape = Shape {
         kind,
         mode,
         wide,
+        format,
         height,
         width,
         channels,
@@ -290,10 +314,16 @@ struct Placed {
 /// Operands a, b and the output.
 fn tensors(builder: &mut Builder, shape: &Shape) -> [Tensor; 3] {
     let (in_height, in_width) = shape.input();
-    let [a, b, out] = shape.wide.map(|wide| if wide { 2 * shape.channels } else { shape.channels });
+    let [of_b, of_out] = taps::elements(shape);
+    let bytes = |operand: usize, elements: u64| if shape.wide[operand] { 2 * elements } else { elements };
+    let [a, b, mut out] = [bytes(0, shape.channels), bytes(1, of_b), bytes(2, of_out)];
+    if shape.format == OutputFormat::Binary {
+        out = shape.channels.div_ceil(8);
+    }
+    let (b_height, b_width) = if shape.kind == Kind::Unpool { shape.window.input } else { (shape.height, shape.width) };
     [
         builder.tensor(in_height, in_width, a),
-        builder.tensor(shape.height, shape.width, b),
+        builder.tensor(b_height, b_width, b),
         builder.tensor(shape.height, shape.width, out),
     ]
 }
@@ -397,6 +427,9 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
         Kind::AveragePool => Operation::VectorAveragePool { a, out, include_pad: Flag(builder.draw.chance(50)), mode },
         Kind::Softmax => Operation::VectorSoftmax { a, out },
         Kind::Lrn => Operation::VectorLrn { a, out },
+        Kind::Gather => Operation::VectorGather { a, b: u(placed.b), out },
+        Kind::ArgMax => Operation::VectorArgMax { a, out },
+        Kind::Unpool => Operation::VectorUnpool { a, b: u(placed.b), out },
         Kind::Sum => Operation::VectorSum { a, params, out, operands: u(shape.operands) },
         Kind::Table => Operation::VectorTable { a, params, out, per_channel },
         Kind::Max => Operation::VectorMax { a, b, out, mode, per_channel },
@@ -408,12 +441,14 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
 fn note(builder: &mut Builder, shape: &Shape) {
     let columns = u64::from(builder.machine.array.columns);
     let window = &shape.window;
+    let reduces = shape.kind.pools() && !shape.has_b();
     // The first window ends before the input begins, or the last begins after its end.
     let extent = |kernel: u64, dilation: u64| (kernel - 1) * dilation.max(1) + 1;
     let outside = extent(window.kernel.0, window.dilation.0) <= window.pad[0]
         || extent(window.kernel.1, window.dilation.1) <= window.pad[1]
         || (shape.height - 1) * window.stride.0 >= window.pad[0] + window.input.0
         || (shape.width - 1) * window.stride.1 >= window.pad[1] + window.input.1;
+    let bits = shape.format == OutputFormat::Binary;
     let all = [
         ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
         ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
@@ -433,10 +468,16 @@ fn note(builder: &mut Builder, shape: &Shape) {
         ("vector: several widths", shape.wide != [shape.wide[2]; 3]),
         ("requant: wide, transposed", shape.transposed && shape.wide[2]),
         ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
-        ("pool: wide", shape.kind.pools() && shape.wide[0]),
-        ("pool: dilation", shape.kind.pools() && (window.dilation.0 > 1 || window.dilation.1 > 1)),
-        ("pool: padding", shape.kind.pools() && window.pad != [0; 4]),
-        ("pool: a window outside the input", shape.kind.pools() && outside),
+        ("pool: wide", reduces && shape.wide[0]),
+        ("pool: dilation", reduces && (window.dilation.0 > 1 || window.dilation.1 > 1)),
+        ("vector: signs", shape.format == OutputFormat::Sign),
+        ("vector: signs as bits", bits),
+        ("vector: signs as bits, integer mode", bits && shape.mode != RequantMode::Float32),
+        ("vector: signs that end within a byte", bits && !shape.channels.is_multiple_of(8)),
+        ("requant: signs as bits, transposed", bits && shape.transposed),
+        ("pool: padding", reduces && window.pad != [0; 4]),
+        ("pool: a window outside the input", reduces && outside),
     ];
     builder.notes.extend(all.iter().filter(|entry| entry.1).map(|entry| entry.0));
+    taps::note(builder, shape);
 }

@@ -1,6 +1,6 @@
 //! M-5: which fold comes when, and the elements that it feeds: operands and weights by block, chunk, place in the chunk, pixel or output. No time.
 
-use systole_machine::isa::DataflowChoice;
+use systole_machine::isa::{DataflowChoice, WeightFormat};
 use systole_machine::spec::Machine;
 
 use super::work::{Convolution, div_ceil};
@@ -185,11 +185,12 @@ impl Fold {
         if !(0..c.height).contains(&row) || !(0..c.width).contains(&column) {
             return 0;
         }
-        let address = c.activation
-            + self.block * c.block_step
-            + row * c.row_pitch
-            + column * c.pixel_pitch
-            + channel * c.element_bytes();
+        let address = c.activation + self.block * c.block_step + row * c.row_pitch + column * c.pixel_pitch;
+        if c.binary_activation() {
+            let bit = activation[(address + channel / 8) as usize] >> (channel % 8) & 1;
+            return 2 * i32::from(bit) - 1 - c.zero_activation as i32;
+        }
+        let address = address + c.activation_bytes(channel);
         if c.wide_activation {
             let bytes = [activation[address as usize], activation[address as usize + 1]];
             return i32::from(i16::from_le_bytes(bytes)) - c.zero_activation as i32;
@@ -205,15 +206,31 @@ impl Fold {
     /// W(b, f, j, n), weight- and output-stationary: outputs innermost.
     fn weight(&self, chunk: Chunk, j: i64, column: i64, weight: &[u8]) -> i32 {
         let c = &self.convolution;
-        let at = c.weight + (self.tile(chunk) * self.length() + j) * self.shape.columns + column;
-        number(weight[at as usize], c.signed_weight, c.zero_weight)
+        self.weight_in_row(self.tile(chunk) * self.length() + j, column, c.weight_bytes(self.shape.columns), weight)
     }
 
     /// W(b, f, j, n), input-stationary: elements innermost.
     fn weight_of_output(&self, j: i64, output: i64, weight: &[u8]) -> i32 {
         let c = &self.convolution;
-        let at = c.weight + (self.tile(self.chunk) * c.outputs + output) * self.length() + j;
-        number(weight[at as usize], c.signed_weight, c.zero_weight)
+        self.weight_in_row(self.tile(self.chunk) * c.outputs + output, j, c.weight_bytes(self.length()), weight)
+    }
+
+    /// M-14: a weight of a row of so many bytes.
+    fn weight_in_row(&self, row: i64, place: i64, row_bytes: i64, weight: &[u8]) -> i32 {
+        let c = &self.convolution;
+        let bits = i64::from(c.weight_format.bits());
+        let byte = weight[(c.weight + row * row_bytes + place * bits / 8) as usize];
+        let code = i32::from(byte >> (place * bits % 8)) & ((1 << bits) - 1);
+        let value = match c.weight_format {
+            WeightFormat::Byte => return number(byte, c.signed_weight, c.zero_weight),
+            WeightFormat::Int4 if code >= 8 => code - 16,
+            WeightFormat::Int2 if code >= 2 => code - 4,
+            WeightFormat::Int4 | WeightFormat::Int2 => code,
+            WeightFormat::Levels if code >= 2 => code - 1,
+            WeightFormat::Levels => code - 2,
+            WeightFormat::Binary => 2 * code - 1,
+        };
+        value - c.zero_weight as i32
     }
 }
 

@@ -2,7 +2,7 @@
 //! `output_grid`, the elements in `address_generator`.
 
 use systole_machine::isa::DataflowChoice;
-use systole_machine::spec::Machine;
+use systole_machine::spec::{Machine, OperandWidth};
 
 use super::address_generator::{Chunk, Fold, Shape};
 use super::edges::Edges;
@@ -40,8 +40,8 @@ pub(super) struct Array {
     /// Whether weights are in the activation buffer.
     unified: bool,
     latency_cycles: i64,
-    /// τ of 8-bit and of 16-bit operands.
-    interval_cycles: [i64; 2],
+    /// τ of each width of operands.
+    interval_cycles: Vec<(OperandWidth, i64)>,
     activation_port: i64,
     weight_port: i64,
     /// `ceil(ab·C / cw)`.
@@ -77,7 +77,11 @@ impl Array {
             shadowed,
             unified: machine.unified,
             latency_cycles: array.pe_latency_cycles.into(),
-            interval_cycles: [8, 16].map(|bits| array.interval_cycles(bits).unwrap_or(1) as i64),
+            interval_cycles: array
+                .operands
+                .iter()
+                .map(|width| (*width, array.interval_cycles(width.bits).unwrap_or(1) as i64))
+                .collect(),
             activation_port: machine.activation.port_bytes.into(),
             weight_port: machine.weight.port_bytes.into(),
             write_cycles,
@@ -227,14 +231,14 @@ impl Array {
         let moved = if fold.convolution.dataflow == DataflowChoice::InputStationary {
             div_ceil(columns * self.operand_cycles(fold), rows)
         } else {
-            div_ceil(columns * products, self.weight_port)
+            div_ceil(fold.convolution.weight_bytes(columns * products), self.weight_port)
         };
         moved.max(self.latency_cycles)
     }
 
     /// Cycles to read the operands of a chunk of one pixel.
     fn operand_cycles(&self, fold: &Fold) -> i64 {
-        div_ceil(self.longest(fold) * fold.convolution.element_bytes(), self.activation_port)
+        div_ceil(fold.convolution.activation_bytes(self.longest(fold)), self.activation_port)
     }
 
     /// Elements of the longest chunk.
@@ -247,22 +251,26 @@ impl Array {
         let Shape { columns, products, .. } = self.shape;
         let moved = match fold.convolution.dataflow {
             DataflowChoice::WeightStationary => self.operand_cycles(fold).max(self.write_cycles),
-            DataflowChoice::InputStationary => div_ceil(self.longest(fold), self.weight_port).max(self.write_cycles),
+            DataflowChoice::InputStationary => {
+                div_ceil(fold.convolution.weight_bytes(self.longest(fold)), self.weight_port).max(self.write_cycles)
+            }
             DataflowChoice::OutputStationary => {
                 let steps = div_ceil(fold.convolution.run_elements(), products);
                 let operands = div_ceil(self.accesses(&fold.convolution), steps);
-                let weights = div_ceil(columns * products, self.weight_port);
+                let weights = div_ceil(fold.convolution.weight_bytes(columns * products), self.weight_port);
                 if fold.one_bank { operands + weights } else { operands.max(weights) }
             }
         };
-        moved.max(self.interval_cycles[usize::from(fold.convolution.wide_activation)])
+        let bits = fold.convolution.width_bits();
+        let interval = self.interval_cycles.iter().find(|(width, _)| width.bits == bits);
+        moved.max(interval.map_or(1, |(_, cycles)| *cycles))
     }
 
     /// A: accesses of the port for the runs of R neighbouring pixels.
     fn accesses(&self, c: &Convolution) -> i64 {
         let rows = self.shape.rows;
-        let each = rows * div_ceil(c.run_elements() * c.element_bytes(), self.activation_port);
-        let pixel_bytes = c.element_bytes() * c.channels;
+        let each = rows * div_ceil(c.activation_bytes(c.run_elements()), self.activation_port);
+        let pixel_bytes = c.activation_bytes(c.channels);
         if c.pixel_pitch == pixel_bytes {
             let taps = if c.packed { c.kernel_w } else { 1 };
             let stretch = pixel_bytes * ((rows - 1) * c.stride_w + taps);

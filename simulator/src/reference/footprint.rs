@@ -65,19 +65,20 @@ fn rows_of(t: &Transfer, store: bool) -> Vec<Access> {
 
 /// What an `ar.run` reads: its activations, and its weights.
 pub(super) fn operands(machine: &Machine, c: &Convolution) -> (Vec<Access>, Access) {
-    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.element_bytes() * c.channels;
+    let tile = (c.height - 1) * c.row_pitch + (c.width - 1) * c.pixel_pitch + c.activation_bytes(c.channels);
     let activations = (0..c.blocks)
         .map(|block| access(Memory::Activation, false, c.activation + block * c.block_step, tile.into()))
         .collect();
     let shape = Shape::of(machine);
     let length = shape.chunk(c.dataflow);
     let chunks = i128::from(c.blocks) * i128::from(c.kernel_h * c.runs()) * i128::from(c.chunks(length));
-    let outputs = match c.dataflow {
-        DataflowChoice::WeightStationary | DataflowChoice::OutputStationary => shape.columns,
-        DataflowChoice::InputStationary => c.outputs,
+    // Rows of weights in a chunk, and the bytes of one.
+    let (rows, row) = match c.dataflow {
+        DataflowChoice::WeightStationary | DataflowChoice::OutputStationary => (length, c.weight_bytes(shape.columns)),
+        DataflowChoice::InputStationary => (c.outputs, c.weight_bytes(length)),
     };
     let memory = if machine.unified { Memory::Activation } else { Memory::Weight };
-    (activations, access(memory, false, c.weight, chunks * i128::from(length) * i128::from(outputs)))
+    (activations, access(memory, false, c.weight, chunks * i128::from(rows) * i128::from(row)))
 }
 
 fn of_array(machine: &Machine, c: &Convolution) -> Vec<Access> {

@@ -1,6 +1,6 @@
 //! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13, N-14 and N-17.
 
-use systole_machine::isa::RequantMode;
+use systole_machine::isa::{OutputFormat, RequantMode};
 
 use super::float::{exp2p, lnp, saturate};
 use super::scaling::{Scaling, scaled};
@@ -12,13 +12,23 @@ use crate::contract::Memories;
 pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32, words: Words) -> Vec<(i64, u8)> {
     let operation = Operation { work, memories, columns: columns.into(), words };
     let mut results = Vec::new();
+    if work.kind == Kind::Unpool {
+        let (empty, placed) = (operation.nothing(), operation.unpooled());
+        let cleared = (0..work.height).flat_map(|y| (0..work.width).map(move |x| (y, x)));
+        let cleared = cleared.flat_map(|(y, x)| (0..work.channels).map(move |channel| (y, x, channel)));
+        cleared.for_each(|place| store(&mut results, work.out, place, empty));
+        placed.into_iter().for_each(|(place, value)| store(&mut results, work.out, place, value));
+        return results;
+    }
     for y in 0..work.height {
         for x in 0..work.width {
-            if matches!(work.kind, Kind::Softmax | Kind::Lrn) {
+            if work.format == OutputFormat::Binary {
+                operation.sign_bits(y, x, &mut results);
+            } else if matches!(work.kind, Kind::Softmax | Kind::Lrn) {
                 let values = if work.kind == Kind::Lrn { operation.lrn(y, x) } else { operation.softmax(y, x) };
                 (0..).zip(values).for_each(|(channel, value)| store(&mut results, work.out, (y, x, channel), value));
             } else {
-                for channel in 0..work.channels {
+                for channel in 0..work.out.channels {
                     store(&mut results, work.out, (y, x, channel), operation.element(y, x, channel));
                 }
             }
@@ -42,15 +52,44 @@ struct Pool {
     padded: i64,
 }
 
-struct Operation<'a> {
-    work: &'a VectorWork,
+pub(super) struct Operation<'a> {
+    pub(super) work: &'a VectorWork,
     memories: &'a Memories,
     columns: i64,
     words: Words,
 }
 
 impl Operation<'_> {
+    /// N-28: the sign, of the sum, of the affine value, or of the operand.
+    fn sign(&self, y: i64, x: i64, channel: i64) -> i64 {
+        let positive = match self.work.kind {
+            Kind::Requant => self.biased_sum(y, x, channel) >= 0,
+            Kind::Affine => self.affine(y, x, channel) >= 0.0,
+            _ => self.a(y, x, channel) >= 0,
+        };
+        if positive { 1 } else { -1 }
+    }
+
+    /// M-14: the signs of a pixel as bits, eight channels a byte.
+    fn sign_bits(&self, y: i64, x: i64, results: &mut Vec<(i64, u8)>) {
+        let out = self.work.out;
+        for place in 0..out.pixel_bytes() {
+            let channels = (8 * place..8 * place + 8).filter(|channel| *channel < self.work.channels);
+            let byte = channels.filter(|channel| self.sign(y, x, *channel) > 0).fold(0, |byte, c| byte | 1 << (c % 8));
+            results.push((out.at(y, x, 0) + place, byte));
+        }
+    }
+
+    /// N-8 before it is quantised.
+    fn affine(&self, y: i64, x: i64, channel: i64) -> f32 {
+        let v = self.a(y, x, channel) as f32 * self.work.scales[0];
+        v * self.real_parameter(channel, 0) + self.real_parameter(channel, 4)
+    }
+
     fn element(&self, y: i64, x: i64, channel: i64) -> i64 {
+        if self.work.format == OutputFormat::Sign {
+            return self.sign(y, x, channel);
+        }
         let quant = &self.work.quant;
         let [scale_a, scale_b, scale_out] = self.work.scales;
         if let Some(mode) = self.work.mode.filter(|mode| *mode != RequantMode::Float32) {
@@ -62,12 +101,8 @@ impl Operation<'_> {
             Kind::AddChannel => self.sum(self.a(y, x, channel), self.constant(channel)),
             Kind::Mul => self.product(self.a(y, x, channel), self.b(y, x, channel)),
             Kind::MulChannel => self.product(self.a(y, x, channel), self.constant(channel)),
-            Kind::Affine => {
-                // N-8
-                let v = self.a(y, x, channel) as f32 * scale_a;
-                let w = v * self.real_parameter(channel, 0) + self.real_parameter(channel, 4);
-                self.output(w / scale_out)
-            }
+            // N-8
+            Kind::Affine => self.output(self.affine(y, x, channel) / scale_out),
             // N-9
             Kind::Rescale => self.output((self.a(y, x, channel) as f32 * scale_a) / scale_out),
             // N-4: the zero point plays no part.
@@ -92,7 +127,10 @@ impl Operation<'_> {
                 let v = (self.a(y, x, channel) as f32 * scale_a) / (self.second(y, x, channel) as f32 * scale_b);
                 self.output(v / scale_out)
             }
-            Kind::Softmax | Kind::Lrn => quant.low,
+            Kind::Gather => self.sample(y, x, channel / self.work.channels, channel % self.work.channels),
+            Kind::ArgMax => self.switch(y, x, channel),
+            // Not element by element.
+            Kind::Softmax | Kind::Lrn | Kind::Unpool => quant.low,
         }
     }
 
@@ -144,13 +182,13 @@ impl Operation<'_> {
     }
 
     /// `sat(rhe(value) + zy)`.
-    fn output(&self, value: f32) -> i64 {
+    pub(super) fn output(&self, value: f32) -> i64 {
         let quant = &self.work.quant;
         saturate(value, quant.zero_out, quant.low, quant.high)
     }
 
     /// An element of the activation buffer as a number. A wide one is signed.
-    fn raw(&self, tensor: Option<Tensor>, signed: bool, y: i64, x: i64, channel: i64) -> i64 {
+    pub(super) fn raw(&self, tensor: Option<Tensor>, signed: bool, y: i64, x: i64, channel: i64) -> i64 {
         let Some(tensor) = tensor else { return 0 };
         let address = tensor.at(y, x, channel) as usize;
         let byte = self.memories.activation[address];

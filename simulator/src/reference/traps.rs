@@ -1,6 +1,6 @@
 //! M-10: the traps of one instruction by itself.
 
-use systole_machine::isa::{DataflowChoice, Instruction, RequantMode, Unit, UnitMask};
+use systole_machine::isa::{DataflowChoice, Instruction, OutputFormat, RequantMode, Unit, UnitMask};
 use systole_machine::spec::{Dataflow, Machine, Requantisation};
 
 use super::footprint::{Access, extents};
@@ -44,8 +44,11 @@ fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> boo
                 DataflowChoice::OutputStationary => Dataflow::OutputStationary,
                 DataflowChoice::InputStationary => Dataflow::InputStationary,
             };
-            let bits = if convolution.wide_activation { 16 } else { 8 };
-            !machine.array.supports(dataflow) || machine.array.interval_cycles(bits).is_none()
+            let lacks = |bits: u32| machine.array.operands.iter().all(|width| width.bits != bits);
+            !machine.array.supports(dataflow)
+                || lacks(convolution.width_bits())
+                || (convolution.weight_format.bits() < 8 && lacks(convolution.weight_format.bits()))
+                || (convolution.binary_activation() && lacks(1))
         }
         Work::Vector(vector) => unsupported_vector(machine, vector),
         Work::Load(transfer) => transfer.decoded.is_some() && machine.weight_decoder.is_none(),
@@ -55,8 +58,11 @@ fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> boo
 
 fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     let requantisation = machine.vector.requantisation;
+    if v.format != OutputFormat::Plain && !matches!(v.kind, Kind::Requant | Kind::Affine | Kind::Rescale) {
+        return true;
+    }
     match (v.kind, v.mode) {
-        (Kind::MaxPool, _) => false,
+        (Kind::MaxPool | Kind::ArgMax | Kind::Unpool, _) => false,
         (Kind::Table { .. }, _) => v.tensors().any(|tensor| tensor.wide),
         (_, None | Some(RequantMode::Float32)) => !machine.vector.float32,
         (_, Some(RequantMode::Fixed)) => {
@@ -102,7 +108,7 @@ fn bad_transfer(t: &Transfer, store: bool) -> bool {
 }
 
 fn bad_tensor(t: &Tensor) -> bool {
-    let pixel_bytes = t.element_bytes() * t.channels;
+    let pixel_bytes = t.pixel_bytes();
     (t.width > 1 && t.pixel_pitch < pixel_bytes)
         || (t.height > 1 && t.row_pitch < (t.width - 1) * t.pixel_pitch + pixel_bytes)
 }
@@ -130,10 +136,12 @@ fn bad_convolution(c: &Convolution) -> bool {
         width: c.width,
         channels: c.channels,
         wide: c.wide_activation,
+        binary: c.binary_activation(),
     };
     sizes.contains(&0)
         || (c.dataflow == DataflowChoice::InputStationary && c.outputs == 0)
-        || (c.packed && !(c.dilation_w == 1 && c.element_bytes() * c.channels == c.pixel_pitch))
+        || (c.packed && !(c.dilation_w == 1 && c.activation_bytes(c.channels) == c.pixel_pitch))
+        || (c.packed && c.binary_activation() && c.channels % 8 != 0)
         || bad_tensor(&input)
 }
 

@@ -144,7 +144,19 @@ impl VectorUnit {
                 phases.push_back(self.parameters(work, channels));
                 phases.push_back(phase(pixels * channels, 1, rate));
             }
-            Kind::MaxPool | Kind::AveragePool { .. } => {
+            Kind::Gather => {
+                // For each tap of each pixel its offsets, then four runs of channels.
+                let taps = pixels * (work.window.kernel_h * work.window.kernel_w) as u64;
+                phases.push_back(phase(1, taps, 1));
+                phases.push_back(phase(channels, 4 * taps, rate));
+            }
+            Kind::Unpool => {
+                let w = &work.window;
+                phases.push_back(phase(pixels * channels, 1, rate));
+                let compared = (w.in_height * w.in_width * w.kernel_h * w.kernel_w) as u64 * channels;
+                phases.push_back(phase(compared, 1, rate));
+            }
+            Kind::MaxPool | Kind::AveragePool { .. } | Kind::ArgMax => {
                 let window = (work.window.kernel_h * work.window.kernel_w) as u64;
                 phases.push_back(phase(pixels * channels * window, 1, rate));
             }

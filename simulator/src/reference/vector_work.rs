@@ -1,6 +1,6 @@
 //! M-6, M-7: a vector operation with all registers of its unit. Nothing is checked or computed here.
 
-use systole_machine::isa::RequantMode;
+use systole_machine::isa::{OutputFormat, RequantMode};
 
 use super::scaling::Scaling;
 
@@ -30,12 +30,15 @@ pub(super) enum Kind {
     Max,
     Min,
     Div,
+    Gather,
+    ArgMax,
+    Unpool,
 }
 
 impl Kind {
-    /// Whether the first tensor operand is a pooling's input tile.
+    /// Whether the first tensor operand is the input tile of `ve.window`.
     pub(super) fn pools(self) -> bool {
-        matches!(self, Kind::MaxPool | Kind::AveragePool { .. })
+        matches!(self, Kind::MaxPool | Kind::AveragePool { .. } | Kind::Gather | Kind::ArgMax | Kind::Unpool)
     }
 
     /// Tensors that operand a holds, one below the other.
@@ -55,22 +58,29 @@ pub(super) struct Tensor {
     pub(super) channels: i64,
     /// Whether an element has two bytes.
     pub(super) wide: bool,
+    /// Whether an element is a bit.
+    pub(super) binary: bool,
 }
 
 impl Tensor {
-    /// e.
+    /// e; a bit counts as a byte (T-6).
     pub(super) fn element_bytes(&self) -> i64 {
-        if self.wide { 2 } else { 1 }
+        if self.wide && !self.binary { 2 } else { 1 }
     }
 
-    /// Address of an element.
+    /// `e·channels`, whole bytes.
+    pub(super) fn pixel_bytes(&self) -> i64 {
+        if self.binary { (self.channels + 7) / 8 } else { self.channels * self.element_bytes() }
+    }
+
+    /// Address of an element that is no bit.
     pub(super) fn at(&self, y: i64, x: i64, channel: i64) -> i64 {
         self.address + y * self.row_pitch + x * self.pixel_pitch + channel * self.element_bytes()
     }
 
     /// One past the last element.
     pub(super) fn end(&self) -> i64 {
-        self.at(self.height - 1, self.width - 1, self.channels)
+        self.at(self.height - 1, self.width - 1, 0) + self.pixel_bytes()
     }
 }
 
@@ -102,6 +112,13 @@ impl Window {
     pub(super) fn column(&self, x: i64, tap: i64) -> i64 {
         x * self.stride_w - self.pad_left + tap * self.dilation_w.max(1)
     }
+}
+
+/// `ve.deform`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Deform {
+    pub(super) origin_y: i64,
+    pub(super) origin_x: i64,
 }
 
 /// `ve.norm`.
@@ -147,8 +164,11 @@ pub(super) struct VectorWork {
     pub(super) params: Option<i64>,
     pub(super) accumulator: Option<i64>,
     pub(super) window: Window,
+    pub(super) deform: Deform,
     pub(super) norm: Norm,
     pub(super) quant: Quant,
+    /// What is stored of a result.
+    pub(super) format: OutputFormat,
     /// Scales a, b, out.
     pub(super) scales: [f32; 3],
     /// Integer scalings of a, b, out.

@@ -3,11 +3,13 @@
 //! A unit runs its queue in program order, so an instruction sees the registers as all earlier instructions of its unit left them;
 //! this does not depend on time. Nothing is checked here (see `traps`).
 
-use systole_machine::isa::{DataflowChoice, Instruction, Operation, Space, Unit, VectorOperand};
+use systole_machine::isa::{
+    ActivationFormat, DataflowChoice, Instruction, Operation, OutputFormat, Space, Unit, VectorOperand, WeightFormat,
+};
 use systole_machine::spec::Machine;
 
 use super::scaling::Scaling;
-pub(super) use super::vector_work::{Kind, Norm, Quant, Tensor, VectorWork, Window};
+pub(super) use super::vector_work::{Deform, Kind, Norm, Quant, Tensor, VectorWork, Window};
 
 /// A memory of the machine (M-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,12 +85,34 @@ pub(super) struct Convolution {
     /// N, input-stationary.
     pub(super) outputs: i64,
     pub(super) wide_activation: bool,
+    pub(super) weight_format: WeightFormat,
+    pub(super) activation_format: ActivationFormat,
 }
 
 impl Convolution {
-    /// e: bytes of an activation.
-    pub(super) fn element_bytes(&self) -> i64 {
-        if self.wide_activation { 2 } else { 1 }
+    /// Whether an activation is a bit.
+    pub(super) fn binary_activation(&self) -> bool {
+        self.activation_format == ActivationFormat::Binary
+    }
+
+    /// Bytes of so many neighbouring activations, whole ones.
+    pub(super) fn activation_bytes(&self, elements: i64) -> i64 {
+        match (self.activation_format, self.wide_activation) {
+            (ActivationFormat::Binary, _) => div_ceil(elements, 8),
+            (ActivationFormat::Byte, true) => 2 * elements,
+            (ActivationFormat::Byte, false) => elements,
+        }
+    }
+
+    /// Bytes of so many neighbouring weights, whole ones.
+    pub(super) fn weight_bytes(&self, weights: i64) -> i64 {
+        div_ceil(weights * i64::from(self.weight_format.bits()), 8)
+    }
+
+    /// Bits by which the array's rate goes (M-14).
+    pub(super) fn width_bits(&self) -> u32 {
+        let wide = self.wide_activation && !self.binary_activation();
+        if wide { 16 } else { self.weight_format.bits() }
     }
 
     /// ℓ: elements of a run.
@@ -245,6 +269,9 @@ impl Registers {
                 (r.zero_activation, r.zero_weight) = (zero_activation.get(), zero_weight.get());
                 (r.signed_activation, r.signed_weight) = (signed_activation.0, signed_weight.0);
             }
+            Operation::ArrayFormats { weight, activation, .. } => {
+                (r.weight_format, r.activation_format) = (weight, activation);
+            }
             Operation::ArrayRun { activation, weight, accumulator, blocks, accumulate, dataflow, .. } => {
                 return Work::Array(Box::new(Convolution {
                     activation: int!(activation),
@@ -269,7 +296,9 @@ impl Registers {
             | Operation::VectorScale { .. }
             | Operation::VectorWindow { .. }
             | Operation::VectorNorm { .. }
+            | Operation::VectorDeform { .. }
             | Operation::VectorFixed { .. }
+            | Operation::VectorFormat { .. }
             | Operation::VectorDilation { .. }
             | Operation::VectorSync { .. } => {
                 self.configure_vector(operation);
@@ -319,6 +348,9 @@ impl Registers {
             Operation::VectorDiv { a, b, out, per_channel } => {
                 (Kind::Div, a, (!per_channel.0).then_some(b), per_channel.0.then_some(b), out, None)
             }
+            Operation::VectorGather { a, b, out } => (Kind::Gather, a, Some(b), None, out, None),
+            Operation::VectorArgMax { a, out } => (Kind::ArgMax, a, None, None, out, None),
+            Operation::VectorUnpool { a, b, out } => (Kind::Unpool, a, Some(b), None, out, None),
             _ => return Work::Control,
         };
         let mut work = self.work(kind, Some(int!(a)), b.map(|b| int!(b)), params.map(|p| int!(p)), int!(out));
@@ -342,15 +374,26 @@ impl Registers {
                 width,
                 channels: v.channels,
                 wide: v.quant.wide[operand as usize],
+                binary: operand == VectorOperand::Out && v.format == OutputFormat::Binary,
             }
         };
+        let taps = v.window.kernel_h * v.window.kernel_w;
         let (in_height, in_width) =
             if kind.pools() { (v.window.in_height, v.window.in_width) } else { (kind.tensors() * v.height, v.width) };
         VectorWork {
             kind,
             a: a.map(|address| tensor(address, VectorOperand::A, in_height, in_width)),
-            b: b.map(|address| tensor(address, VectorOperand::B, v.height, v.width)),
-            out: tensor(out, VectorOperand::Out, v.height, v.width),
+            b: b.map(|address| match kind {
+                Kind::Gather => Tensor { channels: 2 * taps, ..tensor(address, VectorOperand::B, v.height, v.width) },
+                Kind::Unpool => tensor(address, VectorOperand::B, in_height, in_width),
+                _ => tensor(address, VectorOperand::B, v.height, v.width),
+            }),
+            out: match kind {
+                Kind::Gather => {
+                    Tensor { channels: taps * v.channels, ..tensor(out, VectorOperand::Out, v.height, v.width) }
+                }
+                _ => tensor(out, VectorOperand::Out, v.height, v.width),
+            },
             params,
             accumulator: None,
             ..*v
@@ -394,7 +437,11 @@ impl Registers {
             Operation::VectorFixed { operand, multiplier, shift } => {
                 v.fixed[operand as usize] = Scaling { multiplier: multiplier.get(), shift: shift.get() };
             }
+            Operation::VectorFormat { out } => v.format = out,
             Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
+            Operation::VectorDeform { origin_y, origin_x } => {
+                v.deform = Deform { origin_y: origin_y.get(), origin_x: origin_x.get() };
+            }
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 v.norm = Norm { size: int!(size), alpha: alpha.get(), beta: beta.get(), bias: bias.get() };
             }

@@ -9,6 +9,8 @@ use systole_machine::spec::{Dram, Requantisation};
 use systole_simulator::contract::{Outcome, Span, Stall, Timing, Trap};
 use systole_simulator::generator::Case;
 
+use crate::packed;
+
 /// Occurrences by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counted(BTreeMap<String, u64>);
@@ -147,6 +149,8 @@ impl Counted {
         let array = matches!(run.operation, Operation::ArrayRun { .. });
         let name = "trap Unsupported: operands that the array does not list";
         self.when(name, trap == Trap::Unsupported && array && lacks);
+        let packed = packed::refused(before, &run.operation).filter(|_| trap == Trap::Unsupported);
+        packed.into_iter().for_each(|name| self.one(name.to_owned()));
     }
 
     fn stalls(&mut self, timing: &Timing) {
@@ -256,9 +260,11 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "sync"]
-            .iter()
-            .any(|end| name.ends_with(&format!(".{end}"))),
+        Unit::Vector => {
+            ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "deform", "format", "sync"]
+                .iter()
+                .any(|end| name.ends_with(&format!(".{end}")))
+        }
         _ => !name.ends_with(".run") && name != "ld.decode",
     }
 }
@@ -339,6 +345,8 @@ fn required(programs: u64) -> Vec<(String, u64)> {
             all.push((stalled(unit, Stall::Dram), often));
         }
     }
+    all.extend(packed::OFTEN.iter().map(|name| ((*name).to_owned(), often)));
+    all.extend(packed::RARELY.iter().map(|name| ((*name).to_owned(), rarely)));
     all.extend(OFTEN.iter().map(|name| ((*name).to_owned(), often)));
     all.extend(RARELY.iter().map(|name| ((*name).to_owned(), rarely)));
     all
@@ -441,6 +449,9 @@ const OFTEN: &[&str] = &[
     "table: one for all channels",
     "vector: a difference",
     "vector: constants of N-25",
+    "gather: several taps",
+    "argmax: several taps",
+    "unpool: windows that overlap",
     "load repeats DRAM bytes",
     "load of planes of rows",
     "decode: a stream",
@@ -449,6 +460,8 @@ const OFTEN: &[&str] = &[
 ];
 
 const RARELY: &[&str] = &[
+    "unpool: windows with gaps",
+    "gather: strides",
     "lrn: a window beyond the channels",
     "table: one for each channel",
     "trap beyond an instruction that waits for ever",

@@ -45,6 +45,28 @@ fn t_06_parameters_are_fetched_first() {
 }
 
 #[test]
+fn t_06_tables_are_fetched_whole() {
+    // ceil(256 / 4) + ceil(16 / 4) + 2, whatever the channels.
+    let run = "ve.table a=0, params=256, out=512";
+    assert_eq!(duration(&machine(), (16, 1), run), 70);
+    assert_eq!(duration(&machine(), (1, 16), run), 70);
+    assert_eq!(duration(&machine(), (1, 17), run), 71);
+    // Two of them.
+    let run = "ve.table a=0, params=256, out=768, per_channel=true";
+    assert_eq!(duration(&machine(), (8, 2), run), 134);
+}
+
+#[test]
+fn t_06_pairs_are_as_sums() {
+    for name in ["max", "min", "div"] {
+        let run = format!("ve.{name} a=0, b=256, out=512");
+        assert_eq!(duration(&machine(), (1, 17), &run), 7);
+        let run = format!("ve.{name} a=0, b=256, out=512, per_channel=true");
+        assert_eq!(duration(&machine(), (1, 17), &run), 41);
+    }
+}
+
+#[test]
 fn t_06_requantisation_goes_block_by_block() {
     let run = "ve.requant accumulator=0, params=256, out=512, mode=float32";
     // A block of n channels: 2·n + ceil(pixels·n / 3). 4 channels, 3 pixels: 8 + 4 + 2.

@@ -2,7 +2,7 @@
 //!
 //! An operand is read once for each fold or step that uses it, weights whole, a word of the accumulators for each addition to it. No time here.
 
-use systole_machine::isa::{DataflowChoice, Operation};
+use systole_machine::isa::{ActivationFormat, DataflowChoice, Operation, WeightFormat};
 use systole_machine::spec::Machine;
 
 use super::{Memory, Moved, extent};
@@ -45,6 +45,7 @@ pub(super) struct Convolution {
     packed: bool,
     /// Bytes of an element of the input, less one.
     wide: u64,
+    formats: (WeightFormat, ActivationFormat),
 }
 
 /// What a block of an array run does.
@@ -89,6 +90,7 @@ impl Convolution {
                 (v.output, h.output) = (height.get(), width.get());
                 (self.channels, self.block_step, self.outputs) = (channels.get(), block_step.get(), outputs.get());
             }
+            Operation::ArrayFormats { weight, activation, .. } => self.formats = (weight, activation),
             Operation::ArrayQuant { wide_activation, .. } => self.wide = u64::from(wide_activation.0),
             _ => {}
         }
@@ -101,6 +103,11 @@ impl Convolution {
         v.kernel * if self.packed { run.div_ceil(elements) } else { h.kernel * self.channels.div_ceil(elements) }
     }
 
+    /// Bytes of a row of weights (M-14).
+    fn row(&self, weights: u64) -> u64 {
+        (weights * u64::from(self.formats.0.bits())).div_ceil(8)
+    }
+
     fn block(&self, machine: &Machine, dataflow: DataflowChoice) -> Block {
         let array = &machine.array;
         let [rows, columns, width] = [array.rows, array.columns, array.dot_product_width].map(u64::from);
@@ -108,15 +115,20 @@ impl Convolution {
         match dataflow {
             DataflowChoice::WeightStationary => {
                 let chunks = self.chunks(rows * width);
-                Block { weights: chunks * rows * width * columns, passes: 1, vectors: pixels, additions: chunks }
+                Block {
+                    weights: chunks * rows * width * self.row(columns),
+                    passes: 1,
+                    vectors: pixels,
+                    additions: chunks,
+                }
             }
             DataflowChoice::OutputStationary => {
-                let weights = self.chunks(width) * width * columns;
+                let weights = self.chunks(width) * width * self.row(columns);
                 Block { weights, passes: pixels.div_ceil(rows), vectors: pixels, additions: 1 }
             }
             DataflowChoice::InputStationary => {
                 let (chunks, groups) = (self.chunks(rows * width), pixels.div_ceil(columns));
-                let weights = chunks * rows * width * self.outputs;
+                let weights = chunks * self.outputs * self.row(rows * width);
                 Block { weights, passes: groups, vectors: groups * self.outputs, additions: chunks }
             }
         }
@@ -129,17 +141,21 @@ impl Convolution {
             return;
         };
         let (blocks, [v, h]) = (blocks.get(), &self.axes);
-        let (element, vector) = (1 + self.wide, machine.accumulator_vector_bytes());
+        let vector = machine.accumulator_vector_bytes();
+        let pixel = match self.formats.1 {
+            ActivationFormat::Binary => self.channels.div_ceil(8),
+            ActivationFormat::Byte => self.channels * (1 + self.wide),
+        };
         let block = self.block(machine, dataflow);
         let words = blocks * block.vectors * vector;
-        moved.read[Memory::Activation as usize] = blocks * v.inside() * h.inside() * self.channels * element;
+        moved.read[Memory::Activation as usize] = blocks * v.inside() * h.inside() * pixel;
         let memory = Memory::of_weights(machine);
         moved.read[memory as usize] += blocks * block.weights * block.passes;
         // The first addition to a word that counts as 0 reads nothing.
         let read = block.additions - u64::from(!accumulate.0 && block.additions > 0);
         moved.read[Memory::Accumulator as usize] = words * read;
         moved.written[Memory::Accumulator as usize] = words * block.additions;
-        let extent = extent(v.input, h.input, self.pitch, self.channels * element);
+        let extent = extent(v.input, h.input, self.pitch, pixel);
         for number in 0..blocks {
             let first = activation.get() + number * self.block_step;
             moved.touched.push((Memory::Activation, first, first + extent));

@@ -120,5 +120,9 @@ fn typed_elements(proto: &TensorProto, dtype: DType) -> Result<Bytes, ImportErro
             Some(v) => Err(ImportError::invalid(format!("its element {v} does not fit {}", dtype.name()))),
             None => Ok(proto.int32_data.iter().flat_map(|&v| (v as i16).to_le_bytes()).collect()),
         },
+        // No file's type is read as one of these (`dtype`).
+        DType::I4 | DType::I2 | DType::L2 | DType::B1 => {
+            Err(ImportError::unsupported(format!("its element type {} is not supported", dtype.name())))
+        }
     }
 }

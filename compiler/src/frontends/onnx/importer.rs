@@ -165,10 +165,10 @@ impl<'a> Importer<'a> {
     ) -> Result<()> {
         let output = node.proto.output.first().filter(|name| !name.is_empty());
         let output = output.ok_or_else(|| ImportError::invalid("it has no output"))?;
-        self.emit_as(node, output, op, inputs, Tensor { name: output.clone(), shape, dtype, quant, data: None })
+        self.emit_as(node, node.name(), op, inputs, Tensor { name: output.clone(), shape, dtype, quant, data: None })
     }
 
-    /// Adds a node that makes `output`, one of those that the file's node has.
+    /// Adds a node of this name that makes `output`, one of those that the file's node has.
     pub(super) fn emit_as(
         &mut self,
         node: &NodeView<'_>,
@@ -179,8 +179,6 @@ impl<'a> Importer<'a> {
     ) -> Result<()> {
         check_made_shape(&op, &output.shape)?;
         let id = self.define(output)?;
-        let first = node.proto.output.first().is_some_and(|first| first == name);
-        let name = if first { node.name() } else { name };
         self.add_node(name, op, inputs, id, vec![node.name().to_owned()]);
         Ok(())
     }
@@ -229,7 +227,9 @@ impl<'a> Importer<'a> {
             DType::I64 => Ok(bytes.chunks_exact(8).map(|b| wide(b) as i64).collect()),
             DType::I32 => Ok(bytes.chunks_exact(4).map(|b| i64::from(wide(b) as i32)).collect()),
             DType::I16 => Ok(bytes.chunks_exact(2).map(|b| i64::from(wide(b) as i16)).collect()),
-            DType::I8 => Ok(bytes.iter().map(|&b| i64::from(b as i8)).collect()),
+            DType::I8 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => {
+                Ok(bytes.iter().map(|&b| i64::from(b as i8)).collect())
+            }
             DType::U8 => Ok(bytes.iter().map(|&b| i64::from(b)).collect()),
             DType::F32 => Err(ImportError::invalid(format!("its {what} `{}` is f32, not an integer", tensor.name))),
         }

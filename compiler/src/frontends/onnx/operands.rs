@@ -65,6 +65,31 @@ impl Importer<'_> {
         Ok(made)
     }
 
+    /// The transposed of `[k, n]` elements from `first` on of a constant that may stand behind a Dequantize of one scale.
+    pub(super) fn transposed_part(&mut self, id: TensorId, first: usize, [k, n]: [usize; 2]) -> Result<TensorId> {
+        let node = self.dequantize_of_constant(id);
+        let source = node.map_or(id, |node| self.graph.node(node).inputs[0]);
+        let old = self.tensor(source);
+        let (element, one_scale) = (old.dtype.bytes(), old.quant.as_ref().is_none_or(|quant| quant.axis.is_none()));
+        let Some(Data::Stored(bytes)) = old.data.as_ref().filter(|_| one_scale) else {
+            let message = format!("its operand `{}` is not a constant of one scale", old.name);
+            return Err(ImportError::unsupported(message));
+        };
+        let range = first * element..(first + k * n) * element;
+        let bytes = bytes.get(range).map(|bytes| transposed(bytes, k, n, element));
+        let bytes = bytes.ok_or_else(|| ImportError::invalid("its weights are fewer than their shape says"))?;
+        self.take_copy(bytes.len())?;
+        let mut part = Tensor { shape: vec![n, k], data: Some(Data::Stored(bytes)), ..self.tensor(source).clone() };
+        part.name = self.fresh_tensor_name(&format!("{}:part", part.name));
+        let made = self.graph.add_tensor(part);
+        let Some(node) = node else { return Ok(made) };
+        let name = self.fresh_tensor_name(&format!("{}:part", self.tensor(id).name));
+        let output = self.graph.add_tensor(Tensor { name, shape: vec![n, k], ..self.tensor(id).clone() });
+        let (name, origins) = (self.graph.node(node).name.clone(), self.graph.node(node).origins.clone());
+        self.add_node(&name, Op::Dequantize, vec![made], output, origins);
+        Ok(output)
+    }
+
     fn reform_stored(&mut self, id: TensorId, reform: Reform) -> Result<TensorId> {
         let old = self.tensor(id);
         let elements = if let Reform::Channels(c) = reform { c } else { old.elements() };

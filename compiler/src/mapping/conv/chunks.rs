@@ -4,6 +4,7 @@ use systole_machine::spec::Dataflow;
 
 use super::search::{Search, Slicing};
 use super::{Chunk, Part, chunk_elements};
+use crate::formats::row_bytes;
 
 impl Search<'_> {
     fn columns(&self) -> usize {
@@ -51,8 +52,11 @@ impl Search<'_> {
 
     /// Bytes of a block's weights for that many folds (M-9).
     fn block_weight_bytes(&self, folds: usize, block_channels: usize) -> usize {
-        let lanes = if self.dataflow == Dataflow::InputStationary { block_channels } else { self.columns() };
-        folds * chunk_elements(self.problem.machine, self.dataflow) * lanes
+        let (elements, format) = (chunk_elements(self.problem.machine, self.dataflow), self.problem.weight_format);
+        match self.dataflow {
+            Dataflow::InputStationary => folds * block_channels * row_bytes(format, elements),
+            _ => folds * elements * row_bytes(format, self.columns()),
+        }
     }
 
     /// The chunks for this many units each.

@@ -5,6 +5,7 @@ use systole_machine::spec::{Dataflow, Machine};
 use super::spread::{Side, Spread, turns};
 use super::{Chunk, ConvMapping, Part, Placement, Problem, chunk_elements};
 use crate::fixed::record_bytes;
+use crate::formats::row_bytes;
 use crate::mapping::{ITEM_CYCLES, bursts, bus_cycles, input_extent};
 
 impl Problem<'_> {
@@ -25,11 +26,11 @@ impl Problem<'_> {
             let output = self.output[3];
             store += if self.scattered && mapping.whole_output {
                 // All chunks together, once.
-                bursts(machine, pixels, output as u64 * of_output) / mapping.chunks.len() as u64
+                bursts(machine, pixels, self.pixel_bytes(1, output) as u64) / mapping.chunks.len() as u64
             } else if !self.scattered && (mapping.whole_output || chunk.outputs.1 == output) {
-                bursts(machine, 1, pixels * chunk.outputs.1 as u64 * of_output)
+                bursts(machine, 1, pixels * self.pixel_bytes(1, chunk.outputs.1) as u64)
             } else {
-                bursts(machine, pixels, chunk.outputs.1 as u64 * of_output)
+                bursts(machine, pixels, self.pixel_bytes(1, chunk.outputs.1) as u64)
             };
         }
         let input = self.input_bursts(mapping);
@@ -74,16 +75,16 @@ impl Problem<'_> {
     /// Bursts of a tile's input, all copies.
     fn input_bursts(&self, mapping: &ConvMapping) -> u64 {
         let extent = input_extent(self.window, [self.input[1], self.input[2]], mapping.tile);
-        let (pixels, element) = ((extent[0] * extent[1]) as u64, self.element_bytes[0] as u64);
+        let pixels = (extent[0] * extent[1]) as u64;
         if !mapping.shared {
             let parts = mapping.chunks.iter().flat_map(|chunk| &chunk.parts);
-            return parts.map(|part| bursts(self.machine, pixels, part.channels.1 as u64 * element)).sum();
+            return parts.map(|part| bursts(self.machine, pixels, self.pixel_bytes(0, part.channels.1) as u64)).sum();
         }
         let copies = match mapping.spread {
             Spread { arrays, side: Side::Chunks, copies: true } => arrays.min(mapping.chunks.len()) as u64,
             _ => 1,
         };
-        copies * bursts(self.machine, 1, pixels * self.input[3] as u64 * element)
+        copies * bursts(self.machine, 1, pixels * self.pixel_bytes(0, self.input[3]) as u64)
     }
 
     /// How often all weights are loaded for an image.
@@ -136,8 +137,9 @@ impl Problem<'_> {
             [array.rows, array.columns, array.dot_product_width, array.pe_latency_cycles].map(u64::from);
         let ports = [&self.machine.activation, &self.machine.weight, &self.machine.accumulator];
         let [aw, ww, cw] = ports.map(|buffer| u64::from(buffer.port_bytes));
-        let element = self.element_bytes[0] as u64;
-        let interval = array.interval_cycles(8 * element as u32).unwrap_or(1);
+        let activations = |elements: u64| self.pixel_bytes(0, elements as usize) as u64;
+        let weights = |weights: u64| row_bytes(self.weight_format, weights as usize) as u64;
+        let interval = array.interval_cycles(self.width_bits()).unwrap_or(1);
         let sums = self.machine.accumulator_vector_bytes().div_ceil(cw);
         let (blocks, steps) = (chunk.blocks as u64, part.folds as u64);
         let channels = if chunk.block_step > 0 { chunk.run_channels } else { part.channels.1 };
@@ -147,17 +149,17 @@ impl Problem<'_> {
         let one_bank = self.one_bank(mapping, part);
         let (folds, vectors, load_row, vector) = match mapping.dataflow {
             Dataflow::WeightStationary => {
-                let vector = (longest * element).div_ceil(aw).max(sums);
-                (blocks * steps, pixels, (columns * width).div_ceil(ww), vector)
+                let vector = activations(longest).div_ceil(aw).max(sums);
+                (blocks * steps, pixels, weights(columns * width).div_ceil(ww), vector)
             }
             Dataflow::InputStationary => {
-                let load_row = (columns * (longest * element).div_ceil(aw)).div_ceil(rows);
-                let vector = longest.div_ceil(ww).max(sums);
+                let load_row = (columns * activations(longest).div_ceil(aw)).div_ceil(rows);
+                let vector = weights(longest).div_ceil(ww).max(sums);
                 (blocks * pixels.div_ceil(columns) * steps, chunk.block_channels as u64, load_row, vector)
             }
             Dataflow::OutputStationary => {
                 let feed = self.feed_cycles(mapping, part, channels as u64).div_ceil(run.div_ceil(width));
-                let weights = (columns * width).div_ceil(ww);
+                let weights = weights(columns * width).div_ceil(ww);
                 let step = interval.max(if one_bank { feed + weights } else { feed.max(weights) });
                 let fold = match array.weight_registers {
                     1 => (steps - 1) * step + latency - 1 + rows + columns + (rows - 1) * sums,
@@ -179,13 +181,13 @@ impl Problem<'_> {
     fn feed_cycles(&self, mapping: &ConvMapping, part: &Part, channels: u64) -> u64 {
         let (rows, port) = (u64::from(self.machine.array.rows), u64::from(self.machine.activation.port_bytes));
         let taps = if mapping.packed { self.window.kernel[1] as u64 } else { 1 };
-        let element = self.element_bytes[0] as u64;
-        let apart = rows * (taps * channels * element).div_ceil(port);
+        let bytes = |channels: u64| self.pixel_bytes(0, channels as usize) as u64;
+        let apart = rows * bytes(taps * channels).div_ceil(port);
         let pitch = if mapping.shared { self.input[3] } else { part.channels.1 } as u64;
         if pitch != channels {
             return apart;
         }
-        let stretch = element * channels * ((rows - 1) * self.window.stride[1] as u64 + taps);
+        let stretch = bytes(channels) * ((rows - 1) * self.window.stride[1] as u64 + taps);
         apart.min(stretch.div_ceil(port))
     }
 }

@@ -4,7 +4,7 @@ use systole_machine::spec::Dataflow;
 
 use super::place::{Need, Placement, placements};
 use super::spread::Spread;
-use super::{ConvMapping, Problem, block_vectors, keep_better};
+use super::{Chunk, ConvMapping, Problem, block_vectors, keep_better};
 use crate::fixed::record_bytes;
 use crate::mapping::{edges, input_extent};
 
@@ -38,9 +38,20 @@ impl Search<'_> {
         let shared = slicing.channels.is_none();
         let dense = self.problem.groups == 1 || self.merged_groups() == self.problem.groups;
         let own_slice = !shared && self.merged_groups() == 0;
+        let slice = slicing.channels.unwrap_or(self.problem.input[3]);
         let packed = self.problem.window.dilation[1] == 1 && ((shared && dense) || own_slice);
+        // The last slice may be shorter.
+        let packed = packed && [slice, self.problem.input[3]].iter().all(|count| self.problem.aligned(0, *count));
         let pixels = tile[0] * tile[1];
         let chunks = self.chunks(units, slicing, packed);
+        // Bits of a pixel begin at a byte.
+        let aligned = |chunk: &Chunk| {
+            let [inputs, outputs] = [0, 1].map(|side| move |channel| self.problem.aligned(side, channel));
+            outputs(chunk.outputs.0) && chunk.parts.iter().all(|part| inputs(part.channels.0))
+        };
+        if !chunks.iter().all(aligned) {
+            return None;
+        }
         // What the fields of `ar.run`, `ar.output` and `ve.shape` hold.
         if pixels > 0xffff || chunks.iter().any(|chunk| chunk.blocks > 0xfff || chunk.block_channels > 0xffff) {
             return None;
@@ -54,8 +65,9 @@ impl Search<'_> {
             if shared { self.problem.input[3] } else { parts().map(|p| p.channels.1).max().unwrap_or(0) };
         let chunk_outputs = chunks.iter().map(|chunk| chunk.outputs.1).max().unwrap_or(0);
         let output_channels = if whole_output { self.problem.output[3] } else { chunk_outputs };
-        let [of_input, of_output] = self.problem.element_bytes;
-        let tile_bytes = [extent[0] * extent[1] * input_channels * of_input, pixels * output_channels * of_output];
+        let [input_pixel, output_pixel] =
+            [(0, input_channels), (1, output_channels)].map(|(side, count)| self.problem.pixel_bytes(side, count));
+        let tile_bytes = [extent[0] * extent[1] * input_pixel, pixels * output_pixel];
         let [input_bytes, output_bytes] = tile_bytes.map(|bytes| bytes as u64);
         let region_bytes = [input_bytes, output_bytes, record_bytes(machine) * chunk_outputs as u64];
         let weight_bytes = parts().map(|part| part.weight_bytes).sum();
@@ -74,6 +86,7 @@ impl Search<'_> {
             packed,
             whole_output,
             spread,
+            weight_format: self.problem.weight_format,
             weight_bytes,
             region_bytes,
             place: Placement::default(),

@@ -112,7 +112,7 @@ fn m5_values_of_both_paths_agree_and_saturate_in_order() {
         };
         let folds = Folds::new(&run, &array);
         let activation = random.bytes(300);
-        let weight = random.bytes(folds.weight_bytes() as usize);
+        let weight = random.bytes(folds.weight_bytes(&run) as usize);
         let words = (folds.vectors(dataflow) * u64::from(array.columns)) as usize;
         let before: Vec<i32> = (0..words).map(|_| i32::from(random.next() as i16)).collect();
         let mut fast = before.clone();

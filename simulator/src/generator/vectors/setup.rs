@@ -4,7 +4,7 @@ use systole_machine::isa::{Flag, Operation, Real, RequantMode, VectorOperand};
 
 use super::{Kind, Shape};
 use crate::generator::builder::{Builder, Tensor, i, u};
-use crate::generator::parameters;
+use crate::generator::{parameters, taps};
 
 pub(super) fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Vec<Operation> {
     let mut all = vec![Operation::VectorShape {
@@ -23,11 +23,14 @@ pub(super) fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Ten
     if shape.mode != RequantMode::Float32 {
         let sum = matches!(shape.kind, Kind::Add | Kind::AddChannel);
         all.extend(parameters::registers(builder.draw, shape.mode, sum, shape.kind.scaled()));
-    } else if !matches!(shape.kind, Kind::Requant | Kind::MaxPool) {
+    } else if shape.kind == Kind::Gather {
+        all.extend(taps::registers(builder.draw));
+    } else if !matches!(shape.kind, Kind::Requant | Kind::MaxPool | Kind::ArgMax | Kind::Unpool) {
         let fine_scales = [builder.draw.float(-8, -4), 1.0, builder.draw.float(-21, -14)];
         let [a, b, out] = if fine { fine_scales } else { scales(builder) }.map(Real::new);
         all.push(Operation::VectorScale { a, b, out });
     }
+    all.push(Operation::VectorFormat { out: shape.format });
     if shape.kind == Kind::Lrn {
         all.push(norm(builder, shape));
     }

@@ -311,3 +311,25 @@ fn wide_operands_take_the_port_and_records_their_bytes() {
     assert_eq!(with(pixels(5, [true, true, false]), requant), 12 + 3 + 3 + 1 + 2);
     assert_eq!(with(pixels(5, [false, false, true]), requant), 12 + 4 + 3 + 1 + 2);
 }
+
+#[test]
+fn maxima_scale_each_operand_and_differences_subtract_what_is_scaled() {
+    let [a, b, out] = [VectorOperand::A, VectorOperand::B, VectorOperand::Out];
+    let setup = [ve_shape(1, 1, 2, 0), quant([10, 20, 1], [false; 3]), ve_fixed(a, HALF, 31), ve_fixed(b, HALF, 32)];
+    // 6 and 4, −3 and 3: by a half and a quarter 3 and 1, −1.5 and 0.75.
+    let data = [16, 7, 24, 23];
+    for mode in [RequantMode::Fixed, RequantMode::FixedDouble] {
+        let run = |least: bool| {
+            let (a, b, out, per_channel) = (u(0), u(2), u(OUT), Flag(false));
+            let max = Operation::VectorMax { a, b, out, mode, per_channel };
+            if least { Operation::VectorMin { a, b, out, mode, per_channel } } else { max }
+        };
+        assert_eq!(signed(compute(&of_mode(mode), &data, &setup, run(false), 2)), [4, 2]);
+        // One rounding takes −1.5 up, two roundings on the way to an integer too.
+        assert_eq!(signed(compute(&of_mode(mode), &data, &setup, run(true), 2)), [2, 0]);
+        let setup = [&setup[..], &[ve_fixed(out, HALF, 50)]].concat();
+        let sub = Operation::VectorAdd { a: u(0), b: u(2), out: u(OUT), mode, subtract: Flag(true) };
+        // 3 − 1, −1.5 − 0.75 = −2.25.
+        assert_eq!(signed(compute(&of_mode(mode), &data, &setup, sub, 2)), [3, -1]);
+    }
+}

@@ -172,3 +172,38 @@ fn saturation() {
     assert_eq!(saturate(3.5, -1, 0, 255), 3);
     assert_eq!(saturate(1e30, -32768, i64::MIN, i64::MAX), (1 << 31) - 32768);
 }
+
+#[test]
+fn tables_and_their_bytes() {
+    // Entries count down; a is signed, which plays no part, nor does the clamp.
+    let setup = [ve_shape(1, 1, 2, 0), ve_quant([7, 0, 3], [0, 1], true), pitch(VectorOperand::A, 2, 2)];
+    let mut data: Vec<u8> = (0..=252).rev().collect();
+    data.splice(0..0, [0x80, 2, 0]);
+    // Entry i is at 3 + i: 252 − i.
+    let table = Operation::VectorTable { a: u(0), params: u(3), out: u(OUT), per_channel: Flag(false) };
+    assert_eq!(compute(&data, &setup, table, 2), [252 - 0x80, 250]);
+}
+
+#[test]
+fn maxima_minima_quotients_and_differences() {
+    let setup = [ve_shape(1, 1, 3, 0), ve_quant([10, 20, 1], [0, 255], false), ve_scale(0.5, 0.25, 0.5)];
+    let data = [12, 30, 9, 0, 24, 23, 20];
+    let (a, b, out, mode, per_channel) = (u(0), u(4), u(OUT), RequantMode::Float32, Flag(false));
+    // 1, 10, −0.5 and 1, 0.75, 0; by halves 2, 20, −1 and 2, 1.5 to even, 0.
+    let max = Operation::VectorMax { a, b, out, mode, per_channel };
+    assert_eq!(compute(&data, &setup, max, 3), [3, 21, 1]);
+    let min = Operation::VectorMin { a, b, out, mode, per_channel };
+    assert_eq!(compute(&data, &setup, min, 3), [3, 3, 0]);
+    // 1, 13.33 by halves 26.67, −0.5 / 0.
+    let div = Operation::VectorDiv { a, b, out, per_channel };
+    assert_eq!(compute(&data, &setup, div, 3), [3, 28, 0]);
+    // 0, 9.25, −0.5: by halves 0, 18.5 to even, −1.
+    let sub = Operation::VectorAdd { a, b, out, mode, subtract: Flag(true) };
+    assert_eq!(compute(&data, &setup, sub, 3), [1, 19, 0]);
+    let constants = [&data[..4], &bytes(&[24, 0, 0, 0, 20, 0])].concat();
+    // 1 − 1, 10 + 5, −0.5 − 0 and the larger of 1 and 1, 10 and −5, −0.5 and 0.
+    let sub = Operation::VectorAddChannel { a, params: b, out, mode, subtract: Flag(true) };
+    assert_eq!(compute(&constants, &setup, sub, 3), [1, 31, 0]);
+    let max = Operation::VectorMax { a, b, out, mode, per_channel: Flag(true) };
+    assert_eq!(compute(&constants, &setup, max, 3), [3, 21, 1]);
+}

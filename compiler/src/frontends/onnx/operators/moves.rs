@@ -85,14 +85,14 @@ pub(super) fn split(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &I
     let axis = node.axis(0, shape.len())?;
     let parts = parts(importer, node, inputs, shape[axis])?;
     let mut start = 0;
-    for (name, &part) in node.proto.output.iter().zip(&parts) {
+    for (index, (name, &part)) in node.proto.output.iter().zip(&parts).enumerate() {
         let mut made = Region::of(&shape);
         (made.starts[axis], made.shape[axis]) = (start, part);
         start += part;
         if !name.is_empty() {
             let output = Tensor { name: name.clone(), shape: made.shape, data: None, ..importer.tensor(x).clone() };
             let op = Op::Slice { starts: made.starts, steps: made.steps };
-            importer.emit_as(node, name, op, vec![x], output)?;
+            importer.emit_as(node, if index == 0 { node.name() } else { name }, op, vec![x], output)?;
         }
     }
     Ok(())

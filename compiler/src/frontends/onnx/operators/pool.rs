@@ -19,15 +19,19 @@ pub(super) fn max_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs:
     if !matches!(tensor.dtype, DType::F32 | DType::I8 | DType::U8) {
         return Err(ImportError::unsupported(format!("its input `{}` is {}", tensor.name, tensor.dtype.name())));
     }
-    pool(importer, node, x, Op::MaxPool)?;
-    match node.proto.output.get(1).filter(|name| importer.uses(name) > 0) {
-        Some(indices) => arg_max(importer, node, x, indices),
+    let used = |index: usize| node.proto.output.get(index).filter(|name| importer.uses(name) > 0);
+    let (maxima, indices) = (used(0).is_some(), used(1).cloned());
+    if maxima || indices.is_none() {
+        pool(importer, node, x, Op::MaxPool)?;
+    }
+    match indices {
+        Some(indices) => arg_max(importer, node, x, &indices, maxima),
         None => Ok(()),
     }
 }
 
-/// The second output: where the maxima are.
-fn arg_max(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, indices: &str) -> Result<()> {
+/// The second output: where the maxima are. `beside` another node of the same name.
+fn arg_max(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, indices: &str, beside: bool) -> Result<()> {
     if node.int("storage_order", 0)? != 0 {
         return Err(ImportError::unsupported(
             "it counts indices down the columns (its attribute `storage_order` is 1)",
@@ -36,7 +40,8 @@ fn arg_max(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, indice
     image_shape(importer, x)?;
     let (attributes, shape) = window(importer, node, x)?;
     let output = Tensor { name: indices.to_owned(), shape, dtype: DType::I64, quant: None, data: None };
-    importer.emit_as(node, indices, Op::ArgMaxPool(attributes), vec![x], output)
+    let name = if beside { indices } else { node.name() };
+    importer.emit_as(node, name, Op::ArgMaxPool(attributes), vec![x], output)
 }
 
 pub(super) fn max_unpool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {

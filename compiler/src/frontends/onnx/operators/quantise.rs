@@ -29,7 +29,7 @@ pub(super) fn quantize_linear(importer: &mut Importer<'_>, node: &NodeView<'_>, 
         (Some(dtype), _) | (None, Some(dtype)) => dtype,
         (None, None) => DType::U8,
     };
-    if dtype.range().is_none() {
+    if !matches!(dtype, DType::I8 | DType::U8) {
         return Err(ImportError::unsupported(format!("its output is {}; only i8 and u8 are supported", dtype.name())));
     }
     let quant = parameters(importer, node, inputs, &shape)?;
@@ -52,7 +52,8 @@ pub(super) fn dequantize_linear(importer: &mut Importer<'_>, node: &NodeView<'_>
     }
     let (shape, dtype) = (importer.tensor(x).shape.clone(), importer.tensor(x).dtype);
     if !matches!(dtype, DType::I8 | DType::U8 | DType::I32) {
-        return Err(ImportError::invalid(format!("its input `{}` is {}", importer.tensor(x).name, dtype.name())));
+        let message = format!("its input `{}` is {}", importer.tensor(x).name, dtype.name());
+        return Err(ImportError::unsupported(message).help("i8, u8 and i32 are supported"));
     }
     if let Some(zero_point) = inputs.optional(2).map(|id| importer.tensor(id).dtype).filter(|&zero| zero != dtype) {
         return Err(ImportError::invalid(format!(

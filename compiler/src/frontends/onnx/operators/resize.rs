@@ -134,7 +134,7 @@ fn made(
     }
     let output: Vec<usize> = axes.iter().map(|axis| axis.0).collect();
     let mode = mode(node, rounding)?;
-    if let Some(op) = direct(mode, &axes[image..], places[image]) {
+    if let Some(op) = direct(mode, &shape[image..], &axes[image..], places[image]) {
         let images = importer.reshaped(node, x, vec![shape[..image].iter().product(), 1, h, w])?;
         if shape.len() == 4 {
             return importer.emit(node, op, vec![x], output);
@@ -166,8 +166,14 @@ fn mode(node: &NodeView<'_>, rounding: &str) -> Result<Mode> {
     }
 }
 
-/// The graph's own operator, where it has this one.
-fn direct(mode: Mode, axes: &[(usize, f64)], places: Places) -> Option<Op> {
+/// The graph's own operator, where it has this one. Its last pixel is the image's last; ONNX goes by the scaled extent, a fraction perhaps.
+fn direct(mode: Mode, input: &[usize], axes: &[(usize, f64)], places: Places) -> Option<Op> {
+    let by_extent = matches!(places, Places::AlignCorners | Places::PytorchHalfPixel);
+    let whole =
+        |(&input, &(output, scale)): (&usize, &(usize, f64))| (input as f64 * scale - output as f64).abs() < 1e-3;
+    if by_extent && !input.iter().zip(axes).all(whole) {
+        return None;
+    }
     let interpolation = match mode {
         Mode::Nearest(nearest) => nearest,
         Mode::Linear { antialias: false } => Interpolation::Linear,

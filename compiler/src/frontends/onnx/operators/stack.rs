@@ -31,21 +31,18 @@ pub(super) fn mat_mul(
     }
     let outer = broadcast(x_outer, w_outer).ok_or_else(wrong)?;
     let products: usize = outer.iter().product();
-    if products > MAX_PRODUCTS || importer.tensor(weights).data.is_none() {
+    if products > MAX_PRODUCTS {
         let message = format!("a stack of {products} products by weights of shape {w_shape:?}");
-        return Err(ImportError::unsupported(message).help(format!("up to {MAX_PRODUCTS} by stored f32 are supported")));
+        return Err(ImportError::unsupported(message).help(format!("up to {MAX_PRODUCTS} are supported")));
     }
     let rows = n.unwrap_or(1);
-    let values = importer.floats(weights, "weights")?;
     let stack = importer.reshaped(node, x, vec![x_outer.iter().product(), rows, k])?;
     let mut parts = vec![];
     for index in 0..products {
         let op = Op::Slice { starts: vec![place(index, &outer, x_outer), 0, 0], steps: vec![1; 3] };
         let part = importer.step(node, "part", op, vec![stack], vec![1, rows, k])?;
         let part = importer.reshaped(node, part, vec![rows, k])?;
-        let matrix = &values[place(index, &outer, w_outer) * k * m..][..k * m];
-        let transposed: Vec<f32> = (0..m * k).map(|at| matrix[at % k * m + at / k]).collect();
-        let matrix = importer.made_constant(node, "weights", vec![m, k], &transposed)?;
+        let matrix = importer.transposed_part(weights, place(index, &outer, w_outer) * k * m, [k, m])?;
         let product = importer.step(node, "product", Op::FullyConnected, vec![part, matrix], vec![rows, m])?;
         parts.push(importer.reshaped(node, product, vec![1, rows * m])?);
     }

@@ -1,0 +1,47 @@
+//! What a run must reach of packed operands and signs (M-14).
+
+use systole_machine::isa::{Instruction, Operation, OutputFormat};
+
+/// Where a machine lacks what a run asks for: formats of its operands, or signs of an operation that has none.
+pub(crate) fn refused(before: &[Instruction], run: &Operation) -> Option<&'static str> {
+    let last = |find: &dyn Fn(&Operation) -> Option<bool>| {
+        before.iter().rev().find_map(|instruction| find(&instruction.operation)).unwrap_or(false)
+    };
+    let packed = last(&|operation| match *operation {
+        Operation::ArrayFormats { weight, activation, .. } => Some((weight, activation) != Default::default()),
+        _ => None,
+    });
+    let signs = last(&|operation| match *operation {
+        Operation::VectorFormat { out } => Some(out != OutputFormat::Plain),
+        _ => None,
+    });
+    match run.mnemonic() {
+        "ar.run" if packed => Some(FORMATS),
+        "ve.requant" | "ve.affine" | "ve.rescale" => None,
+        name if name.starts_with("ve.") && signs => Some(SIGNS),
+        _ => None,
+    }
+}
+
+const FORMATS: &str = "trap Unsupported: formats that the array does not list";
+const SIGNS: &str = "trap Unsupported: signs of another operation";
+
+pub(crate) const RARELY: &[&str] = &[FORMATS, SIGNS, "requant: signs as bits, transposed"];
+
+pub(crate) const OFTEN: &[&str] = &[
+    "array: i4 weights",
+    "array: i2 weights",
+    "array: l2 weights",
+    "array: b1 weights",
+    "array: b1 activations",
+    "array: b1 activations, packed",
+    "array: b1 weights and activations",
+    "array: weights under 8 bits, output-stationary",
+    "array: weights under 8 bits, input-stationary",
+    "array: weights under 8 bits, wide activations",
+    "array: rows of weights that end within a byte",
+    "vector: signs",
+    "vector: signs as bits",
+    "vector: signs as bits, integer mode",
+    "vector: signs that end within a byte",
+];
