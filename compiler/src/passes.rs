@@ -2,6 +2,7 @@
 //!
 //! Each pass is a file and a function over [`Quantised`]; what must hold between passes is what `systole_network::verify` checks.
 
+mod absorb_pads;
 pub(crate) mod arithmetic;
 mod binary;
 mod canonicalise;
@@ -127,6 +128,12 @@ pub const PASSES: &[Pass] = &[
         name: "canonicalise",
         doc: "Removes Identity and what nobody reads. First, so that no later pass meets them between two nodes that it fuses.",
         run: canonicalise::run,
+    },
+    Pass {
+        name: "absorb-pads",
+        doc: "Padding of zero before a convolution or average, of −∞ before a maximum, becomes theirs. Before calibration, which no such \
+              border then widens.",
+        run: absorb_pads::run,
     },
     Pass {
         name: "deformable",

@@ -1,6 +1,8 @@
 //! Operators that move values: N-23 and N-30, by hand and against definitions of another kind: values are dealt out from the input, sequences grow
 //! element by element, blocks are reshapes and transpositions.
 
+#![allow(missing_docs, reason = "tests")]
+#[allow(dead_code, reason = "each test file uses its own part of the helpers")]
 mod common;
 
 use common::*;
@@ -248,7 +250,6 @@ fn nearest_pixels_in_exact_fractions() {
                 let expected: Vec<f32> =
                     chosen.iter().flat_map(|&y| [0, 1, 2].map(|x| (y * 3 + x + 1) as f32)).collect();
                 let op = resize([output, 3], [output as f32 / input as f32, 1.0], coordinates, interpolation);
-                // Thirds are not exact: 8 to 6 and its like only where the scale is a power of two over a small number.
                 assert_eq!(both(&op, &[1, 1, input, 3], &[1, 1, output, 3]), expected, "{input} {output} {op:?}");
                 sizes += 1;
             }

@@ -4,7 +4,9 @@
 use systole_network::graph::Form;
 
 use super::lower::Lowering;
-use super::{Context, PassError, Quantised, Values, drop_unused, fill, is_float, quantise_float, quantise_qdq};
+use super::{
+    Context, PassError, Quantised, Values, absorb_pads, drop_unused, fill, is_float, quantise_float, quantise_qdq,
+};
 
 pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Vec<PassError>> {
     let source = std::mem::replace(&mut state.graph, systole_network::graph::Graph::new("", Form::Quantised));
@@ -24,6 +26,8 @@ pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Ve
         Values::Structure if !float => fill::fill(&source, &mut graph, &jobs, 0),
         Values::Structure => {}
     }
+    // What a Quantize between padding and reader hid before.
+    absorb_pads::absorb(&mut graph);
     *state = Quantised { graph, inputs, outputs };
     renumber(state);
     Ok(())
