@@ -429,7 +429,6 @@ impl Context<'_> {
                 _ => None,
             },
             params,
-            channel_bytes: 8,
             output,
             quants: [self.operand(layer.input), b, self.operand(layer.output)],
             clamp: layer.clamp,

@@ -54,7 +54,10 @@ pub enum Function<'a> {
         per_channel: bool,
     },
     /// `ve.depthwise`; operand b are the weights.
-    Depthwise,
+    Depthwise {
+        /// Bytes of parameters a channel.
+        channel_bytes: u64,
+    },
 }
 
 impl Function<'_> {
@@ -65,6 +68,7 @@ impl Function<'_> {
             Function::Table { per_channel: false } => ENTRIES,
             Function::Table { per_channel: true } => ENTRIES * channels as u64,
             Function::Affine => 8 * channels as u64,
+            Function::Depthwise { channel_bytes } => channel_bytes * channels as u64,
             _ if constants => 8 * channels as u64,
             _ => 0,
         }
@@ -103,8 +107,6 @@ pub struct VectorLayer<'a> {
     pub second: Option<Place>,
     /// Parameters in DRAM.
     pub params: Option<u64>,
-    /// Bytes of parameters a channel (a tensor for sums of many).
-    pub channel_bytes: u64,
     /// Output; the layer's channels only.
     pub output: Place,
     /// Of a, b, out.
@@ -219,7 +221,7 @@ impl VectorLayer<'_> {
             setup.push(pitches(name, VectorOperand::B, tile.in_size[1] as u64 * pixel, pixel)?);
         }
         let pools = matches!(self.function, Function::MaxPool | Function::ArgMax | Function::AveragePool { .. });
-        if pools || self.function == Function::Depthwise {
+        if pools || matches!(self.function, Function::Depthwise { .. }) {
             setup.push(self.window_setup(tile)?);
             setup.push(Operation::VectorDilation {
                 dilation_h: field(self.window.dilation[0] as u64, name)?,
@@ -265,7 +267,7 @@ impl VectorLayer<'_> {
             Function::Table { .. } => return Ok(vec![]),
             Function::Rescale => fixed::rescale(requantisation, [a.scale, out.scale]),
             // Its scalings are parameters.
-            Function::Depthwise => return Ok(vec![]),
+            Function::Depthwise { .. } => return Ok(vec![]),
             Function::AveragePool { .. } if requantisation != Requantisation::Float32 => vec![],
             _ => return Ok(vec![scales(a.scale, b.scale, out.scale)]),
         };
@@ -313,7 +315,7 @@ impl VectorLayer<'_> {
             Function::Sum(more) => {
                 Operation::VectorSum { a, params, out, operands: field(1 + more.len() as u64, name)? }
             }
-            Function::Depthwise => Operation::VectorDepthwise { a, params, out, mode },
+            Function::Depthwise { .. } => Operation::VectorDepthwise { a, params, out, mode },
             Function::Shuffle(_) => return Err(CompileError::internal(name, "a shuffle as one instruction")),
         })
     }
@@ -324,7 +326,11 @@ impl VectorLayer<'_> {
         let trailing = |axis: usize| {
             let at_end = tile.input[axis] + tile.in_size[axis] == self.input.dims[1 + axis];
             // Of a convolution they play no part.
-            if at_end && self.function != Function::Depthwise { window.pads[2 + axis] as u64 } else { 0 }
+            if at_end && !matches!(self.function, Function::Depthwise { .. }) {
+                window.pads[2 + axis] as u64
+            } else {
+                0
+            }
         };
         Ok(Operation::VectorWindow {
             kernel_h: field(window.kernel[0] as u64, name)?,
