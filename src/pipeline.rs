@@ -221,6 +221,12 @@ fn values(imported: &Imported, machine: &Machine, options: &ModelOptions, real: 
 /// Smallest and largest value of each activation over the calibration images (N-12).
 fn calibrate(graph: &Graph, options: &ModelOptions) -> Result<BTreeMap<String, (f64, f64)>, Failure> {
     let prepared = prepare_float(graph, true, options.seed).map_err(pass_failure)?;
+    if let Some(input) = prepared.inputs.iter().map(|&id| prepared.tensor(id)).find(|input| input.dtype != DType::F32) {
+        let message = format!("the input `{}` is {} and has no scale", input.name, input.dtype.name());
+        return Err(Problem::new(message)
+            .help("put DequantizeLinear behind it; `golden --float` runs it as it is")
+            .into());
+    }
     let images = match &options.calibration {
         Some(path) => calibration_images(&prepared, path)?,
         None => (0..CALIBRATION_IMAGES).map(|index| seeded_floats(&prepared, index, options.seed)).collect(),
