@@ -90,6 +90,8 @@ const MEANINGS: &[(&str, &str)] = &[
     ("bytes", "bytes of the stream"),
     ("ld.decode/dram", "address in DRAM of the stream's first byte"),
     ("ld.decode/buffer", "address in the weight buffer of the first decoded byte"),
+    ("origin_y", "row of the image where the first window of `ve.gather` begins"),
+    ("origin_x", "column of the image where the first window of `ve.gather` begins"),
 ];
 
 /// The meaning of a field, the narrower entry before the wider one; `None` for one without.
