@@ -175,6 +175,11 @@ fn elementwise() -> Vec<Case> {
         behind_conv("Clip", "behind a convolution: its clamp", Op::Clip { low: 0.0, high: 1.0 }),
     ];
     all.extend(functions.map(|(name, function)| behind_conv(name, "", Op::Function(function))));
+    all.push(built("Binarize", "behind a convolution, before another", |small, x| {
+        let y = convolved(small, x);
+        let signs = small.node(Op::Binarize, &[y]);
+        convolved(small, signs)
+    }));
     all.push(built("PRelu", "a slope per channel", |small, x| {
         let (y, slope) = (convolved(small, x), small.constant(&[8], POSITIVE));
         small.node(Op::PRelu, &[y, slope])
