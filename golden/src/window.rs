@@ -22,7 +22,7 @@ pub(crate) struct Axis {
 const LIMIT: usize = 1 << 31;
 
 impl Axis {
-    /// `None` when the attributes are out of range or the window is larger than the padded input.
+    /// `None` when the attributes are out of range or the window does not fit the padded input.
     ///
     /// In `ceil` mode the output length rounds up, but a last window that would start beyond input and leading pad is dropped.
     fn new(input: usize, kernel: usize, stride: usize, dilation: usize, pads: [usize; 2], ceil: bool) -> Option<Axis> {
@@ -31,8 +31,9 @@ impl Axis {
         if !positive || before >= LIMIT || after >= LIMIT {
             return None;
         }
-        let slack = (before + input + after).checked_sub((kernel - 1) * dilation + 1)?;
-        let mut output = if ceil { slack.div_ceil(stride) + 1 } else { slack / stride + 1 };
+        // Rounding up is rounding down with almost a stride more: a window may then hang over an input that is narrower.
+        let room = before + input + after + if ceil { stride - 1 } else { 0 };
+        let mut output = room.checked_sub((kernel - 1) * dilation + 1)? / stride + 1;
         if ceil && (output - 1) * stride >= input + before {
             output -= 1;
         }

@@ -177,15 +177,21 @@ fn check(&Entry { name, small_input, .. }: &Entry) -> usize {
     clips.map(|node| first[&node.outputs[0]].iter().filter(|&&value| value == 6.0).count()).sum()
 }
 
+/// Networks with samples between pixels and switches, which the evaluator does not know; `tests/networks` runs them and asks for lively tensors.
+const ELSEWHERE: [&str; 2] = ["deformable-resnet-50", "deconvnet"];
+
 /// In parallel, to save time.
 #[test]
 fn activations_keep_their_range() {
     let (next, clipped) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let plain = |entry: &Entry| !ELSEWHERE.contains(&entry.name);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(entry) = zoo::entries().get(next.fetch_add(1, Relaxed)) {
-                    clipped.fetch_add(check(entry), Relaxed);
+                    if plain(entry) {
+                        clipped.fetch_add(check(entry), Relaxed);
+                    }
                 }
             });
         }

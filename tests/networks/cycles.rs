@@ -11,17 +11,28 @@ use systole::report::build::{Subject, report};
 use systole::report::{Report, Total};
 
 use crate::chain::{EDGE, machine, presets, published};
+use crate::everything::MACHINES;
 
 /// Cycles by network and preset.
 type Cycles = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// All reports' totals; made once for all tests.
-pub(crate) static TOTALS: LazyLock<BTreeMap<(&str, &str), Total>> = LazyLock::new(|| {
+/// Multiply-accumulates from which on a network is timed on the machines of acceptance alone: on those with small buffers it falls into
+/// hundreds of thousands of pieces, and would take minutes each.
+const LARGE: u64 = 30_000_000_000;
+
+/// What is timed where.
+fn pairs() -> Vec<(&'static str, &'static str)> {
     let presets = presets();
-    let pairs: Vec<_> =
-        zoo::names().into_iter().flat_map(|name| presets.iter().map(move |&preset| (name, preset))).collect();
-    pairs.into_par_iter().map(|pair| (pair, estimate(pair).total)).collect()
-});
+    let on = |entry: &'static zoo::Entry| {
+        let timed = presets.iter().filter(|preset| entry.macs < LARGE || MACHINES.contains(preset));
+        timed.map(|&preset| (entry.name, preset)).collect::<Vec<_>>()
+    };
+    zoo::entries().iter().flat_map(on).collect()
+}
+
+/// All reports' totals; made once for all tests.
+pub(crate) static TOTALS: LazyLock<BTreeMap<(&str, &str), Total>> =
+    LazyLock::new(|| pairs().into_par_iter().map(|pair| (pair, estimate(pair).total)).collect());
 
 /// As the command line does it.
 fn estimate((name, preset): (&str, &str)) -> Report {
@@ -43,7 +54,7 @@ fn estimate((name, preset): (&str, &str)) -> Report {
 
 #[test]
 fn nothing_is_faster_than_its_bounds() {
-    assert_eq!(TOTALS.len(), zoo::names().len() * presets().len());
+    assert!(TOTALS.len() == pairs().len() && TOTALS.len() > 600, "{}", TOTALS.len());
     for (pair, total) in TOTALS.iter() {
         let roofline = &total.roofline;
         // Ideal DRAM bounds nothing.

@@ -13,7 +13,7 @@ use systole::pipeline::{Engine, Imported};
 
 use crate::chain::{Network, machine};
 
-const MACHINES: [&str; 4] = ["edge-16x16", "tpu-v1", "output-stationary-32x32", "tflite-16x16"];
+pub(crate) const MACHINES: [&str; 4] = ["edge-16x16", "tpu-v1", "output-stationary-32x32", "tflite-16x16"];
 
 /// How much narrower the layers of a reduced network are.
 const DIVISOR: usize = 4;
