@@ -11,6 +11,8 @@ mod counted;
 mod invariants;
 #[path = "engines/packed.rs"]
 mod packed;
+#[path = "engines/rarely.rs"]
+mod rarely;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

@@ -226,7 +226,7 @@ fn arithmetic_hits(machine: &Machine, program: &Program) -> Vec<&'static str> {
     hits
 }
 
-/// How depthwise convolutions ran on the vector unit.
+/// How depthwise convolutions ran on the vector unit (N-31).
 fn depthwise_hits(program: &Program) -> Vec<&'static str> {
     let (mut hits, mut wide, mut dilated) = (vec![], false, false);
     for instruction in &program.instructions {

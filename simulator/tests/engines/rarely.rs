@@ -1,0 +1,25 @@
+//! What random programs reach less often than the rest.
+
+pub(crate) const RARELY: &[&str] = &[
+    "unpool: windows with gaps",
+    "gather: strides",
+    "lrn: a window beyond the channels",
+    "table: one for each channel",
+    "trap beyond an instruction that waits for ever",
+    "trap Unsupported: a mode that the machine lacks",
+    "trap Unsupported: operands that the array does not list",
+    "trap BadShape: a shift out of range",
+    "array: large product",
+    "array: long reduction",
+    "vector: large output",
+    "token from later in the program",
+    "machine: over 16 rows or columns",
+    "deadlock of several units",
+    "all four units at work",
+    "two arrays start in one cycle",
+    "three or four arrays running at once",
+    "trap: token of a missing array",
+    "trap: missing array",
+    "trap Unsupported: no decoder",
+    "trap BadShape: a stream longer than what it stands for",
+];
