@@ -187,7 +187,7 @@ fn nested(from: [usize; 4], to: [usize; 4]) -> Option<Piece> {
         let count = source.0.min(result.0);
         if count == 1 {
             let done = source.0 == result.0;
-            return done.then(|| Piece { source: Source::Input, from: [0; 4], to: [0; 4], loops });
+            return done.then_some(Piece { source: Source::Input, from: [0; 4], to: [0; 4], loops });
         }
         if !source.0.is_multiple_of(count) || !result.0.is_multiple_of(count) {
             return None;
