@@ -118,10 +118,8 @@ fn node_proto(graph: &Graph, node: &Node) -> Result<NodeProto, ExportError> {
         | Op::DepthToSpace { .. }
         | Op::SpaceToDepth { .. }
         | Op::Resize(_)
-        | Op::ReduceMean { .. } => {
-            return Err(ExportError::Operator { node: node.name.clone(), op: node.op.name() });
-        }
-        Op::Binarize
+        | Op::ReduceMean { .. }
+        | Op::Binarize
         | Op::Rescale
         | Op::Quantize
         | Op::Dequantize

@@ -24,19 +24,17 @@ use crate::memory::{Dram, Place, place_activations};
 use crate::passes::Quantised;
 use crate::schedule::{Step, synchronise};
 use crate::sums::check_sums;
-use text::conv_text;
 
+mod convolution;
 mod moves;
 mod table;
 mod taps;
 mod text;
 
+use convolution::Convolution;
 use moves::MoveMapping;
 use table::tensor_table;
-
-mod convolution;
-
-use convolution::Convolution;
+use text::conv_text;
 
 /// How a layer runs.
 #[derive(Clone, Debug, PartialEq)]

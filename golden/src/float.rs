@@ -15,6 +15,7 @@ mod function;
 mod lrn;
 mod max_pool;
 mod pairs;
+mod reduce_mean;
 mod resize;
 mod softmax;
 mod sums;
@@ -25,8 +26,8 @@ use systole_network::op::Op;
 use crate::call::Call;
 use crate::error::GoldenError;
 use crate::integer::{dequantize, quantize};
+use crate::moves;
 use crate::value::Value;
-use crate::{moves, transpose};
 
 /// The output of a node of the imported form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
@@ -37,8 +38,8 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::MaxPool(pool) => max_pool::evaluate(call, pool),
         Op::AveragePool(pool) => average_pool::windows(call, pool).map(Value::F32),
         Op::GlobalAveragePool => average_pool::global(call).map(Value::F32),
-        Op::Add => elementwise::binary(call, |a, b| a + b).map(Value::F32),
-        Op::Mul => elementwise::binary(call, |a, b| a * b).map(Value::F32),
+        Op::Add => pairs::map(call, |a, b| a + b).map(Value::F32),
+        Op::Mul => pairs::map(call, |a, b| a * b).map(Value::F32),
         Op::BatchNorm { epsilon } => batch_norm::evaluate(call, *epsilon).map(Value::F32),
         Op::Relu => elementwise::unary(call, |x| if x < 0.0 { 0.0 } else { x }).map(Value::F32),
         Op::Binarize => elementwise::unary(call, |x| if x >= 0.0 { 1.0 } else { -1.0 }).map(Value::F32),
@@ -48,15 +49,18 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Lrn(attributes) => lrn::evaluate(call, attributes).map(Value::F32),
         Op::Sum => elementwise::sum(call).map(Value::F32),
         Op::GlobalMaxPool => max_pool::evaluate(call, &call.whole_image()?),
-        Op::Sub => elementwise::binary(call, |a, b| a - b).map(Value::F32),
-        Op::Div => elementwise::binary(call, |a, b| a / b).map(Value::F32),
-        Op::Max => elementwise::binary(call, |a, b| if a > b || a.is_nan() { a } else { b }).map(Value::F32),
-        Op::Min => elementwise::binary(call, |a, b| if a < b || a.is_nan() { a } else { b }).map(Value::F32),
+        Op::Sub => pairs::map(call, |a, b| a - b).map(Value::F32),
+        Op::Div => pairs::map(call, |a, b| a / b).map(Value::F32),
+        Op::Max => pairs::map(call, |a, b| if a > b || a.is_nan() { a } else { b }).map(Value::F32),
+        Op::Min => pairs::map(call, |a, b| if a < b || a.is_nan() { a } else { b }).map(Value::F32),
         Op::Function(function) => elementwise::unary(call, |x| function::value(*function, x)).map(Value::F32),
         Op::PRelu => function::prelu(call).map(Value::F32),
-        Op::ReduceMean { axes, .. } => function::mean(call, axes).map(Value::F32),
-        Op::Transpose { perm } => transpose::evaluate(call, perm),
-        Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => moves::evaluate(call),
+        Op::ReduceMean { axes, .. } => reduce_mean::evaluate(call, axes).map(Value::F32),
+        Op::Transpose { .. }
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::DepthToSpace { .. }
+        | Op::SpaceToDepth { .. } => moves::evaluate(call),
         Op::Resize(attributes) => resize::evaluate(call, attributes),
         Op::Reshape | Op::Identity => Ok(call.value(0)?.clone()),
         Op::ConvInteger { conv, zeros } => sums::convolution(call, conv, *zeros).map(Value::I32),

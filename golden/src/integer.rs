@@ -29,14 +29,15 @@ mod target;
 mod unpool;
 
 pub(crate) use boundary::{dequantize, quantize};
+pub(crate) use target::Target;
 
 use systole_network::op::{Interpolation, Op};
 use systole_network::tensor::DType;
 
 use crate::call::Call;
 use crate::error::GoldenError;
+use crate::moves;
 use crate::value::Value;
-use crate::{moves, transpose};
 
 /// The output of a node of the quantised form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
@@ -60,14 +61,15 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Min => choose::evaluate(call, i32::min)?,
         Op::Function(function) => function::evaluate(call, *function)?,
         Op::PRelu => function::prelu(call)?,
-        Op::Transpose { perm } => {
-            rescale::check_view(call)?;
-            return transpose::evaluate(call, perm);
-        }
         Op::Resize(attributes) if attributes.interpolation == Interpolation::Linear => {
             resize::evaluate(call, attributes)?
         }
-        Op::Slice { .. } | Op::Pad { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } | Op::Resize(_) => {
+        Op::Transpose { .. }
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::DepthToSpace { .. }
+        | Op::SpaceToDepth { .. }
+        | Op::Resize(_) => {
             rescale::check_view(call)?;
             return moves::evaluate(call);
         }

@@ -20,7 +20,6 @@ mod integer;
 mod moves;
 mod patches;
 mod shapes;
-mod transpose;
 mod transposed;
 mod window;
 

@@ -1,4 +1,4 @@
-//! Operators that only move values: rules N-23 and, for nearest pixels, N-30. Both forms use them.
+//! Operators that only move values: rules N-15, N-23 and, for nearest pixels, N-30. Both forms use them.
 //!
 //! Each file says where every output element comes from; here the elements are taken from there, whatever their type.
 
@@ -7,6 +7,7 @@ mod nearest;
 mod pad;
 mod places;
 mod slice;
+mod transpose;
 
 pub(crate) use places::Places;
 
@@ -15,6 +16,7 @@ use systole_network::tensor::Tensor;
 
 use crate::call::Call;
 use crate::error::GoldenError;
+use crate::integer::Target;
 use crate::value::Value;
 
 /// For each output element in order, the index of the input element that it is; `None` where there is none.
@@ -31,6 +33,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
             }
             pad::sources(call, [before, after], *kind)?
         }
+        Op::Transpose { perm } => transpose::sources(call, perm)?,
         Op::DepthToSpace { block, order } => blocks::to_space(call, *block, *order)?,
         Op::SpaceToDepth { block } => blocks::to_depth(call, *block)?,
         Op::Resize(resize) => nearest::sources(call, resize)?,
@@ -55,13 +58,13 @@ fn taken(call: &Call<'_>, sources: &[Option<usize>], fill: f32) -> Result<Value,
     })
 }
 
-/// Rule N-2 for a real number; an integer tensor without a scale means its numbers as they are.
+/// Rule N-2 for a real number; a tensor without a scale means its numbers as they are.
 fn integer(tensor: &Tensor, real: f32) -> i64 {
     let (scale, zero) = tensor.quant.as_ref().map_or((1.0, 0), |quant| (quant.scale_of(0), quant.zero_point_of(0)));
-    let v = real / scale;
-    let rounded = if v.is_nan() { 0 } else { v.round_ties_even().clamp(-2_147_483_648.0, 2_147_483_648.0) as i64 };
-    let shifted = rounded + i64::from(zero);
-    tensor.dtype.range().map_or(shifted, |(low, high)| shifted.clamp(low.into(), high.into()))
+    match tensor.dtype.range() {
+        Some((low, high)) => Target { scale, zero, low, high }.quantise(real / scale).into(),
+        None => (real / scale).round_ties_even() as i64 + i64::from(zero),
+    }
 }
 
 /// Of a tensor of `shape`, the elements whose index along each axis is in that axis's list, in order.

@@ -15,20 +15,23 @@ pub fn macs(graph: &Graph) -> u64 {
     (0..graph.nodes.len()).fold(0, |sum: u64, index| sum.saturating_add(node_macs(graph, NodeId(index as u32))))
 }
 
+/// Whether the second input is multiplied and accumulated with the first.
+fn has_weights(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Conv(_)
+            | Op::FullyConnected
+            | Op::ConvTranspose(_)
+            | Op::DeformConv(_)
+            | Op::ConvInteger { .. }
+            | Op::MatMulInteger { .. }
+    )
+}
+
 /// Multiply-accumulates of one node: elements of the output times weights of one output channel (transposed: pixels of the input times all weights); 0 for operators without weights.
 pub fn node_macs(graph: &Graph, node: NodeId) -> u64 {
     let node = graph.node(node);
-    let (
-        Op::Conv(_)
-        | Op::FullyConnected
-        | Op::ConvTranspose(_)
-        | Op::DeformConv(_)
-        | Op::ConvInteger { .. }
-        | Op::MatMulInteger { .. },
-        [_, weights, ..],
-        [output, ..],
-    ) = (&node.op, &node.inputs[..], &node.outputs[..])
-    else {
+    let (true, [_, weights, ..], [output, ..]) = (has_weights(&node.op), &node.inputs[..], &node.outputs[..]) else {
         return 0;
     };
     if let Op::ConvTranspose(_) = node.op {
@@ -48,13 +51,8 @@ pub fn parameters(graph: &Graph) -> u64 {
     let mut learnable = BTreeSet::new();
     for node in &graph.nodes {
         let operands: &[TensorId] = match node.op {
-            Op::Conv(_)
-            | Op::FullyConnected
-            | Op::ConvTranspose(_)
-            | Op::DeformConv(_)
-            | Op::PRelu
-            | Op::ConvInteger { .. }
-            | Op::MatMulInteger { .. } => node.inputs.get(1..).unwrap_or_default(),
+            Op::PRelu => node.inputs.get(1..).unwrap_or_default(),
+            ref op if has_weights(op) => node.inputs.get(1..).unwrap_or_default(),
             Op::BatchNorm { .. } => node.inputs.get(1..node.inputs.len().min(3)).unwrap_or_default(),
             Op::Mul if node.inputs.iter().any(|&operand| is_one_value(graph.tensor(operand))) => &[],
             Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min => &node.inputs,

@@ -166,14 +166,7 @@ fn attributes(op: &Op) -> String {
 fn more_attributes(op: &Op) -> String {
     match op {
         Op::ConvTranspose(conv) => {
-            let like = Conv {
-                kernel: conv.kernel,
-                stride: conv.stride,
-                dilation: conv.dilation,
-                pads: conv.pads,
-                groups: conv.groups,
-            };
-            format!("{} output padding {:?}", convolution(&like), conv.output_padding)
+            format!("{} output padding {:?}", convolution(&conv.window()), conv.output_padding)
         }
         Op::DeformConv(deform) | Op::DeformSample(deform) => {
             format!("{} offset groups {}", convolution(&deform.conv), deform.offset_groups)

@@ -24,14 +24,7 @@ pub(super) fn node(graph: &Graph, node: &Node) -> Option<(NodeProto, Vec<TensorP
     let (input, output) = (shape(&node.inputs), shape(&node.outputs));
     match &node.op {
         Op::ConvTranspose(conv) => {
-            let window = systole_network::op::Conv {
-                kernel: conv.kernel,
-                stride: conv.stride,
-                dilation: conv.dilation,
-                pads: conv.pads,
-                groups: conv.groups,
-            };
-            made.node.attribute = conv_attributes(&window);
+            made.node.attribute = conv_attributes(&conv.window());
             made.node.attribute.push(integers("output_padding", &conv.output_padding));
         }
         Op::DeformConv(deform) => {

@@ -160,14 +160,7 @@ fn made(layer: &Layer, conv: &ConvTranspose, [input, output]: [Dims; 2], beside:
                 (true, true) => format!("{}/{}", layer.name, row.first),
                 (true, false) => format!("{}/{}x{}", layer.name, row.first, column.axis.first),
             };
-            let kind = kind(
-                [weights, bias.unwrap_or(weights)],
-                bias.is_some(),
-                conv,
-                [row, &column.axis],
-                column,
-                made.is_empty(),
-            );
+            let kind = kind((weights, bias), conv, [row, &column.axis], column, made.is_empty());
             made.push(Layer { name, kind, ..layer.clone() });
         }
     }
@@ -175,8 +168,7 @@ fn made(layer: &Layer, conv: &ConvTranspose, [input, output]: [Dims; 2], beside:
 }
 
 fn kind(
-    [weights, bias]: [TensorId; 2],
-    has_bias: bool,
+    (weights, bias): (TensorId, Option<TensorId>),
     conv: &ConvTranspose,
     axes: [&Axis; 2],
     columns: &Columns,
@@ -202,7 +194,7 @@ fn kind(
         pads: [axes[0].pads[0], axes[1].pads[0], axes[0].pads[1], axes[1].pads[1]],
     };
     let groups = if columns.taps.len() > 1 { 1 } else { conv.groups };
-    Kind::Conv { weights, bias: has_bias.then_some(bias), window, groups, whole: false, phase: Some(Box::new(phase)) }
+    Kind::Conv { weights, bias, window, groups, whole: false, phase: Some(Box::new(phase)) }
 }
 
 /// A phase along one axis.

@@ -1,13 +1,7 @@
-//! Element-wise operators in single precision: sum, product, ReLU, clip.
+//! Element-wise operators in single precision: functions of one element, and the sum of many tensors. Those of two are `pairs`.
 
 use crate::call::Call;
 use crate::error::GoldenError;
-use crate::float::pairs;
-
-/// `f(a, b)` of operands that [`pairs`] pairs.
-pub(crate) fn binary(call: &Call<'_>, f: impl Fn(f32, f32) -> f32) -> Result<Vec<f32>, GoldenError> {
-    pairs::map(call, f)
-}
 
 /// The sum of all inputs, in order.
 pub(crate) fn sum(call: &Call<'_>) -> Result<Vec<f32>, GoldenError> {

@@ -1,4 +1,4 @@
-//! Functions of one element, and means over axes, in double precision, rounded once: the yardstick of rule N-24.
+//! Functions of one element in double precision, rounded once: the yardstick of rule N-24.
 
 use systole_network::op::Function;
 
@@ -26,25 +26,4 @@ pub(crate) fn prelu(call: &Call<'_>) -> Result<Vec<f32>, GoldenError> {
     let broadcast = Broadcast::of(call)?;
     let (x, slopes) = (call.f32(0)?, call.f32(1)?);
     Ok(x.iter().enumerate().map(|(i, &x)| if x < 0.0 { slopes[broadcast.index(i)] * x } else { x }).collect())
-}
-
-/// Means over `axes`, which ascend; the order of the others stays.
-pub(crate) fn mean(call: &Call<'_>, axes: &[usize]) -> Result<Vec<f32>, GoldenError> {
-    let shape = &call.input(0)?.shape;
-    if axes.iter().any(|&axis| axis >= shape.len()) {
-        return Err(call.malformed(format!("means over the axes {axes:?} of the shape {shape:?}")));
-    }
-    let kept: Vec<usize> = (0..shape.len()).map(|axis| if axes.contains(&axis) { 1 } else { shape[axis] }).collect();
-    let mut sums = vec![0.0f64; kept.iter().product()];
-    for (index, &x) in call.f32(0)?.iter().enumerate() {
-        let (mut rest, mut place, mut step) = (index, 0, 1);
-        for axis in (0..shape.len()).rev() {
-            place += if kept[axis] == shape[axis] { (rest % shape[axis]) * step } else { 0 };
-            step *= kept[axis];
-            rest /= shape[axis];
-        }
-        sums[place] += f64::from(x);
-    }
-    let count: usize = axes.iter().map(|&axis| shape[axis]).product();
-    Ok(sums.into_iter().map(|sum| (sum / count as f64) as f32).collect())
 }

@@ -23,8 +23,8 @@ pub(crate) fn map(call: &Call<'_>, f: impl Fn(f32, f32) -> f32) -> Result<Vec<f3
     Ok((0..count).map(|i| f(a[source(i, output, a_shape)], b[source(i, output, b_shape)])).collect())
 }
 
-/// The element of an operand of shape `own` that goes with element `i` of `output`.
-fn source(i: usize, output: &[usize], own: &[usize]) -> usize {
+/// The element of an operand of shape `own` that goes with element `i` of `output`: axes of length 1 repeat.
+pub(super) fn source(i: usize, output: &[usize], own: &[usize]) -> usize {
     let (mut rest, mut place, mut stride) = (i, 0, 1);
     for (&all, &own) in output.iter().zip(own).rev() {
         if own != 1 {

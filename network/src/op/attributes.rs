@@ -51,6 +51,13 @@ pub struct ConvTranspose {
     pub groups: usize,
 }
 
+impl ConvTranspose {
+    /// The convolution with the same window, whose gradient it is: kernel, stride, dilation, pads and groups.
+    pub fn window(&self) -> Conv {
+        Conv { kernel: self.kernel, stride: self.stride, dilation: self.dilation, pads: self.pads, groups: self.groups }
+    }
+}
+
 /// Deformable convolution's window: tap k of output pixel p reads x at a place moved by `offset[p][k]`, bilinearly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deform {

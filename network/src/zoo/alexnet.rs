@@ -2,10 +2,9 @@
 //! torchvision ships, without groups and response normalisation. The latter's adaptive pooling to 6 × 6 is the identity at 224 × 224 and is
 //! left out, as is dropout, the identity at inference.
 
-use super::builder::{Builder, conv, pool};
+use super::builder::{Builder, CAFFE_NORM, conv, pool};
 use super::{Entry, Scale};
 use crate::graph::Graph;
-use crate::op::Lrn;
 use crate::shape::ShapeError;
 use crate::tensor::TensorId;
 
@@ -45,18 +44,15 @@ fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
     classify(b, x, scale)
 }
 
-/// Caffe's.
-const NORM: Lrn = Lrn { size: 5, alpha: 1e-4, beta: 0.75, bias: 1.0 };
-
 pub(super) fn build_grouped(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
     let (mut b, input) = Builder::new(name, [3, scale.input_size, scale.input_size]);
     // Both halves of the paper's two processors.
     let halves = |channels: usize| 2 * scale.width(channels / 2);
     let x = b.conv_relu("conv1", input, conv(halves(96), 11).stride(4))?;
-    let x = b.lrn("norm1", x, NORM)?;
+    let x = b.lrn("norm1", x, CAFFE_NORM)?;
     let x = b.max_pool("pool1", x, pool(3, 2, 0))?;
     let x = b.conv_relu("conv2", x, conv(halves(256), 5).pad(2).groups(2))?;
-    let x = b.lrn("norm2", x, NORM)?;
+    let x = b.lrn("norm2", x, CAFFE_NORM)?;
     let x = b.max_pool("pool2", x, pool(3, 2, 0))?;
     let x = b.conv_relu("conv3", x, conv(halves(384), 3).pad(1))?;
     let x = b.conv_relu("conv4", x, conv(halves(384), 3).pad(1).groups(2))?;
@@ -66,13 +62,8 @@ pub(super) fn build_grouped(name: &str, scale: Scale) -> Result<Graph, ShapeErro
 }
 
 /// The three fully connected layers that all AlexNets share.
-fn classify(mut b: Builder, mut x: TensorId, scale: Scale) -> Result<Graph, ShapeError> {
-    x = b.flatten("flatten", x)?;
-    for layer in ["fc6", "fc7"] {
-        x = b.fully_connected(layer, x, scale.width(4096))?;
-        x = b.relu(layer, x)?;
-    }
-    x = b.fully_connected("fc8", x, 1000)?;
-    let prob = b.softmax("prob", x)?;
+fn classify(mut b: Builder, x: TensorId, scale: Scale) -> Result<Graph, ShapeError> {
+    let x = b.flatten("flatten", x)?;
+    let prob = b.classify_fully_connected(x, scale.width(4096))?;
     Ok(b.finish(prob))
 }

@@ -19,6 +19,9 @@ const BN_VARIANCE: Distribution = Distribution::Uniform { low: 0.6, high: 1.6 };
 /// Batch norm's epsilon, as most frameworks have it.
 const BN_EPSILON: f32 = 1e-5;
 
+/// Response normalisation as Caffe's files of AlexNet and GoogLeNet have it.
+pub(super) const CAFFE_NORM: Lrn = Lrn { size: 5, alpha: 1e-4, beta: 0.75, bias: 1.0 };
+
 /// What every layer function returns.
 pub(super) type Layer = Result<TensorId, ShapeError>;
 
@@ -296,6 +299,16 @@ impl Builder {
 
     pub(super) fn softmax(&mut self, name: &str, x: TensorId) -> Layer {
         self.node(name, Op::Softmax, vec![x])
+    }
+
+    /// The end of AlexNet and what came after it: two wide fully connected layers of `width`, one to the classes, softmax.
+    pub(super) fn classify_fully_connected(&mut self, mut x: TensorId, width: usize) -> Layer {
+        for layer in ["fc6", "fc7"] {
+            x = self.fully_connected(layer, x, width)?;
+            x = self.relu(layer, x)?;
+        }
+        x = self.fully_connected("fc8", x, 1000)?;
+        self.softmax("prob", x)
     }
 
     /// The usual end: global average, one fully connected layer to the classes, softmax.

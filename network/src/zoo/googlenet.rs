@@ -1,10 +1,9 @@
 //! GoogLeNet (Szegedy 2014), called Inception v1: the Caffe model's, with 5×5 convolutions, pooling that rounds up and local response
 //! normalisation. The auxiliary classifiers, which only training has, and dropout are left out.
 
-use super::builder::{Builder, Layer, ceil_pool, conv};
+use super::builder::{Builder, CAFFE_NORM, Layer, ceil_pool, conv};
 use super::{Entry, Scale};
 use crate::graph::Graph;
-use crate::op::Lrn;
 use crate::shape::ShapeError;
 use crate::tensor::TensorId;
 
@@ -35,16 +34,14 @@ const STAGES: [&[Module]; 3] = [
     &[("5a", 256, [160, 320], [32, 128], 128), ("5b", 384, [192, 384], [48, 128], 128)],
 ];
 
-const NORM: Lrn = Lrn { size: 5, alpha: 1e-4, beta: 0.75, bias: 1.0 };
-
 fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
     let (mut b, input) = Builder::new(name, [3, scale.input_size, scale.input_size]);
     let mut x = b.conv_relu("conv1", input, conv(scale.width(64), 7).stride(2).pad(3))?;
     x = b.max_pool("pool1", x, ceil_pool(3, 2, 0))?;
-    x = b.lrn("norm1", x, NORM)?;
+    x = b.lrn("norm1", x, CAFFE_NORM)?;
     x = b.conv_relu("conv2_reduce", x, conv(scale.width(64), 1))?;
     x = b.conv_relu("conv2", x, conv(scale.width(192), 3).pad(1))?;
-    x = b.lrn("norm2", x, NORM)?;
+    x = b.lrn("norm2", x, CAFFE_NORM)?;
     for (number, modules) in (2..).zip(STAGES) {
         x = b.max_pool(&format!("pool{number}"), x, ceil_pool(3, 2, 0))?;
         for module in modules {

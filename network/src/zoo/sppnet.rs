@@ -39,12 +39,7 @@ fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
     x = b.conv_relu("conv4", x, conv(scale.width(384), 3).pad(1))?;
     x = b.conv_relu("conv5", x, conv(scale.width(256), 3).pad(1))?;
     x = pyramid(&mut b, x)?;
-    for layer in ["fc6", "fc7"] {
-        x = b.fully_connected(layer, x, scale.width(4096))?;
-        x = b.relu(layer, x)?;
-    }
-    x = b.fully_connected("fc8", x, 1000)?;
-    let prob = b.softmax("prob", x)?;
+    let prob = b.classify_fully_connected(x, scale.width(4096))?;
     Ok(b.finish(prob))
 }
 

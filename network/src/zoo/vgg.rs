@@ -50,11 +50,6 @@ fn build(name: &str, scale: Scale) -> Result<Graph, ShapeError> {
         x = b.max_pool(&format!("pool{stage}"), x, pool(2, 2, 0))?;
     }
     x = b.flatten("flatten", x)?;
-    for layer in ["fc6", "fc7"] {
-        x = b.fully_connected(layer, x, scale.width(4096))?;
-        x = b.relu(layer, x)?;
-    }
-    x = b.fully_connected("fc8", x, 1000)?;
-    let prob = b.softmax("prob", x)?;
+    let prob = b.classify_fully_connected(x, scale.width(4096))?;
     Ok(b.finish(prob))
 }

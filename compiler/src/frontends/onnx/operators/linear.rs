@@ -14,7 +14,7 @@ pub(super) fn conv(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &In
     let (x, weights) = (inputs.required(0, "input")?, inputs.required(1, "weights")?);
     require_constant(importer, weights, "weights")?;
     match *float_shape(importer, x)?.as_slice() {
-        [n, c, w] => return lines::conv(importer, node, inputs, [x, weights], [n, c, w]),
+        [n, c, w] => return lines::as_image(importer, node, inputs, [x, weights], [n, c, w], conv),
         [n, c, d, h, w] => return volumes::conv(importer, node, inputs, [x, weights], [n, c, d, h, w]),
         _ => {}
     }

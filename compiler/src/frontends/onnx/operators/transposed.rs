@@ -1,21 +1,18 @@
 //! Transposed convolution: pads from what the output shall be.
 
 use systole_network::op::{ConvTranspose, Op};
-use systole_network::tensor::TensorId;
 
 use super::linear::{check_bias, require_constant};
-use super::lines::one_row;
-use super::{Inputs, float_shape, image_shape};
+use super::{Inputs, float_shape, image_shape, lines};
 use crate::frontends::onnx::attributes::NodeView;
 use crate::frontends::onnx::error::ImportError;
 use crate::frontends::onnx::importer::{Importer, Result};
-use crate::frontends::onnx::operands::Reform;
 
 pub(super) fn conv_transpose(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     let (x, weights) = (inputs.required(0, "input")?, inputs.required(1, "weights")?);
     require_constant(importer, weights, "weights")?;
     if let &[n, c, w] = float_shape(importer, x)?.as_slice() {
-        return line(importer, node, inputs, [x, weights], [n, c, w]);
+        return lines::as_image(importer, node, inputs, [x, weights], [n, c, w], conv_transpose);
     }
     let [n, c, h, w] = image_shape(importer, x)?;
     let [c_weights, m_group, kh, kw] = image_shape(importer, weights)?;
@@ -79,21 +76,4 @@ fn pads(
         (pads[axis], pads[axis + 2]) = if mode == "SAME_UPPER" { (less, more) } else { (more, less) };
     }
     Ok(pads)
-}
-
-/// A line is an image of one row.
-fn line(
-    importer: &mut Importer<'_>,
-    node: &NodeView<'_>,
-    inputs: &Inputs<'_>,
-    [x, weights]: [TensorId; 2],
-    [n, c, w]: [usize; 3],
-) -> Result<()> {
-    let attributes = one_row(node)?;
-    let image = importer.reshaped(node, x, vec![n, c, 1, w])?;
-    let weights = importer.reformed(weights, Reform::OneRow)?;
-    let operands = [Some(image), Some(weights), inputs.optional(2)];
-    let made = importer.part(node, attributes, |importer, view| conv_transpose(importer, view, &Inputs(&operands)))?;
-    let [n, m, _, length] = image_shape(importer, made)?;
-    importer.emit(node, Op::Reshape, vec![made], vec![n, m, length])
 }
