@@ -44,6 +44,16 @@ def total(layers):
     return sum(layer[0] for layer in layers), sum(layer[1] for layer in layers)
 
 
+def agrees(value, printed):
+    """Whether `value` rounds to the digits printed, in millions."""
+    if printed is None:
+        return True
+    if "e3" in printed:
+        value, printed = value / 1000, printed.replace("e3", "")
+    digits = len(printed.partition(".")[2])
+    return f"{value / 1e6:.{digits}f}" == printed
+
+
 def nin():
     layers, channels = [], 3
     for size, kernel, widths in [(54, 11, (96, 96, 96)), (27, 5, (256,) * 3), (13, 3, (384,) * 3), (6, 3, (1024, 1024, 1000))]:
@@ -138,6 +148,53 @@ def alexnet():
     return layers + [dense(9216, 4096), dense(4096, 4096), dense(4096, 1000)]
 
 
+def xnor_alexnet():
+    """Without groups; batch norm behind conv1, before each binary layer and behind fc7. Only fc8 has a bias."""
+    layers = [conv(55, 3, 96, 11, bias=False), norm(96)]
+    for size, channels_in, channels_out, kernel in [(27, 96, 256, 5), (13, 256, 384, 3), (13, 384, 384, 3), (13, 384, 256, 3)]:
+        layers += [norm(channels_in), conv(size, channels_in, channels_out, kernel, bias=False)]
+    layers += [norm(256), dense(9216, 4096, bias=False), norm(4096), dense(4096, 4096, bias=False), norm(4096)]
+    # The printed 1.131 G has no last layer: 1 131 160 096 without it, 1 135 256 096 with it.
+    assert agrees(total(layers)[0], "1131")
+    return layers + [dense(4096, 1000)]
+
+
+def bnn_vgg_small():
+    layers, channels = [], 3
+    for size, width in [(32, 128), (16, 256), (8, 512)]:
+        for _ in range(2):
+            layers += [conv(size, channels, width, 3, bias=False), norm(width)]
+            channels = width
+    for inputs, outputs in [(4 * 4 * 512, 1024), (1024, 1024), (1024, 10)]:
+        layers += [dense(inputs, outputs, bias=False), norm(outputs)]
+    return layers
+
+
+def deformable_resnet_50():
+    """The last stage at stride 1; a 3×3 with bias computes two offsets for each of nine taps."""
+    layers, channels = [conv(112, 3, 64, 7, bias=False), norm(64)], 64
+    for size, width, blocks in [(56, 64, 3), (28, 128, 4), (14, 256, 6), (14, 512, 3)]:
+        for block in range(blocks):
+            layers += [conv(size, channels, width, 1, bias=False), norm(width)]
+            if width == 512:
+                layers.append(conv(size, width, 2 * 9, 3))
+            layers += [conv(size, width, width, 3, bias=False), norm(width), conv(size, width, 4 * width, 1, bias=False), norm(4 * width)]
+            if block == 0:
+                layers += [conv(size, channels, 4 * width, 1, bias=False), norm(4 * width)]
+            channels = 4 * width
+    return layers + [dense(2048, 1000)]
+
+
+def deconvnet():
+    first = down(224, 7, 2, 1)
+    second = down(down(first, 3, 2, 1), 5, 2)
+    layers = [conv(first, 3, 96, 7), conv(second, 96, 256, 5)]
+    for size, channels_in, channels_out, kernel in [(second, 256, 96, 5), (first, 96, 3, 7)]:
+        macs, weights = transposed(size, channels_in, channels_out, kernel)
+        layers.append((macs, weights + channels_out))
+    return layers
+
+
 # name: (layers, printed MACs in millions and parameters in millions with their digits, or None where nothing is printed)
 NETWORKS = {
     "alexnet": (alexnet(), "724.406816", "60.965224"),
@@ -151,17 +208,11 @@ NETWORKS = {
     "fcn-8s": (fcn([4, 3]), "125001.5", "134.4898"),
     "dilated-context": (dilated(True), "34.8e3", None),
     "dilated-context-basic": (dilated(False), None, None),
+    "xnor-alexnet": (xnor_alexnet(), "1135", None),
+    "bnn-vgg-small": (bnn_vgg_small(), None, None),
+    "deformable-resnet-50": (deformable_resnet_50(), None, None),
+    "deconvnet": (deconvnet(), None, None),
 }
-
-
-def agrees(value, printed):
-    """Whether `value` rounds to the digits printed, in millions."""
-    if printed is None:
-        return True
-    if "e3" in printed:
-        value, printed = value / 1000, printed.replace("e3", "")
-    digits = len(printed.partition(".")[2])
-    return f"{value / 1e6:.{digits}f}" == printed
 
 
 def main():
