@@ -114,7 +114,7 @@ pub fn compile(
         items.extend(lowered.items);
         image.extend(lowered.image);
         entries.push(lowered.entry);
-        header.model.weight_bytes = header.model.weight_bytes.saturating_sub(lowered.saved);
+        header.model.weight_bytes = header.model.weight_bytes.saturating_add_signed(lowered.more_bytes);
     }
     if machine.unified {
         items.iter_mut().for_each(Item::unify);
@@ -279,8 +279,8 @@ struct Lowered {
     items: Vec<Item>,
     image: Vec<Segment>,
     entry: LayerEntry,
-    /// Bytes of weights that compression saves.
-    saved: u64,
+    /// Bytes of weights in DRAM more than their type takes: fewer where they are compressed, more where they are widened.
+    more_bytes: i64,
 }
 
 struct Context<'a> {
@@ -354,22 +354,24 @@ impl Context<'_> {
             let bytes = requant_params(self.graph, layer, channels, self.machine.vector.requantisation)?;
             image.push(Segment { address: params, bytes });
         }
-        let (macs, constant_bytes) = match phase {
-            Some(phase) => phase.work(self.layers.dims[&layer.input], &self.graph.tensor(*tensor).shape),
+        let of = self.graph.tensor(*tensor);
+        let (macs, weights, bias_bytes) = match phase {
+            Some(phase) => phase.work(self.layers.dims[&layer.input], &of.shape),
             None => {
                 let pixels = output.dims[..3].iter().product::<usize>() as u64;
                 let taps = (window.kernel[0] * window.kernel[1] * input.dims[3] / groups) as u64;
-                let weights = self.graph.tensor(*tensor);
-                let weight_bytes = (weights.elements() * weights.dtype.bits()).div_ceil(8) as u64;
-                (pixels * taps * channels as u64, weight_bytes + 4 * channels as u64)
+                (pixels * taps * channels as u64, of.elements() as u64, 4 * channels as u64)
             }
         };
-        let saved = stored.saved(constant_bytes.saturating_sub(4 * channels as u64));
-        let formats = formats::text(self.graph.tensor(*tensor).dtype, mapping.weight_format, input.bits);
+        let packed = |bits: usize| (weights * bits as u64).div_ceil(8);
+        let plain_bytes = packed(mapping.weight_format.bits() as usize);
+        let weight_bytes = plain_bytes - stored.saved(plain_bytes);
+        let more_bytes = weight_bytes.cast_signed() - packed(of.dtype.bits()).cast_signed();
+        let formats = formats::text(of.dtype, mapping.weight_format, input.bits);
         let text =
             conv_text(mapping, self.machine, &window) + phase.map_or("", Phase::describe) + &formats + &stored.text();
-        let entry = self.entry(layer, macs, constant_bytes - saved, text);
-        Ok(Lowered { items: lowering.items()?, image, entry, saved })
+        let entry = self.entry(layer, macs, weight_bytes + bias_bytes, text);
+        Ok(Lowered { items: lowering.items()?, image, entry, more_bytes })
     }
 
     fn lower_vector(
@@ -441,7 +443,12 @@ impl Context<'_> {
             "{}x{} pixels x {} channels on the vector unit",
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
-        Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, 0, constant_bytes, text), saved: 0 })
+        Ok(Lowered {
+            items: lowering.items()?,
+            image,
+            entry: self.entry(layer, 0, constant_bytes, text),
+            more_bytes: 0,
+        })
     }
 
     /// Compulsory bytes: constants, and the network's inputs and outputs that the layer touches.
@@ -464,6 +471,10 @@ impl Context<'_> {
             nodes: layer.nodes.clone(),
             op: layer.op.clone(),
             macs,
+            weight_bits: match layer.kind {
+                Kind::Conv { weights, .. } => self.graph.tensor(weights).dtype.bits() as u32,
+                _ => 0,
+            },
             compulsory_bytes,
             mapping,
         }

@@ -80,14 +80,6 @@ pub(crate) fn row_bytes(format: WeightFormat, lanes: usize) -> usize {
     (lanes * format.bits() as usize).div_ceil(8)
 }
 
-/// Said of weights whose width the array lacks.
-const WIDENED: &str = " widened to ";
-
-/// Whether a layer's mapping, as a program says it in a line, stores its weights wider than they are because the array lacks their width.
-pub fn is_widened(mapping: &str) -> bool {
-    mapping.contains(WIDENED)
-}
-
 /// Said of a layer whose weights have under 8 bits.
 pub(crate) fn text(dtype: DType, format: WeightFormat, bits: bool) -> String {
     let activations = if bits { ", activations b1" } else { "" };
@@ -98,7 +90,7 @@ pub(crate) fn text(dtype: DType, format: WeightFormat, bits: bool) -> String {
     if format.bits() as usize == dtype.bits() {
         format!(", weights {name}{activations}")
     } else {
-        format!(", weights {name}{WIDENED}{} bit{activations}", format.bits())
+        format!(", weights {name} widened to {} bit{activations}", format.bits())
     }
 }
 

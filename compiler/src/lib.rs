@@ -21,5 +21,3 @@ pub mod memory;
 pub mod schedule;
 mod sums;
 pub mod tables;
-
-pub use formats::is_widened;

@@ -131,6 +131,8 @@ pub struct LayerEntry {
     pub op: String,
     /// Multiply-accumulates of convolution and fully connected parts, whole batch.
     pub macs: u64,
+    /// Bits of a weight as the network has it, whatever width it is stored in; 0 without weights.
+    pub weight_bits: u32,
     /// Compulsory DRAM bytes: weights as stored, network inputs and outputs that it touches.
     pub compulsory_bytes: u64,
     /// The mapping in a line.

@@ -44,6 +44,7 @@ fn small_program() -> Program {
             nodes: vec!["conv".into(), "relu".into()],
             op: "Conv".into(),
             macs: 5,
+            weight_bits: 7,
             compulsory_bytes: 6,
             mapping: "ws".into(),
         }],
@@ -78,7 +79,7 @@ fn random_programs_round_trip() {
 fn the_layout_is_the_documented_one() {
     let bytes = small_program().to_bytes();
     // 16 of header and 7 * 24 of table are 184, padded to 192; machine: 32 of hash and 8 of text.
-    assert_eq!(&bytes[..16], b"SYSB\x02\0\0\0\x07\0\0\0\0\0\0\0");
+    assert_eq!(&bytes[..16], b"SYSB\x03\0\0\0\x07\0\0\0\0\0\0\0");
     assert_eq!(&bytes[16..40], b"MACH\0\0\0\0\xc0\0\0\0\0\0\0\0\x28\0\0\0\0\0\0\0");
     assert_eq!(&bytes[224..232], b"name: m\n");
     // Model: padded from 232 to 240; 8 + 3 of name and 4 * 8.

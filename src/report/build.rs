@@ -218,7 +218,7 @@ fn layers(subject: &Subject<'_>, sums: &[LayerSums]) -> Vec<Layer> {
             stall_cycles: by_name(machine, stalls),
             energy_uj: machine.energy.as_ref().map(|energy| energy_uj(energy, entry, &sum.moved)),
             weight_bits,
-            widened: systole_compiler::is_widened(&entry.mapping),
+            widened: entry.weight_bits > 0 && weight_bits.is_some_and(|bits| bits > entry.weight_bits),
             mapping: entry.mapping.clone(),
         });
     }

@@ -108,6 +108,15 @@ fn totals(report: &Report) -> String {
             report.hardware.dram_gb_s.map_or(String::new(), |limit| format!(" of {}", significant(limit)))
         ),
     );
+    let widened = report.layers.iter().filter(|layer| layer.widened).count();
+    if widened > 0 {
+        line(
+            "weights",
+            format!(
+                "of {widened} layers stored wider than they are: the array lacks their width; `--explain LAYER` tells which"
+            ),
+        );
+    }
     if let Some(banks) = &total.dram.banks {
         let bus = banks.bus_utilization.iter().map(|share| format!("{:.0} %", 100.0 * share)).collect::<Vec<_>>();
         let most = banks.read_latency.iter().max_by_key(|bucket| bucket.reads);

@@ -183,7 +183,9 @@ impl Context<'_> {
             mapping.tile[0], mapping.tile[1], mapping.channels
         );
         let macs = output.dims.iter().map(|&d| d as u64).product::<u64>() * taps as u64;
-        let constant_bytes = (channels * taps + 4 * channels) as u64;
-        Ok(Lowered { items: lowering.items()?, image, entry: self.entry(layer, macs, constant_bytes, text), saved: 0 })
+        let weights = channels * taps;
+        let more_bytes = (weights - (weights * of_weights.dtype.bits()).div_ceil(8)) as i64;
+        let entry = self.entry(layer, macs, (weights + 4 * channels) as u64, text);
+        Ok(Lowered { items: lowering.items()?, image, entry, more_bytes })
     }
 }

@@ -74,7 +74,7 @@ impl Context<'_> {
         };
         let items = lowering.items()?;
         let text = format!("{} boxes in {} copies by DMA", copy.pieces.len(), items.len());
-        Ok(Lowered { items, image, entry: self.entry(layer, 0, row_bytes, text), saved: 0 })
+        Ok(Lowered { items, image, entry: self.entry(layer, 0, row_bytes, text), more_bytes: 0 })
     }
 }
 

@@ -76,6 +76,6 @@ impl Context<'_> {
         };
         let [rows, columns] = mapping.tile;
         let text = format!("{rows}x{columns} pixels x {} channels on the vector unit", mapping.channels);
-        Ok(Lowered { items, image: vec![], entry: self.entry(layer, 0, 0, text), saved: 0 })
+        Ok(Lowered { items, image: vec![], entry: self.entry(layer, 0, 0, text), more_bytes: 0 })
     }
 }

@@ -89,11 +89,11 @@ impl Phase {
         self.columns.iter().map(of).collect()
     }
 
-    /// Multiply-accumulates and bytes of constants: its share of the node's, of an input of `dims` and weights `[m, c / groups, kh, kw]`.
-    pub fn work(&self, dims: Dims, weights: &[usize]) -> (u64, u64) {
+    /// Multiply-accumulates, weights and bytes of biases: its share of the node's, of an input of `dims` and weights `[m, c / groups, kh, kw]`.
+    pub fn work(&self, dims: Dims, shape: &[usize]) -> (u64, u64, u64) {
         let pixels = dims[..3].iter().product::<usize>() as u64;
-        let weight_bytes = (weights[..2].iter().product::<usize>() * self.taps) as u64;
-        (pixels * weight_bytes, weight_bytes + if self.leads { 4 * weights[0] as u64 } else { 0 })
+        let weights = (shape[..2].iter().product::<usize>() * self.taps) as u64;
+        (pixels * weights, weights, if self.leads { 4 * shape[0] as u64 } else { 0 })
     }
 }
 

@@ -71,6 +71,7 @@ fn random_layer(next: &mut impl FnMut() -> u64) -> LayerEntry {
         nodes: (0..next() % 3).map(|_| random_text(next)).collect(),
         op: random_text(next),
         macs: next(),
+        weight_bits: next() as u32,
         compulsory_bytes: next(),
         mapping: random_text(next),
     }

@@ -14,4 +14,4 @@ ld.sync
 .bytes 0g
 .in layer=1
 ld.sync
-.layer name="only", nodes=[], op="Conv", macs=0, compulsory_bytes=0, mapping=""
+.layer name="only", nodes=[], op="Conv", macs=0, weight_bits=8, compulsory_bytes=0, mapping=""

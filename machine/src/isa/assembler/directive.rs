@@ -40,7 +40,7 @@ pub(super) fn directive(name: &Token<'_>, line: &mut Cursor<'_>) -> Result<Direc
         ".dram" => (dram(line), ".dram bytes=..."),
         ".layer" => (
             layer(line),
-            ".layer name=\"...\", nodes=[\"...\", ...], op=\"...\", macs=..., compulsory_bytes=..., mapping=\"...\"",
+            ".layer name=\"...\", nodes=[\"...\", ...], op=\"...\", macs=..., weight_bits=..., compulsory_bytes=..., mapping=\"...\"",
         ),
         ".tensor" => (
             tensor(line),
@@ -88,6 +88,10 @@ fn layer(line: &mut Cursor<'_>) -> Result<Directive, Fault> {
         },
         op: next_text(line, "op")?,
         macs: next_u64(line, "macs")?,
+        weight_bits: {
+            next(line, "weight_bits")?;
+            integer(&line.word("a number")?, "weight_bits", 0, i128::from(u32::MAX))? as u32
+        },
         compulsory_bytes: next_u64(line, "compulsory_bytes")?,
         mapping: next_text(line, "mapping")?,
     }))

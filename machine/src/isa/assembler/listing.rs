@@ -204,6 +204,7 @@ impl<'a> Listing<'a> {
                 nodes: Vec::new(),
                 op: String::new(),
                 macs: 0,
+                weight_bits: 0,
                 compulsory_bytes: 0,
                 mapping: String::new(),
             }),

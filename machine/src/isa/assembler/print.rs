@@ -84,11 +84,12 @@ fn segment(out: &mut String, segment: &Segment) {
 fn layer(out: &mut String, index: usize, layer: &LayerEntry) {
     let nodes: Vec<String> = layer.nodes.iter().map(|node| quote(node)).collect();
     *out += &format!(
-        "\n; layer {index}\n.layer name={}, nodes=[{}], op={}, macs={}, compulsory_bytes={}, mapping={}\n",
+        "\n; layer {index}\n.layer name={}, nodes=[{}], op={}, macs={}, weight_bits={}, compulsory_bytes={}, mapping={}\n",
         quote(&layer.name),
         nodes.join(", "),
         quote(&layer.op),
         layer.macs,
+        layer.weight_bits,
         layer.compulsory_bytes,
         quote(&layer.mapping)
     );

@@ -16,7 +16,7 @@ const MIN_SEGMENT: usize = 16;
 /// Bytes of the shortest tensor: two lengths, four dimensions, three codes, address, pitch, scale, zero point, flag.
 const MIN_TENSOR: usize = 2 * 8 + 4 * 8 + 3 + 4 * 8 + 2 * 4 + 1;
 /// Bytes of the shortest layer: four lengths and two numbers.
-const MIN_LAYER: usize = 4 * 8 + 2 * 8;
+const MIN_LAYER: usize = 4 * 8 + 2 * 8 + 4;
 
 // What `ALLOCATION_FACTOR` promises, kind by kind; text and bytes take what they take in the file.
 const _: () = assert!(size_of::<Instruction>() < ALLOCATION_FACTOR * WORD);
@@ -200,6 +200,7 @@ fn read_layer(reader: &mut Reader<'_>) -> Result<LayerEntry, ContainerError> {
         nodes: reader.list(MIN_TEXT, Reader::text)?,
         op: reader.text()?,
         macs: reader.u64()?,
+        weight_bits: reader.u32()?,
         compulsory_bytes: reader.u64()?,
         mapping: reader.text()?,
     })

@@ -95,6 +95,7 @@ fn layer(out: &mut Vec<u8>, layer: &LayerEntry) {
     layer.nodes.iter().for_each(|node| text(out, node));
     text(out, &layer.op);
     u64(out, layer.macs);
+    u32(out, layer.weight_bits);
     u64(out, layer.compulsory_bytes);
     text(out, &layer.mapping);
 }
