@@ -210,8 +210,11 @@ fn array<R: Read>(file: NpyFile<R>) -> std::io::Result<Array> {
             drop(file);
         }};
     }
-    try_types!(file, f32 => Value::F32, f64 => narrow, i8 => Value::I8, u8 => Value::U8, i16 => Value::I16, i32 => Value::I32, i64 => Value::I64);
-    Err(invalid(format!("its type {dtype} is none of float32, float64, int8, uint8, int16, int32, int64")))
+    try_types!(
+        file, f32 => Value::F32, f64 => narrow, i8 => Value::I8, u8 => Value::U8, i16 => Value::I16, u16 => Value::U16,
+        i32 => Value::I32, u32 => Value::U32, i64 => Value::I64, u64 => Value::U64, bool => Value::Bool
+    );
+    Err(invalid(format!("its type {dtype} is neither float32, float64, bool nor an integer of 8 to 64 bits")))
 }
 
 fn narrow(values: Vec<f64>) -> Value {
@@ -286,6 +289,10 @@ fn npy(array: &Array) -> std::io::Result<Vec<u8>> {
         Value::I16(values) => put!(values),
         Value::I32(values) => put!(values),
         Value::I64(values) => put!(values),
+        Value::U16(values) => put!(values),
+        Value::U32(values) => put!(values),
+        Value::U64(values) => put!(values),
+        Value::Bool(values) => put!(values),
     }
 }
 
@@ -334,7 +341,7 @@ impl Inputs {
         let Some(array) = self.arrays.get(name) else { return Ok(None) };
         self.check_shape(name, &array.shape, shape)?;
         match &array.value {
-            value if value.dtype() == dtype => Ok(Some(value.clone())),
+            value if value.dtype() == dtype.held() => self.in_range(name, value, dtype).map(Some),
             other if dtype == DType::F32 => Err(self.wrong_type(name, other, "float32")),
             other => Err(self.wrong_type(name, other, dtype.name())),
         }
@@ -357,6 +364,24 @@ impl Inputs {
             (other, ElementType::I16) => Err(self.wrong_type(name, other, "float32 or int16")),
             (other, ElementType::I8 | ElementType::B1) => Err(self.wrong_type(name, other, "float32 or int8")),
             (other, ElementType::U8) => Err(self.wrong_type(name, other, "float32 or uint8")),
+        }
+    }
+
+    /// The value, when each element is one of a type that files have no arrays of.
+    fn in_range(&self, name: &str, value: &Value, dtype: DType) -> Result<Value, Failure> {
+        let (low, high) = dtype.range().unwrap_or((i32::MIN, i32::MAX));
+        let strange = |q: &i32| !(low..=high).contains(q) || !dtype.has(*q);
+        let stranger = match value {
+            _ if dtype.bits() >= 8 => None,
+            Value::I8(elements) => elements.iter().map(|&q| i32::from(q)).find(strange),
+            Value::U8(elements) => elements.iter().map(|&q| i32::from(q)).find(strange),
+            _ => None,
+        };
+        match stranger {
+            None => Ok(value.clone()),
+            Some(q) => Err(Problem::new(format!("array `{name}` holds {q}, which {} does not have", dtype.name()))
+                .at(&self.place)
+                .into()),
         }
     }
 
