@@ -20,7 +20,7 @@
 //!   element-wise arithmetic (rule N-32). Quantised: activations
 //!   i8, u8 or i16 (b1 for signs), weights i8, u8 or narrower, biases i32, batch norm's vectors f32.
 //! - **V-11 quantisation is there and agrees** Quantised: on every used integer tensor; imported: on Quantize's outputs and Dequantize's inputs.
-//!   Views (and imported integer max pooling and concat) do not change it. Several scales only on weights (axis 0) and biases; a bias has
+//!   Views (and imported integer max pooling and concat) do not change it; where an imported one changes the shape, several scales may begin or end. Several scales only on weights (axis 0) and biases; a bias has
 //!   scale `sx · sw[c]` (rule N-1).
 //! - **V-12 constants** Quantised: weights, biases, batch norm's vectors and per-channel operands are constants.
 //! - **V-13 attributes** Epsilon is finite and not negative (quantised: 0); a clip's bounds are ordered, not NaN.

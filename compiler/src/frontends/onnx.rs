@@ -131,7 +131,6 @@ fn add_outputs(importer: &mut Importer<'_>, proto: &GraphProto) {
     }
     for info in &proto.output {
         let problem = match importer.lookup(&info.name) {
-            Ok(id) if importer.tensor(id).data.is_some() => Some(ImportError::unsupported("it is a constant")),
             Ok(id) if importer.graph.outputs.contains(&id) => Some(ImportError::invalid("it is listed twice")),
             Ok(id) => {
                 importer.graph.outputs.push(id);

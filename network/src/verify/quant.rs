@@ -80,7 +80,15 @@ fn imported(checker: &mut Checker, operands: &Operands) {
             }
         }
         Op::MaxPool(_) | Op::GlobalMaxPool | Op::Concat => same_quantisation(checker, operands),
-        ref op if op.only_moves() => same_quantisation(checker, operands),
+        // Several scales are of one shape: they may begin or end where a view changes it.
+        ref op if op.only_moves() => {
+            let several = |tensor: &Tensor| tensor.quant.as_ref().is_some_and(|quant| quant.axis.is_some());
+            let ends = inputs.iter().all(|input| several(input)) && output.quant.is_none();
+            let begins = several(output) && inputs.iter().all(|input| input.quant.is_none());
+            if !ends && !begins {
+                same_quantisation(checker, operands);
+            }
+        }
         _ => {}
     }
 }

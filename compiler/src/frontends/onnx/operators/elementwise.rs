@@ -94,10 +94,16 @@ fn many(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, o
 
 fn binary(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, op: Op) -> Result<()> {
     let (a, b) = (inputs.required(0, "first operand")?, inputs.required(1, "second operand")?);
-    one_type(importer, &[a, b])?;
     if op == Op::Sub && importer.is_constant(a) && importer.tensor(a).dtype == DType::F32 {
+        one_type(importer, &[a, b])?;
         return minuend(importer, node, a, b);
     }
+    pair(importer, node, [a, b], op)
+}
+
+/// The operator on two operands of one type.
+pub(super) fn pair(importer: &mut Importer<'_>, node: &NodeView<'_>, [a, b]: [TensorId; 2], op: Op) -> Result<()> {
+    one_type(importer, &[a, b])?;
     let (operands, shape) = paired(importer, node, &op, a, b)?;
     importer.emit_like(node, op, operands, shape)
 }
