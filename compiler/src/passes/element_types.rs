@@ -13,7 +13,8 @@ use super::{Context, PassError, Quantised};
 
 pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Vec<PassError>> {
     let graph = &mut state.graph;
-    let mut errors: Vec<PassError> = (0..graph.nodes.len()).filter_map(|index| node(graph, NodeId(index as u32))).collect();
+    let mut errors: Vec<PassError> =
+        (0..graph.nodes.len()).filter_map(|index| node(graph, NodeId(index as u32))).collect();
     for &id in graph.outputs.iter().filter(|&&id| graph.tensor(id).data.is_some()) {
         let message = "an output of the network that is a constant";
         errors.push(PassError::at_tensor(graph, id, message).help("take it out of the outputs"));
@@ -29,7 +30,8 @@ pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Ve
     Ok(())
 }
 
-const HELP: &str = "machines have activations of i8 and u8, and i16 of float models; `golden --float` runs it as it is";
+const HELP: &str =
+    "machines have activations of i8 and u8 with one scale, and i16 of float models; `golden --float` runs it as it is";
 
 /// Whether no activation of a machine has this type.
 fn strange(dtype: DType) -> bool {
@@ -49,11 +51,17 @@ fn node(graph: &Graph, id: NodeId) -> Option<PassError> {
         Op::Quantize if !matches!(output.dtype, DType::I8 | DType::U8) => {
             format!("it makes activations of type {}", output.dtype.name())
         }
+        Op::Quantize if output.quant.as_ref().is_some_and(|quant| quant.axis.is_some()) => {
+            "it makes activations of several scales".into()
+        }
         Op::Dequantize => {
             let input = graph.tensor(*inputs.first()?);
             let wide = input.dtype == DType::I16 || strange(input.dtype);
             match input.data {
                 None if wide => format!("it reads activations of type {}", input.dtype.name()),
+                None if input.quant.as_ref().is_some_and(|quant| quant.axis.is_some()) => {
+                    "it reads activations of several scales".into()
+                }
                 Some(_) if matches!(input.dtype, DType::I16 | DType::U16) => {
                     format!("it reads constants of type {}", input.dtype.name())
                 }

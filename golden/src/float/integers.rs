@@ -44,8 +44,7 @@ integers! { i8 u8 i16 u16 i32 u32 i64 u64 }
 
 /// Whether the node is one of rule N-32.
 pub(crate) fn concerns(call: &Call<'_>) -> bool {
-    let arithmetic =
-        matches!(call.node.op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum);
+    let arithmetic = matches!(call.node.op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum);
     arithmetic && call.value(0).is_ok_and(|value| !matches!(value, Value::F32(_)))
 }
 
@@ -74,8 +73,7 @@ fn of<T: Integer>(call: &Call<'_>) -> Result<Value, GoldenError> {
         Op::Min => T::min,
         _ => return Err(call.unsupported()),
     };
-    let operand =
-        |i: usize| T::elements(call.value(i)?).ok_or_else(|| call.malformed("operands of several types"));
+    let operand = |i: usize| T::elements(call.value(i)?).ok_or_else(|| call.malformed("operands of several types"));
     if call.node.op == Op::Sum {
         let mut sums = operand(0)?.to_vec();
         for i in 1..call.node.inputs.len() {

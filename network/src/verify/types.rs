@@ -100,19 +100,9 @@ const BIAS: &[DType] = &[DType::I32];
 const CENTRED: &[DType] = &[DType::I8, DType::U8, DType::I16];
 const INDEX: &[DType] = &[DType::I64];
 /// What files quantise to.
-const INTEGRAL: &[DType] =
-    &[DType::I8, DType::U8, DType::I16, DType::U16, DType::I4, DType::U4, DType::I2, DType::U2];
-const DEQUANTISABLE: &[DType] = &[
-    DType::I8,
-    DType::U8,
-    DType::I16,
-    DType::U16,
-    DType::I32,
-    DType::I4,
-    DType::U4,
-    DType::I2,
-    DType::U2,
-];
+const INTEGRAL: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::U16, DType::I4, DType::U4, DType::I2, DType::U2];
+const DEQUANTISABLE: &[DType] =
+    &[DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::I4, DType::U4, DType::I2, DType::U2];
 
 /// The node's output if `position` is `None`, else one of its inputs must have one of these types.
 fn expect(checker: &mut Checker, operands: &Operands, position: Option<usize>, allowed: &[DType]) {

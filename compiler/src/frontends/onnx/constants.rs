@@ -142,7 +142,11 @@ fn typed_elements(proto: &TensorProto, dtype: DType) -> Result<Bytes, ImportErro
         DType::I32 => Ok(proto.int32_data.iter().flat_map(|v| v.to_le_bytes()).collect()),
         DType::I64 => Ok(proto.int64_data.iter().flat_map(|v| v.to_le_bytes()).collect()),
         DType::U32 => {
-            let fits = proto.uint64_data.iter().map(|&v| u32::try_from(v).map(u32::to_le_bytes)).collect::<Result<Vec<_>, _>>();
+            let fits = proto
+                .uint64_data
+                .iter()
+                .map(|&v| u32::try_from(v).map(u32::to_le_bytes))
+                .collect::<Result<Vec<_>, _>>();
             let fits = fits.map_err(|_| ImportError::invalid("an element does not fit u32"))?;
             Ok(fits.into_flattened().into())
         }

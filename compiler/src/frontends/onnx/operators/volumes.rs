@@ -131,24 +131,18 @@ pub(super) fn conv_transpose(
         let plane: Vec<f32> = plane.copied().collect();
         let plane = importer.made_constant(node, "weights", vec![c, m_group, kh, kw], &plane)?;
         let operands = [Some(images), Some(plane)];
-        let made = importer
-            .part(node, attributes.clone(), |importer, view| transposed::conv_transpose(importer, view, &Inputs(&operands)))?;
+        let made = importer.part(node, attributes.clone(), |importer, view| {
+            transposed::conv_transpose(importer, view, &Inputs(&operands))
+        })?;
         let [_, _, oh, ow] = extents(importer, made)?;
-        // Planes of zeros between those of the input; the last one has none behind it.
-        let made = importer.reshaped(node, made, vec![n, d, 1, m, oh * ow])?;
-        let between = Op::Pad { before: vec![0; 5], after: vec![0, 0, stride - 1, 0, 0], fill: Fill::Constant(0.0) };
-        let made = importer.step(node, "spread", between, vec![made], vec![n, d, stride, m, oh * ow])?;
-        let made = importer.reshaped(node, made, vec![n, d * stride, m, oh * ow])?;
-        let used = Op::Slice { starts: vec![0; 4], steps: vec![1; 4] };
-        let made = importer.step(node, "spread", used, vec![made], vec![n, spaced, m, oh * ow])?;
+        let made = importer.reshaped(node, made, vec![n, d, m, oh * ow])?;
+        let made = spread(importer, node, made, stride)?;
         let (before, after) = (vec![0, tap * dilation, 0, 0], vec![0, whole - spaced - tap * dilation, 0, 0]);
         let moved = Op::Pad { before, after, fill: Fill::Constant(0.0) };
         let made = importer.step(node, "depth", moved, vec![made], vec![n, whole, m, oh * ow])?;
         let made = match sum {
             None => made,
-            Some((before, _)) => {
-                importer.step(node, "sum", Op::Add, vec![before, made], vec![n, whole, m, oh * ow])?
-            }
+            Some((before, _)) => importer.step(node, "sum", Op::Add, vec![before, made], vec![n, whole, m, oh * ow])?,
         };
         sum = Some((made, vec![n, od, m, oh, ow]));
     }
@@ -165,4 +159,21 @@ pub(super) fn conv_transpose(
     let volume = importer.step(node, "turn", Op::Transpose { perm }, vec![volume], turned.clone())?;
     let bias = importer.reformed(bias, Reform::Channels(m))?;
     importer.emit(node, Op::Add, vec![volume, bias], turned)
+}
+
+/// `[n, d, ...]` with zeros between the planes, which are then `stride` apart.
+fn spread(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, stride: usize) -> Result<TensorId> {
+    let &[n, d, m, pixels] = importer.tensor(x).shape.as_slice() else {
+        return Err(ImportError::invalid("its planes have no place along the depth"));
+    };
+    if stride == 1 || d == 1 {
+        return Ok(x);
+    }
+    let x = importer.reshaped(node, x, vec![n, d, 1, m, pixels])?;
+    let zeros = Op::Pad { before: vec![0; 5], after: vec![0, 0, stride - 1, 0, 0], fill: Fill::Constant(0.0) };
+    let x = importer.step(node, "spread", zeros, vec![x], vec![n, d, stride, m, pixels])?;
+    let x = importer.reshaped(node, x, vec![n, d * stride, m, pixels])?;
+    // The last plane has none behind it.
+    let used = Op::Slice { starts: vec![0; 4], steps: vec![1; 4] };
+    importer.step(node, "spread", used, vec![x], vec![n, (d - 1) * stride + 1, m, pixels])
 }
