@@ -80,10 +80,11 @@ fn what_no_machine_has_is_refused_by_node() {
 /// Weights of 4 and 2 bits behind a Dequantize: around 0 they stay narrow (N-28), else they get a byte, and mean what they meant.
 #[test]
 fn stored_weights_under_a_byte() {
-    let cases: [(i32, u8, &[u8], DType, [i32; 4]); 4] = [
-        (data_type::INT4, 0, &[0x8f, 0x70], DType::I4, [-1, -8, 0, 7]),
-        (data_type::INT4, 3, &[0x8f, 0x70], DType::I8, [-1, -8, 0, 7]),
-        (data_type::UINT4, 7, &[0x8f, 0x70], DType::U8, [15, 8, 0, 7]),
+    let nibbles = [0x8f, 0x70u8];
+    let cases = [
+        (data_type::INT4, 0u8, &nibbles[..], DType::I4, [-1, -8, 0, 7]),
+        (data_type::INT4, 3, &nibbles, DType::I8, [-1, -8, 0, 7]),
+        (data_type::UINT4, 7, &nibbles, DType::U8, [15, 8, 0, 7]),
         (data_type::INT2, 0, &[0b00_01_10_11], DType::I2, [-1, -2, 1, 0]),
     ];
     for (data_type, zero, bytes, dtype, values) in cases {

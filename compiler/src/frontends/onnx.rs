@@ -2,7 +2,7 @@
 //!
 //! The result is the imported form: shapes all known, Q/DQ explicit, per-channel operands as `[c]` constants in second place, weights
 //! as `[n_out, k]`. Whatever is not understood exactly is an error that names it; nothing is guessed. Not modelled: training,
-//! control flow, sequences, scales and shapes that depend on data.
+//! control flow, sequences, strings, tensors without elements, floats under 16 bits, scales and shapes that depend on data.
 
 mod attributes;
 mod constants;

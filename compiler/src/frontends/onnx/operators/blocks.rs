@@ -31,7 +31,7 @@ impl Blocks {
             Err(_) => return Err(ImportError::invalid("its attribute `block_size` is negative")),
         };
         let axis = node.axis(1, shape.len())?;
-        if shape[axis] % size != 0 {
+        if !shape[axis].is_multiple_of(size) {
             let message = format!("an axis of {} elements is no whole number of blocks of {size}", shape[axis]);
             return Err(ImportError::unsupported(message));
         }

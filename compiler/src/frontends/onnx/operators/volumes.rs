@@ -38,7 +38,7 @@ pub(super) fn conv(
     }
     let (dilation, stride) = (dilations[0] as usize, strides[0] as usize);
     let deep = d + (pads[0] + pads[3]) as usize;
-    let room = deep.checked_sub((kd.max(1) - 1) * dilation + 1).filter(|_| kd > 0 && stride > 0);
+    let room = deep.checked_sub((kd.max(1) - 1) * dilation + 1).filter(|_| kd * kh * kw > 0 && stride > 0);
     let room =
         room.ok_or_else(|| ImportError::invalid(format!("its kernel of depth {kd} does not fit into {deep}")))?;
     let od = room / stride + 1;
@@ -104,7 +104,7 @@ pub(super) fn conv_transpose(
     let (kernel, more) = (node.spatial("kernel_shape", 3, 0)?, node.spatial("output_padding", 3, 0)?);
     let pads = if mode == "VALID" { vec![0; 6] } else { node.spatial("pads", 6, 0)? };
     let groups = usize::try_from(node.int("group", 1)?).ok().filter(|&groups| groups > 0 && c % groups == 0);
-    let fits = kd > 0 && (!node.has("kernel_shape") || kernel == [kd as i64, kh as i64, kw as i64]);
+    let fits = kd * kh * kw > 0 && (!node.has("kernel_shape") || kernel == [kd as i64, kh as i64, kw as i64]);
     let (Some(groups), true, true) = (groups, fits, strides[0] > 0 && c == c_weights) else {
         let message = format!("weights of shape {w_shape:?} do not belong to {c} channels and the kernel {kernel:?}");
         return Err(ImportError::invalid(message));
