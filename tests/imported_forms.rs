@@ -71,13 +71,15 @@ fn at(shape: &[usize], place: &[usize]) -> usize {
 #[test]
 fn n33_blocks_have_scales_of_their_own() {
     let mut draw = Draw(ChaCha8Rng::seed_from_u64(33));
-    let mut inner_axes = 0;
+    let (mut inner_axes, mut uneven) = (0, 0);
     for _ in 0..40 {
         let rank = 2 + draw.below(3);
         let (axis, size, count) = (draw.below(rank), 1 + draw.below(3), 1 + draw.below(3));
         let mut shape: Vec<usize> = (0..rank).map(|_| 1 + draw.below(3)).collect();
         let mut scales = shape.clone();
-        (shape[axis], scales[axis]) = (size * count, count);
+        let missing = draw.below(size);
+        (shape[axis], scales[axis]) = (size * count - missing, count);
+        uneven += usize::from(missing > 0 && count > 1);
         inner_axes += usize::from(shape[axis + 1..].iter().product::<usize>() > 1 && count > 1 && size > 1);
         let blocks: usize = scales.iter().product();
         let scale: Vec<f32> = (0..blocks).map(|_| (1 + draw.below(9)) as f32 / 8.0).collect();
@@ -119,14 +121,14 @@ fn n33_blocks_have_scales_of_their_own() {
         let ones = Value::F32(vec![1.0; right.len()]);
         assert_eq!(output(&product, ones).1, real);
     }
-    assert!(inner_axes > 5, "{inner_axes}");
+    assert!(inner_axes > 5 && uneven > 5, "{inner_axes} {uneven}");
 }
 
 #[test]
-fn n33_blocks_that_do_not_come_out_even_are_refused() {
+fn n33_scales_that_are_not_one_a_block_are_refused() {
     let quantize = node("QuantizeLinear", &["x", "s"], "y", vec![int("axis", 1), int("block_size", 2)]);
-    let errors = refused(&model(21, &[1, 3], vec![quantize], vec![f32s("s", &[1, 2], &[1.0, 2.0])]));
-    assert!(errors[0].contains("no whole number of blocks of 2"), "{errors:?}");
+    let errors = refused(&model(21, &[1, 5], vec![quantize], vec![f32s("s", &[1, 2], &[1.0, 2.0])]));
+    assert!(errors[0].contains("its scales have the shape [1, 2], its blocks [1, 3]"), "{errors:?}");
 }
 
 /// ONNX: each input element times each tap of the kernel is added where they meet.
@@ -241,6 +243,16 @@ fn zero_points_of_each_output() {
     let proto = with_type(model(13, &[1, 2], vec![product], constants), data_type::UINT8);
     let right = [0, 1, 2].map(|m| [0, 1].map(|k| (x[k] - 10) * (w[k][m] - zeros[m])).iter().sum::<i64>() as i32);
     assert_eq!(output(&proto, Value::U8(bytes(&x))).1, Value::I32(right.into()));
+}
+
+/// A constant that is quantised to 16 bits, added as the integers that it then is: 1000.6 / 0.5 rounds to 2001.
+#[test]
+fn constants_of_sixteen_bits() {
+    let quantize = node("QuantizeLinear", &["c", "s"], "q", vec![int("output_dtype", i64::from(data_type::INT16))]);
+    let nodes = vec![quantize, node("Add", &["x", "q"], "y", vec![])];
+    let constants = vec![f32s("c", &[3], &[1000.6, -0.75, 1e6]), f32s("s", &[], &[0.5])];
+    let proto = with_type(model(21, &[3], nodes, constants), data_type::INT16);
+    assert_eq!(output(&proto, Value::I16(vec![1, 2, 3])).1, Value::I16(vec![2002, 0, -32766]));
 }
 
 /// ONNX packs 4 and 2 bits from the lowest ones up, in `raw_data` as in `int32_data`.

@@ -33,6 +33,8 @@ pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Ve
 const HELP: &str =
     "machines have activations of i8 and u8 with one scale, and i16 of float models; `golden --float` runs it as it is";
 
+const SCALES: &str = "use QLinearAdd and its kin, or DequantizeLinear before; `golden --float` runs it as it is";
+
 /// Whether no activation of a machine has this type.
 fn strange(dtype: DType) -> bool {
     let narrow = matches!(dtype, DType::I4 | DType::U4 | DType::I2 | DType::U2);
@@ -44,8 +46,9 @@ fn node(graph: &Graph, id: NodeId) -> Option<PassError> {
     let Node { op, inputs, outputs, .. } = graph.node(id);
     let output = graph.tensor(*outputs.first()?);
     let arithmetic = matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum);
+    let integers = arithmetic && output.dtype != DType::F32;
     let message = match op {
-        _ if arithmetic && output.dtype != DType::F32 => {
+        _ if integers => {
             format!("arithmetic on {} without a scale (rule N-32)", output.dtype.name())
         }
         Op::Quantize if !matches!(output.dtype, DType::I8 | DType::U8) => {
@@ -72,7 +75,8 @@ fn node(graph: &Graph, id: NodeId) -> Option<PassError> {
         _ if output.shape.is_empty() => "its result has rank 0".into(),
         _ => return None,
     };
-    Some(PassError::at_node(graph, id, message).help(HELP))
+    let error = PassError::at_node(graph, id, message);
+    Some(if integers { error.help(SCALES) } else { error.help(HELP) })
 }
 
 /// Narrow constants that machines do not have as they are become those of a byte.

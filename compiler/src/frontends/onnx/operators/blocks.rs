@@ -1,7 +1,7 @@
 //! Blocked quantisation (attribute `block_size`, rule N-33): each block of an axis has a scale and a zero point of its own. With the elements of
 //! each block in a row it is quantisation along the rows. Constants are dequantised here.
 
-use systole_network::op::Op;
+use systole_network::op::{Fill, Op};
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId, bytes_of_f32};
 
 use super::quantise::dequantize;
@@ -13,8 +13,12 @@ use crate::passes::arithmetic::dequantise;
 /// The blocks of a tensor.
 pub(super) struct Blocks {
     shape: Vec<usize>,
-    /// `[before the axis, blocks, elements of a block, behind the axis]`.
-    parts: [usize; 4],
+    /// Elements before the axis, along it, and behind it.
+    sides: [usize; 3],
+    /// How many blocks the axis has.
+    count: usize,
+    /// Elements of a block; the last one may have fewer.
+    size: usize,
 }
 
 impl Blocks {
@@ -31,29 +35,35 @@ impl Blocks {
             Err(_) => return Err(ImportError::invalid("its attribute `block_size` is negative")),
         };
         let axis = node.axis(1, shape.len())?;
-        if !shape[axis].is_multiple_of(size) {
-            let message = format!("an axis of {} elements is no whole number of blocks of {size}", shape[axis]);
-            return Err(ImportError::unsupported(message));
-        }
         let mut expected = shape.to_vec();
-        expected[axis] /= size;
+        expected[axis] = shape[axis].div_ceil(size);
         let found = &importer.tensor(scale).shape;
         if *found != expected {
             return Err(ImportError::invalid(format!("its scales have the shape {found:?}, its blocks {expected:?}")));
         }
         let (before, behind) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
-        Ok(Some(Blocks { shape: shape.to_vec(), parts: [before, expected[axis], size, behind] }))
+        let (sides, size) = ([before, shape[axis], behind], size.min(shape[axis]));
+        Ok(Some(Blocks { shape: shape.to_vec(), sides, count: expected[axis], size }))
     }
 
     fn rows_shape(&self) -> Vec<usize> {
-        let [before, blocks, size, behind] = self.parts;
-        vec![before * blocks * behind, size]
+        let [before, _, behind] = self.sides;
+        vec![before * self.count * behind, self.size]
     }
 
-    /// The elements of each block in a row.
+    /// The elements of each block in a row; what the last one lacks is 0.
     fn in_rows(&self, importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId) -> Result<TensorId> {
-        let mut x = importer.reshaped(node, x, self.parts.to_vec())?;
-        if self.parts[3] > 1 {
+        let [before, length, behind] = self.sides;
+        let (count, size) = (self.count, self.size);
+        let mut x = x;
+        if count * size > length {
+            x = importer.reshaped(node, x, vec![before, length, behind])?;
+            let after = vec![0, count * size - length, 0];
+            let fill = Op::Pad { before: vec![0; 3], after, fill: Fill::Constant(0.0) };
+            x = importer.step(node, "fill", fill, vec![x], vec![before, count * size, behind])?;
+        }
+        x = importer.reshaped(node, x, vec![before, count, size, behind])?;
+        if behind > 1 {
             x = importer.permuted(node, x, vec![0, 1, 3, 2])?;
         }
         importer.reshaped(node, x, self.rows_shape())
@@ -61,13 +71,20 @@ impl Blocks {
 
     /// The rows as the node's output, back in place; integers without a scale, since one axis has none for all of them.
     fn in_place(&self, importer: &mut Importer<'_>, node: &NodeView<'_>, rows: TensorId) -> Result<()> {
-        let [before, blocks, size, behind] = self.parts;
+        let [before, length, behind] = self.sides;
+        let (count, size) = (self.count, self.size);
         let dtype = importer.tensor(rows).dtype;
         let mut x = rows;
         if behind > 1 {
-            let (turned, back) = (vec![before, blocks, behind, size], vec![0, 1, 3, 2]);
+            let turned = vec![before, count, behind, size];
             x = importer.typed_step(node, "shape", Op::Reshape, vec![x], (turned, dtype, None))?;
-            x = importer.permuted(node, x, back)?;
+            x = importer.permuted(node, x, vec![0, 1, 3, 2])?;
+        }
+        if count * size > length {
+            let whole = vec![before, count * size, behind];
+            x = importer.typed_step(node, "shape", Op::Reshape, vec![x], (whole, dtype, None))?;
+            let used = Op::Slice { starts: vec![0; 3], steps: vec![1; 3] };
+            x = importer.step(node, "cut", used, vec![x], vec![before, length, behind])?;
         }
         importer.emit_typed(node, Op::Reshape, vec![x], self.shape.clone(), dtype, None)
     }
@@ -112,12 +129,12 @@ impl Blocks {
         x: TensorId,
         quant: &Quant,
     ) -> Result<()> {
-        let [_, blocks, size, behind] = self.parts;
+        let [_, length, behind] = self.sides;
         importer.take_copy(importer.tensor(x).elements().saturating_mul(4))?;
         let integers = importer.integers(x, "input")?;
         let real = integers.iter().enumerate().map(|(index, &q)| {
-            let (outer, place) = (index / behind / size / blocks, index / behind / size % blocks);
-            let row = (outer * blocks + place) * behind + index % behind;
+            let (outer, place) = (index / behind / length, index / behind % length);
+            let row = (outer * self.count + place / self.size) * behind + index % behind;
             // Integers that are dequantised have 32 bits at most.
             dequantise(q as i32, quant.scale_of(row), quant.zero_point_of(row))
         });
