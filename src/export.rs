@@ -1,6 +1,7 @@
 //! A float network as an ONNX file: `zoo export`. Seeded constants are drawn, so that the file stands alone.
 //!
-//! The imported form only, without Quantize and Dequantize; importing the file gives the same network back.
+//! The imported form only, without Quantize and Dequantize; importing the file gives the same network back. Integers without a scale keep
+//! their type; those under 8 bits, which share bytes in files, are not written.
 
 mod field;
 
@@ -14,7 +15,7 @@ use systole_compiler::frontends::onnx::proto::{
 use systole_network::graph::{Graph, Node};
 use systole_network::op::{Conv, Function, Op, Pool};
 use systole_network::seed;
-use systole_network::tensor::{Data, Tensor, TensorId, bytes_of_f32};
+use systole_network::tensor::{DType, Data, Tensor, TensorId, bytes_of_f32};
 
 /// Version of the standard operators in the file.
 const OPSET: i64 = 19;
@@ -32,6 +33,14 @@ pub enum ExportError {
         node: String,
         /// The operator.
         op: &'static str,
+    },
+    /// An element type that this writer does not know.
+    #[error("tensor `{tensor}`: element type {dtype} is not exported")]
+    Type {
+        /// The tensor.
+        tensor: String,
+        /// The type.
+        dtype: &'static str,
     },
     /// A constant without contents.
     #[error("the values of constant `{0}` are unknown")]
@@ -64,8 +73,8 @@ pub fn onnx(graph: &Graph, seed: u64) -> Result<Vec<u8>, ExportError> {
             proto.initializer.push(constant(tensor, data, trailing, seed)?);
         }
     }
-    proto.input = graph.inputs.iter().map(|&id| value_info(graph.tensor(id))).collect();
-    proto.output = graph.outputs.iter().map(|&id| value_info(graph.tensor(id))).collect();
+    proto.input = graph.inputs.iter().map(|&id| value_info(graph.tensor(id))).collect::<Result<_, _>>()?;
+    proto.output = graph.outputs.iter().map(|&id| value_info(graph.tensor(id))).collect::<Result<_, _>>()?;
     let opset = OperatorSetIdProto { domain: String::new(), version: OPSET };
     let model = ModelProto { ir_version: Some(IR_VERSION), opset_import: vec![opset], graph: Some(proto) };
     Ok(model.encode_to_vec())
@@ -212,7 +221,7 @@ fn constant(tensor: &Tensor, data: &Data, trailing: usize, seed: u64) -> Result<
     };
     Ok(TensorProto {
         dims: dims(&tensor.shape).into_iter().chain(std::iter::repeat_n(1, trailing)).collect(),
-        data_type: data_type::FLOAT,
+        data_type: element_type(tensor)?,
         name: tensor.name.clone(),
         raw_data: Some(raw),
         ..Default::default()
@@ -261,11 +270,30 @@ fn shape_constant(graph: &Graph, node: &Node) -> TensorProto {
     }
 }
 
-fn value_info(tensor: &Tensor) -> ValueInfoProto {
+/// ONNX's number of a tensor's element type.
+fn element_type(tensor: &Tensor) -> Result<i32, ExportError> {
+    match tensor.dtype {
+        DType::F32 => Ok(data_type::FLOAT),
+        DType::I8 => Ok(data_type::INT8),
+        DType::U8 => Ok(data_type::UINT8),
+        DType::I16 => Ok(data_type::INT16),
+        DType::U16 => Ok(data_type::UINT16),
+        DType::I32 => Ok(data_type::INT32),
+        DType::U32 => Ok(data_type::UINT32),
+        DType::I64 => Ok(data_type::INT64),
+        DType::U64 => Ok(data_type::UINT64),
+        DType::Bool => Ok(data_type::BOOL),
+        DType::I4 | DType::U4 | DType::I2 | DType::U2 | DType::L2 | DType::B1 => {
+            Err(ExportError::Type { tensor: tensor.name.clone(), dtype: tensor.dtype.name() })
+        }
+    }
+}
+
+fn value_info(tensor: &Tensor) -> Result<ValueInfoProto, ExportError> {
     let dim = |&length: &usize| DimensionProto { dim_value: Some(length as i64), dim_param: None };
     let shape = TensorShapeProto { dim: tensor.shape.iter().map(dim).collect() };
-    let tensor_type = TensorTypeProto { elem_type: data_type::FLOAT, shape: Some(shape) };
-    ValueInfoProto { name: tensor.name.clone(), type_: Some(TypeProto { tensor_type: Some(tensor_type) }) }
+    let tensor_type = TensorTypeProto { elem_type: element_type(tensor)?, shape: Some(shape) };
+    Ok(ValueInfoProto { name: tensor.name.clone(), type_: Some(TypeProto { tensor_type: Some(tensor_type) }) })
 }
 
 #[cfg(test)]
@@ -273,6 +301,34 @@ mod tests {
     use super::*;
     use systole_compiler::frontends::onnx::{ImportOptions, import_bytes};
     use systole_network::zoo;
+
+    /// Integers come back with their type and their bytes; what files pack is refused.
+    #[test]
+    fn integers_survive_the_file() {
+        let types = [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::U32, DType::I64, DType::U64];
+        let built = |dtype: DType| {
+            let mut graph = Graph::new("integers", systole_network::graph::Form::Imported);
+            let bytes: Vec<u8> = (1..=2 * dtype.bytes() as u8).collect();
+            let mut tensor = |name: &str, data| {
+                graph.add_tensor(Tensor { name: name.into(), shape: vec![1, 2], dtype, quant: None, data })
+            };
+            let ids = [tensor("x", None), tensor("c", Some(Data::Stored(bytes.into()))), tensor("y", None)];
+            (graph.inputs, graph.outputs) = (vec![ids[0]], vec![ids[2]]);
+            let (inputs, outputs) = (vec![ids[0], ids[1]], vec![ids[2]]);
+            graph.add_node(Node { name: "n".into(), op: Op::Max, inputs, outputs, clamp: None, origins: vec![] });
+            graph
+        };
+        for dtype in types {
+            let graph = built(dtype);
+            let bytes = onnx(&graph, 0).expect("it can be written");
+            let back = import_bytes(bytes.into(), None, "integers", &ImportOptions::default()).expect("a valid file");
+            let constant = |graph: &Graph| graph.tensors.iter().find_map(|t| t.data.clone()).expect("a constant");
+            assert_eq!(constant(&back), constant(&graph), "{}", dtype.name());
+            assert!(back.tensors.iter().all(|tensor| tensor.dtype == dtype), "{}", dtype.name());
+        }
+        let packed = onnx(&built(DType::U4), 0);
+        assert!(matches!(packed, Err(ExportError::Type { dtype: "u4", .. })), "{packed:?}");
+    }
 
     /// Exported and read back, a network is what it was: nodes, shapes and every weight.
     #[test]

@@ -118,6 +118,10 @@ pub fn import(source: &str, options: &ModelOptions) -> Result<Imported, Failure>
     if batch == 0 {
         return Err(Problem::new("a batch of 0 images").help("`--batch` takes a number from 1 on").into());
     }
+    if let Some(&id) = graph.outputs.iter().find(|&&id| graph.tensor(id).data.is_some()) {
+        let message = format!("the output `{}` is a constant, whose batch is the file's", graph.tensor(id).name);
+        return Err(Problem::new(message).help("leave `--batch` out").into());
+    }
     let batched = batch::with_batch(&graph, batch);
     check(&batched, source)?;
     let one = batch::with_batch(&graph, 1);

@@ -210,8 +210,11 @@ fn array<R: Read>(file: NpyFile<R>) -> std::io::Result<Array> {
             drop(file);
         }};
     }
-    try_types!(file, f32 => Value::F32, f64 => narrow, i8 => Value::I8, u8 => Value::U8, i16 => Value::I16, i32 => Value::I32, i64 => Value::I64);
-    Err(invalid(format!("its type {dtype} is none of float32, float64, int8, uint8, int16, int32, int64")))
+    try_types!(
+        file, f32 => Value::F32, f64 => narrow, i8 => Value::I8, u8 => Value::U8, i16 => Value::I16, u16 => Value::U16,
+        i32 => Value::I32, u32 => Value::U32, i64 => Value::I64, u64 => Value::U64, bool => Value::Bool
+    );
+    Err(invalid(format!("its type {dtype} is neither float32, float64, bool nor an integer of 8 to 64 bits")))
 }
 
 fn narrow(values: Vec<f64>) -> Value {
@@ -286,6 +289,10 @@ fn npy(array: &Array) -> std::io::Result<Vec<u8>> {
         Value::I16(values) => put!(values),
         Value::I32(values) => put!(values),
         Value::I64(values) => put!(values),
+        Value::U16(values) => put!(values),
+        Value::U32(values) => put!(values),
+        Value::U64(values) => put!(values),
+        Value::Bool(values) => put!(values),
     }
 }
 
@@ -334,7 +341,7 @@ impl Inputs {
         let Some(array) = self.arrays.get(name) else { return Ok(None) };
         self.check_shape(name, &array.shape, shape)?;
         match &array.value {
-            value if value.dtype() == dtype => Ok(Some(value.clone())),
+            value if value.dtype() == dtype.held() => self.in_range(name, value, dtype).map(Some),
             other if dtype == DType::F32 => Err(self.wrong_type(name, other, "float32")),
             other => Err(self.wrong_type(name, other, dtype.name())),
         }
@@ -360,6 +367,24 @@ impl Inputs {
         }
     }
 
+    /// The value, when each element is one of a type that files have no arrays of.
+    fn in_range(&self, name: &str, value: &Value, dtype: DType) -> Result<Value, Failure> {
+        let (low, high) = dtype.range().unwrap_or((i32::MIN, i32::MAX));
+        let strange = |q: &i32| !(low..=high).contains(q) || !dtype.has(*q);
+        let stranger = match value {
+            _ if dtype.bits() >= 8 => None,
+            Value::I8(elements) => elements.iter().map(|&q| i32::from(q)).find(strange),
+            Value::U8(elements) => elements.iter().map(|&q| i32::from(q)).find(strange),
+            _ => None,
+        };
+        match stranger {
+            None => Ok(value.clone()),
+            Some(q) => Err(Problem::new(format!("array `{name}` holds {q}, which {} does not have", dtype.name()))
+                .at(&self.place)
+                .into()),
+        }
+    }
+
     fn check_shape(&self, name: &str, found: &[u64], expected: &[u64]) -> Result<(), Failure> {
         if found == expected {
             return Ok(());
@@ -378,105 +403,4 @@ impl Inputs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use systole_machine::program::{Layout, Role};
-
-    fn entry(dims: [u64; 4], pixel_pitch: u64) -> TensorEntry {
-        TensorEntry {
-            name: "x".into(),
-            shape: dims.to_vec(),
-            dims,
-            element: ElementType::U8,
-            role: Role::Input,
-            layout: Layout::Nhwc,
-            address: 3,
-            pixel_pitch,
-            row_pitch: dims[3] * pixel_pitch,
-            image_pitch: dims[2] * dims[3] * pixel_pitch,
-            scale: 0.5,
-            zero_point: 10,
-            float_name: None,
-        }
-    }
-
-    #[test]
-    fn logical_and_physical_order_are_inverse_and_channels_come_last() {
-        for pitch in [2, 5] {
-            let entry = entry([2, 2, 3, 4], pitch);
-            let logical: Vec<u8> = (0..48).collect();
-            let mut dram = vec![0xee; 3 + 24 * pitch as usize];
-            for (address, bytes) in scatter(&entry, &logical) {
-                dram[address as usize..][..bytes.len()].copy_from_slice(&bytes);
-            }
-            assert_eq!(gather(&entry, &dram).expect("inside"), logical);
-            // Image 1, channel 1, row 2, column 3: the last logical element is the last byte of the last pixel.
-            assert_eq!(dram[3 + 23 * pitch as usize + 1], 47);
-            // Row 0, column 1 of image 0: channel 0 is element 1, channel 1 element 13.
-            assert_eq!(dram[3 + pitch as usize..][..2], [1, 13]);
-        }
-        assert_eq!(gather(&entry([2, 2, 3, 4], 2), &[0; 50]), None);
-    }
-
-    #[test]
-    fn a_box_inside_a_larger_tensor_leaves_what_lies_between() {
-        // 2 × 2 pixels of one byte, every second column of rows of 5, in images of 3 rows.
-        let entry = TensorEntry { row_pitch: 5, image_pitch: 15, ..entry([2, 1, 2, 2], 2) };
-        let pieces = scatter(&entry, &[1, 2, 3, 4, 5, 6, 7, 8]);
-        let places: Vec<u64> = pieces.iter().map(|(address, _)| *address).collect();
-        assert_eq!(places, [3, 5, 8, 10, 18, 20, 23, 25]);
-        let mut dram = vec![0xee; 26];
-        pieces.iter().for_each(|(address, bytes)| dram[*address as usize] = bytes[0]);
-        assert_eq!(dram.iter().filter(|&&byte| byte == 0xee).count(), 18);
-        assert_eq!(gather(&entry, &dram), Some(vec![1, 2, 3, 4, 5, 6, 7, 8]));
-    }
-
-    #[test]
-    fn wide_elements_keep_their_two_bytes_together() {
-        let mut entry = entry([1, 2, 1, 3], 4);
-        entry.element = ElementType::I16;
-        let port = Port { zero_point: 0, ..Port::from(&entry) };
-        let logical = port.quantise(&[0.5, 1.0, 1.5, -0.5, 200.0, -1e9]);
-        assert_eq!(logical, [1, 0, 2, 0, 3, 0, 255, 255, 144, 1, 0, 128]);
-        let pieces = scatter(&entry, &logical);
-        assert_eq!(pieces, [(3, vec![1, 0, 255, 255, 2, 0, 144, 1, 3, 0, 0, 128])]);
-        let dram = [vec![0; 3], pieces[0].1.clone()].concat();
-        assert_eq!(gather(&entry, &dram), Some(logical.clone()));
-        assert_eq!(port.dequantise(&logical), [0.5, 1.0, 1.5, -0.5, 200.0, -16384.0]);
-        assert_eq!(value(logical, ElementType::I16), Value::I16(vec![1, 2, 3, -1, 400, -32768]));
-    }
-
-    #[test]
-    fn quantisation_rounds_to_even_and_saturates() {
-        let q = |x| quantise(x, 0.5, 10, ElementType::U8);
-        assert_eq!([0.25, 0.75, -0.25, 1.0].map(q), [10, 12, 10, 12]);
-        assert_eq!([f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30].map(q), [10, 255, 0, 255]);
-        assert_eq!(quantise(-1000.0, 0.5, 0, ElementType::I8), -128);
-        assert_eq!(Port::from(&entry([1; 4], 1)).dequantise(&[10, 13]), [0.0, 1.5]);
-    }
-
-    #[test]
-    fn files_give_back_what_was_written_and_bytes_depend_on_the_arrays_alone() {
-        let folder = tempfile::tempdir().expect("a directory");
-        let array = |shape: &[u64], value| Array { shape: shape.to_vec(), value };
-        let arrays = BTreeMap::from([
-            ("a/b".to_owned(), array(&[1, 3], Value::F32(vec![1.5, -2.0, 0.0]))),
-            ("q".to_owned(), array(&[2, 2], Value::I8(vec![-1, 2, 3, -128]))),
-        ]);
-        let path = folder.path().join("t.npz");
-        write(&path, &arrays).expect("writable");
-        assert_eq!(read(&path).expect("readable"), arrays);
-        let first = std::fs::read(&path).expect("there");
-        write(&path, &arrays).expect("writable");
-        assert_eq!(std::fs::read(&path).expect("there"), first);
-        assert!(write(&folder.path().join("t.npy"), &arrays).is_err());
-        std::fs::write(&path, &first[..first.len() / 2]).expect("writable");
-        assert!(read(&path).is_err());
-    }
-
-    #[test]
-    fn column_major_arrays_are_turned() {
-        // [[1, 2, 3], [4, 5, 6]] by columns.
-        assert_eq!(row_major(&[2, 3], vec![1, 4, 2, 5, 3, 6]), [1, 2, 3, 4, 5, 6]);
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ mod binary;
 mod canonicalise;
 mod constants;
 mod deformable;
+mod element_types;
 mod fill;
 mod fold_batch_norm;
 mod islands;
@@ -125,8 +126,14 @@ impl PassError {
 /// The passes, in order.
 pub const PASSES: &[Pass] = &[
     Pass {
+        name: "element-types",
+        doc: "Refuses element types that no machine has, and arithmetic on integers without a scale; constants of 2 and 4 bits become what \
+              machines have. First, so that what no machine runs is refused under the names that the file has.",
+        run: element_types::run,
+    },
+    Pass {
         name: "canonicalise",
-        doc: "Removes Identity and what nobody reads. First, so that no later pass meets them between two nodes that it fuses.",
+        doc: "Removes Identity and what nobody reads. Early, so that no later pass meets them between two nodes that it fuses.",
         run: canonicalise::run,
     },
     Pass {

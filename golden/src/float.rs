@@ -1,7 +1,8 @@
 //! The imported form: single precision, ONNX's meaning of each operator; `QuantizeLinear` and `DequantizeLinear` by the rules
 //! that the quantised form has too. It is a yardstick: the order of a sum is not specified, but it is the same on every run.
 //!
-//! Operators that only move or choose elements (maximum pooling, concatenation, views) also take integers.
+//! Operators that only move or choose elements (maximum pooling, concatenation, views) also take integers; arithmetic on integers without a
+//! scale is `integers`.
 
 mod average_pool;
 mod batch_norm;
@@ -12,6 +13,7 @@ mod deform;
 mod elementwise;
 mod fully_connected;
 mod function;
+mod integers;
 mod lrn;
 mod max_pool;
 mod pairs;
@@ -31,6 +33,9 @@ use crate::value::Value;
 
 /// The output of a node of the imported form.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
+    if integers::concerns(call) {
+        return integers::evaluate(call);
+    }
     match &call.node.op {
         Op::Conv(conv) => conv::evaluate(call, conv).map(Value::F32),
         Op::ConvTranspose(conv) => conv_transpose::evaluate(call, conv).map(Value::F32),

@@ -95,6 +95,7 @@ fn narrow(call: &Call<'_>, q: Vec<i32>) -> Result<Value, GoldenError> {
         DType::I8 => q.into_iter().map(i8::try_from).collect::<Result<_, _>>().map(Value::I8).map_err(outside),
         DType::U8 => q.into_iter().map(u8::try_from).collect::<Result<_, _>>().map(Value::U8).map_err(outside),
         DType::I16 => q.into_iter().map(i16::try_from).collect::<Result<_, _>>().map(Value::I16).map_err(outside),
+        DType::U16 => q.into_iter().map(u16::try_from).collect::<Result<_, _>>().map(Value::U16).map_err(outside),
         other => Err(call.malformed(format!("an integer output of type {}", other.name()))),
     }
 }

@@ -17,7 +17,7 @@ use systole_network::tensor::Tensor;
 use crate::call::Call;
 use crate::error::GoldenError;
 use crate::integer::Target;
-use crate::value::Value;
+use crate::value::{Element, Value, each};
 
 /// For each output element in order, the index of the input element that it is; `None` where there is none.
 type Sources = Vec<Option<usize>>;
@@ -44,18 +44,11 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Value, GoldenError> {
 
 /// The elements at `sources`, and `fill` where there is none.
 fn taken(call: &Call<'_>, sources: &[Option<usize>], fill: f32) -> Result<Value, GoldenError> {
-    fn each<T: Copy>(values: &[T], sources: &[Option<usize>], fill: T) -> Vec<T> {
-        sources.iter().map(|source| source.and_then(|i| values.get(i).copied()).unwrap_or(fill)).collect()
+    fn of<T: Element>(values: &[T], sources: &[Option<usize>], fill: T) -> Value {
+        T::value(sources.iter().map(|source| source.and_then(|i| values.get(i).copied()).unwrap_or(fill)).collect())
     }
     let q = integer(call.output()?, fill);
-    Ok(match call.value(0)? {
-        Value::F32(v) => Value::F32(each(v, sources, fill)),
-        Value::I8(v) => Value::I8(each(v, sources, q as i8)),
-        Value::U8(v) => Value::U8(each(v, sources, q as u8)),
-        Value::I16(v) => Value::I16(each(v, sources, q as i16)),
-        Value::I32(v) => Value::I32(each(v, sources, q as i32)),
-        Value::I64(v) => Value::I64(each(v, sources, q)),
-    })
+    Ok(each!(call.value(0)?, values => of(values, sources, Element::of_number(fill, q))))
 }
 
 /// Rule N-2 for a real number; a tensor without a scale means its numbers as they are.

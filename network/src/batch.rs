@@ -34,7 +34,7 @@ fn inferred(graph: &Graph, node: &Node) -> Option<Vec<usize>> {
     match (&node.op, &inputs[..]) {
         (Op::Reshape, [input]) => reshaped(input, Some(output)).ok(),
         (Op::Slice { .. } | Op::MaxUnpool(_), [input, ..]) => {
-            Some([&input[..1], output.get(1..).unwrap_or_default()].concat())
+            Some([input.get(..1).unwrap_or_default(), output.get(1..).unwrap_or_default()].concat())
         }
         _ => infer(&node.op, &inputs).ok()?.into_iter().next(),
     }

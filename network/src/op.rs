@@ -1,7 +1,7 @@
 //! Operators and their attributes, for both forms of a graph.
 //!
-//! In the *imported* form they mean what ONNX says, on f32. In the *quantised* form inputs and outputs are i8/u8 with a
-//! [`crate::tensor::Quant`], weights i8 or u8, biases i32, and each operator follows the rule of `docs/numerics.md` named beside it.
+//! In the *imported* form they mean what ONNX says, on f32 (and element by element on integers, rule N-32). In the *quantised* form
+//! inputs and outputs are i8/u8 with a [`crate::tensor::Quant`], weights i8 or u8, biases i32, and each operator follows the rule of `docs/numerics.md` named beside it.
 
 mod attributes;
 

@@ -21,10 +21,22 @@ pub enum DType {
     I32,
     /// Signed 64-bit (shapes in files).
     I64,
+    /// Unsigned 16-bit.
+    U16,
+    /// Unsigned 32-bit.
+    U32,
+    /// Unsigned 64-bit.
+    U64,
+    /// A truth value: a byte of 0 or 1.
+    Bool,
     /// Weights of 4 bits, −8 … 7 (rule N-28).
     I4,
     /// Weights of 2 bits, −2 … 1.
     I2,
+    /// 4 bits without a sign (imported form).
+    U4,
+    /// 2 bits without a sign (imported form).
+    U2,
     /// Weights of 2 bits, −2, −1, 1, 2.
     L2,
     /// One bit, −1, 1.
@@ -35,18 +47,19 @@ impl DType {
     /// Bytes of one element as values are held here, where none shares a byte with another.
     pub fn bytes(self) -> usize {
         match self {
-            DType::I8 | DType::U8 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => 1,
-            DType::I16 => 2,
-            DType::F32 | DType::I32 => 4,
-            DType::I64 => 8,
+            DType::I8 | DType::U8 | DType::Bool => 1,
+            DType::I4 | DType::I2 | DType::U4 | DType::U2 | DType::L2 | DType::B1 => 1,
+            DType::I16 | DType::U16 => 2,
+            DType::F32 | DType::I32 | DType::U32 => 4,
+            DType::I64 | DType::U64 => 8,
         }
     }
 
     /// Bits of one element where it is packed (rule M-14).
     pub fn bits(self) -> usize {
         match self {
-            DType::I4 => 4,
-            DType::I2 | DType::L2 => 2,
+            DType::I4 | DType::U4 => 4,
+            DType::I2 | DType::U2 | DType::L2 => 2,
             DType::B1 => 1,
             other => 8 * other.bytes(),
         }
@@ -54,7 +67,11 @@ impl DType {
 
     /// The type that values are held in.
     pub fn held(self) -> DType {
-        if self.bits() < 8 { DType::I8 } else { self }
+        match self {
+            DType::U4 | DType::U2 => DType::U8,
+            narrow if narrow.bits() < 8 => DType::I8,
+            other => other,
+        }
     }
 
     /// Whether a number inside [`Self::range`] is a value of the type.
@@ -62,12 +79,21 @@ impl DType {
         value != 0 || !matches!(self, DType::L2 | DType::B1)
     }
 
-    /// Smallest and largest value of an integer activation type; `None` for the others.
+    /// Whether it is an integer as processors have them, of 8 to 64 bits: what arithmetic without a scale takes (rule N-32).
+    pub fn is_plain_integer(self) -> bool {
+        let signed = matches!(self, DType::I8 | DType::I16 | DType::I32 | DType::I64);
+        signed || matches!(self, DType::U8 | DType::U16 | DType::U32 | DType::U64)
+    }
+
+    /// Smallest and largest value of an integer type that Quantize makes; `None` for the others.
     pub fn range(self) -> Option<(i32, i32)> {
         match self {
             DType::I8 => Some((-128, 127)),
             DType::U8 => Some((0, 255)),
             DType::I16 => Some((-32768, 32767)),
+            DType::U16 => Some((0, 65535)),
+            DType::U4 => Some((0, 15)),
+            DType::U2 => Some((0, 3)),
             DType::I4 => Some((-8, 7)),
             DType::I2 => Some((-2, 1)),
             DType::L2 => Some((-2, 2)),
@@ -85,6 +111,12 @@ impl DType {
             DType::I16 => "i16",
             DType::I32 => "i32",
             DType::I64 => "i64",
+            DType::U16 => "u16",
+            DType::U32 => "u32",
+            DType::U64 => "u64",
+            DType::Bool => "bool",
+            DType::U4 => "u4",
+            DType::U2 => "u2",
             DType::I4 => "i4",
             DType::I2 => "i2",
             DType::L2 => "l2",

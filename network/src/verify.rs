@@ -13,13 +13,14 @@
 //!   inferred shape (bias lengths, groups and window attributes included); a reshape keeps the number of elements.
 //! - **V-7 data** Stored bytes are as many as the shape needs; those of types under 8 bits are values of the type; seeded constants are f32, in the imported form, of a sane distribution.
 //! - **V-8 quantisation is well formed** As many zero points as scales; several scales have an axis and match its dimension; scales are
-//!   finite and above 0; zero points lie in the type's range (i16, i32: are 0); only integer tensors are quantised.
+//!   finite and above 0; zero points lie in the type's range (i32, and quantised i16: are 0); only integer tensors are quantised.
 //! - **V-9 forms** Relu, Clip, Quantize and Dequantize are imported only, Rescale and clamps quantised only; a clamp is a non-empty part of
 //!   the output type's range and not on a view.
-//! - **V-10 types** Imported: f32, except around Quantize and Dequantize and through what only moves values. Quantised: activations
+//! - **V-10 types** Imported: f32, except around Quantize and Dequantize, through what only moves values, and integers of 8 to 64 bits in
+//!   element-wise arithmetic (rule N-32). Quantised: activations
 //!   i8, u8 or i16 (b1 for signs), weights i8, u8 or narrower, biases i32, batch norm's vectors f32.
 //! - **V-11 quantisation is there and agrees** Quantised: on every used integer tensor; imported: on Quantize's outputs and Dequantize's inputs.
-//!   Views (and imported integer max pooling and concat) do not change it. Several scales only on weights (axis 0) and biases; a bias has
+//!   Views (and imported integer max pooling and concat) do not change it; where an imported one changes the shape, several scales may begin or end. Several scales only on weights (axis 0) and biases; a bias has
 //!   scale `sx · sw[c]` (rule N-1).
 //! - **V-12 constants** Quantised: weights, biases, batch norm's vectors and per-channel operands are constants.
 //! - **V-13 attributes** Epsilon is finite and not negative (quantised: 0); a clip's bounds are ordered, not NaN.

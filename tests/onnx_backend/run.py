@@ -6,7 +6,7 @@
 The tests are those of onnx==1.20.0, which a virtual environment under target/onnx_backend holds: every single-node test of an operator in
 `OPERATORS`, and the converted PyTorch convolutions. Outputs are compared as ONNX's own runner does: rtol 1e-3, atol 1e-7. Inputs that a
 network holds as constants (weights, shapes, scales) are bound to the test's values; what a network computes stays an input (`COMPUTED`).
-Floats of other widths are handed in and compared as single precision.
+Floats of other widths are handed in and compared as single precision, integers of 2 and 4 bits as those of 8 that hold them.
 
 Prints passed, refused (by reason) and failed; exit code 1 on a failure, and when a test that is recorded as passing does not pass any more.
 Integer tests also run on machines (`MACHINES`), bit-exactly against golden. `--record` rewrites what is recorded: recorded.json, and
@@ -110,9 +110,13 @@ def load(path, info):
     return numpy_helper.to_array(onnx.load_tensor(path))
 
 
-def as_single(array):
-    """Floats of other widths as float32; others as they are."""
-    return array.astype(np.float32) if array.dtype.kind == "f" or "float" in array.dtype.name else array
+def as_held(array):
+    """Floats of other widths as float32, integers of 2 and 4 bits in 8; others as they are."""
+    if array.dtype.kind == "f" or "float" in array.dtype.name:
+        return array.astype(np.float32)
+    if array.dtype.name in ("int4", "int2"):
+        return array.astype(np.int8)
+    return array.astype(np.uint8) if array.dtype.name in ("uint4", "uint2") else array
 
 
 def tests():
@@ -139,7 +143,7 @@ class Runner:
         self.systole, self.case, self.folder = systole, case, folder
         self.model, self.inputs = os.path.join(folder, "model.onnx"), os.path.join(folder, "inputs.npz")
         onnx.save(case.model, self.model)
-        np.savez(self.inputs, **{name: as_single(value) for name, value in case.inputs.items()})
+        np.savez(self.inputs, **{name: as_held(value) for name, value in case.inputs.items()})
 
     def run(self, *arguments):
         command = [self.systole, arguments[0], self.model, *arguments[1:], "--input", self.inputs, "-q"]
@@ -160,7 +164,7 @@ def difference(outputs, expected):
     for name, value in expected.items():
         if name not in outputs:
             return f"no output `{name}`"
-        ours, theirs = outputs[name], as_single(value)
+        ours, theirs = outputs[name], as_held(value)
         if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
             return f"`{name}` is {ours.dtype} {ours.shape}, not {theirs.dtype} {theirs.shape}"
         try:
@@ -198,7 +202,7 @@ def on_machines(runner, expected):
 
 def archived(case):
     """A case as entries of cases.zip."""
-    put = lambda array, name: numpy_helper.from_array(as_single(array), name).SerializeToString()
+    put = lambda array, name: numpy_helper.from_array(as_held(array), name).SerializeToString()
     yield f"{case.name}/model.onnx", case.model.SerializeToString()
     for name, value in case.inputs.items():
         yield f"{case.name}/inputs/{name}.pb", put(value, name)

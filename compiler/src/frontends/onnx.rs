@@ -2,7 +2,7 @@
 //!
 //! The result is the imported form: shapes all known, Q/DQ explicit, per-channel operands as `[c]` constants in second place, weights
 //! as `[n_out, k]`. Whatever is not understood exactly is an error that names it; nothing is guessed. Not modelled: training,
-//! control flow, sequences, scales and shapes that depend on data.
+//! control flow, sequences, strings, tensors without elements, floats under 16 bits, scales and shapes that depend on data.
 
 mod attributes;
 mod constants;
@@ -131,7 +131,6 @@ fn add_outputs(importer: &mut Importer<'_>, proto: &GraphProto) {
     }
     for info in &proto.output {
         let problem = match importer.lookup(&info.name) {
-            Ok(id) if importer.tensor(id).data.is_some() => Some(ImportError::unsupported("it is a constant")),
             Ok(id) if importer.graph.outputs.contains(&id) => Some(ImportError::invalid("it is listed twice")),
             Ok(id) => {
                 importer.graph.outputs.push(id);

@@ -27,10 +27,11 @@ pub(super) fn integers(tensor: &Tensor) -> Option<Vec<i32>> {
         DType::I8 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => {
             Some(bytes.iter().map(|&b| i32::from(b as i8)).collect())
         }
-        DType::U8 => Some(bytes.iter().map(|&b| i32::from(b)).collect()),
+        DType::U8 | DType::U4 | DType::U2 => Some(bytes.iter().map(|&b| i32::from(b)).collect()),
         DType::I16 => Some(bytes.chunks_exact(2).map(|b| i32::from(i16::from_le_bytes([b[0], b[1]]))).collect()),
         DType::I32 => Some(i32_of_bytes(bytes)),
-        DType::F32 | DType::I64 => None,
+        DType::U16 => Some(bytes.chunks_exact(2).map(|b| i32::from(u16::from_le_bytes([b[0], b[1]]))).collect()),
+        DType::F32 | DType::I64 | DType::U32 | DType::U64 | DType::Bool => None,
     }
 }
 

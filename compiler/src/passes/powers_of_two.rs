@@ -13,7 +13,7 @@ use super::{Context, PassError, Quantised, constants, is_float};
 
 /// What a stored integer tensor is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Use {
+pub(super) enum Use {
     /// Follows from the scales of input and weights, which are not known here.
     Bias,
     /// An operand of a sum or product: keeps type and zero point.
@@ -46,7 +46,7 @@ pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Ve
 }
 
 /// What the constants behind Dequantize nodes are for; weights before all else.
-fn uses(graph: &Graph) -> BTreeMap<TensorId, Use> {
+pub(super) fn uses(graph: &Graph) -> BTreeMap<TensorId, Use> {
     let producers = graph.producers();
     let mut uses: BTreeMap<TensorId, Use> = BTreeMap::new();
     for node in &graph.nodes {

@@ -5,9 +5,13 @@ use crate::broadcast::Broadcast;
 use crate::call::Call;
 use crate::error::GoldenError;
 
-/// `f` of each pair, in the order of the output.
+/// `f` of each pair of floats, in the order of the output.
 pub(crate) fn map(call: &Call<'_>, f: impl Fn(f32, f32) -> f32) -> Result<Vec<f32>, GoldenError> {
-    let (a, b) = (call.f32(0)?, call.f32(1)?);
+    map_of(call, call.f32(0)?, call.f32(1)?, f)
+}
+
+/// `f` of each pair of `a` and `b`, the elements of a node's two inputs, in the order of the output.
+pub(crate) fn map_of<T: Copy>(call: &Call<'_>, a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> Result<Vec<T>, GoldenError> {
     let (a_shape, b_shape) = (call.input(0)?.shape.as_slice(), call.input(1)?.shape.as_slice());
     let output = call.output()?.shape.as_slice();
     if a_shape == b_shape || a_shape.len() != b_shape.len() {

@@ -12,7 +12,8 @@ fn centred(call: &Call<'_>, i: usize, zero: i32) -> Result<Vec<i32>, GoldenError
     match call.value(i)? {
         Value::I8(q) => Ok(q.iter().map(|&q| i32::from(q) - zero).collect()),
         Value::U8(q) => Ok(q.iter().map(|&q| i32::from(q) - zero).collect()),
-        other => Err(call.malformed(format!("input {i} is {}, not i8 or u8", other.dtype().name()))),
+        Value::I16(q) => Ok(q.iter().map(|&q| i32::from(q) - zero).collect()),
+        other => Err(call.malformed(format!("input {i} is {}, not i8, u8 or i16", other.dtype().name()))),
     }
 }
 

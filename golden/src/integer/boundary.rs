@@ -39,7 +39,10 @@ pub(crate) fn quantize(call: &Call<'_>) -> Result<Value, GoldenError> {
     let quant = output.quant.as_ref().ok_or_else(|| call.malformed("the output has no scale"))?;
     let channels = Channels::of(call, output, quant)?;
     let x = call.f32(0)?;
-    let (least, most) = output.dtype.range().ok_or_else(|| call.malformed("the output is not i8, u8 or i16"))?;
+    let (least, most) = output
+        .dtype
+        .range()
+        .ok_or_else(|| call.malformed("the output is not of an integer type of 16 bits or fewer"))?;
     let (low, high) = call.node.clamp.unwrap_or((least, most));
     if low < least || high > most || low > high {
         return Err(call.malformed(format!("clamp [{low}, {high}] is not a part of [{least}, {most}]")));
@@ -65,6 +68,7 @@ pub(crate) fn dequantize(call: &Call<'_>) -> Result<Value, GoldenError> {
         Value::I8(q) => q.iter().map(|&q| i64::from(q)).enumerate().map(real).collect(),
         Value::U8(q) => q.iter().map(|&q| i64::from(q)).enumerate().map(real).collect(),
         Value::I16(q) => q.iter().map(|&q| i64::from(q)).enumerate().map(real).collect(),
+        Value::U16(q) => q.iter().map(|&q| i64::from(q)).enumerate().map(real).collect(),
         Value::I32(q) => q.iter().map(|&q| i64::from(q)).enumerate().map(real).collect(),
         other => return Err(call.malformed(format!("an input of type {}", other.dtype().name()))),
     };

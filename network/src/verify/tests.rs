@@ -284,6 +284,57 @@ fn forms_types_constants_attributes() {
     );
 }
 
+/// u32 a + u32 b; i16 around −5, dequantised; i8 in rows of their own scales, which a view begins and another ends.
+fn integers() -> Graph {
+    let mut g = Graph::new("integers", Form::Imported);
+    let mut plain = |name: &str, shape: &[usize], dtype: DType| {
+        g.add_tensor(Tensor { name: name.into(), shape: shape.into(), dtype, quant: None, data: None })
+    };
+    let [a, b, c] = ["a", "b", "c"].map(|name| plain(name, &[1, 2], DType::U32));
+    let [w, whole, f, flat] = [
+        plain("w", &[1, 2], DType::F32),
+        plain("whole", &[4], DType::I8),
+        plain("f", &[2, 2], DType::F32),
+        plain("flat", &[4], DType::I8),
+    ];
+    let wide = add(&mut g, "wide", &[1, 2], DType::I16, Quant::per_tensor(0.5, -5), None);
+    let quant = Quant { scale: vec![0.5, 0.25], zero_point: vec![1, 2], axis: Some(0) };
+    let rows = add(&mut g, "rows", &[2, 2], DType::I8, quant, None);
+    node(&mut g, "c", Op::Add, &[a, b], c);
+    node(&mut g, "w", Op::Dequantize, &[wide], w);
+    node(&mut g, "rows", Op::Reshape, &[whole], rows);
+    node(&mut g, "f", Op::Dequantize, &[rows], f);
+    node(&mut g, "flat", Op::Reshape, &[rows], flat);
+    (g.inputs, g.outputs) = (vec![a, b, wide, whole], vec![c, w, f, flat]);
+    g
+}
+
+#[test]
+fn integers_of_the_imported_form() {
+    assert_eq!(verify(&integers()), Ok(()));
+    check(
+        integers,
+        &[
+            (V::Types, "its input is u16, its output u32", |g| tensor(g, "b").dtype = DType::U16),
+            (V::Types, "tensor `a` is bool, Add takes or makes f32", |g| {
+                ["a", "b", "c"].iter().for_each(|name| tensor(g, name).dtype = DType::Bool);
+                operator(g, "c").inputs.truncate(1);
+                let a = operator(g, "c").inputs[0];
+                operator(g, "c").inputs.push(a);
+            }),
+            (V::QuantForm, "it is quantised, but of type u32", |g| {
+                tensor(g, "a").quant = Some(Quant::per_tensor(1.0, 0))
+            }),
+            (V::QuantForm, "its zero point -40000 is outside -32768..=32767", |g| {
+                quant(g, "wide").zero_point[0] = -40_000;
+            }),
+            (V::QuantAgreement, "its input `rows` and its output `flat` differ", |g| {
+                tensor(g, "flat").quant = Some(Quant::per_tensor(0.5, 1));
+            }),
+        ],
+    );
+}
+
 #[test]
 fn all_problems_are_reported_at_once() {
     let mut graph = quantised();

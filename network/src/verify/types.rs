@@ -96,8 +96,13 @@ const WEIGHT: &[DType] = &[DType::I8, DType::U8, DType::I4, DType::I2, DType::L2
 const QUANTISED: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::B1];
 const RESULT: &[DType] = &[DType::I8, DType::U8, DType::I16];
 const BIAS: &[DType] = &[DType::I32];
+/// Weights of integer sums: those with a zero point of their own for each output have it subtracted.
+const CENTRED: &[DType] = &[DType::I8, DType::U8, DType::I16];
 const INDEX: &[DType] = &[DType::I64];
-const DEQUANTISABLE: &[DType] = &[DType::I8, DType::U8, DType::I32];
+/// What files quantise to.
+const INTEGRAL: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::U16, DType::I4, DType::U4, DType::I2, DType::U2];
+const DEQUANTISABLE: &[DType] =
+    &[DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::I4, DType::U4, DType::I2, DType::U2];
 
 /// The node's output if `position` is `None`, else one of its inputs must have one of these types.
 fn expect(checker: &mut Checker, operands: &Operands, position: Option<usize>, allowed: &[DType]) {
@@ -115,17 +120,23 @@ fn expect(checker: &mut Checker, operands: &Operands, position: Option<usize>, a
 
 fn imported_types(checker: &mut Checker, operands: &Operands) {
     let (of_inputs, of_output) = match operands.node.op {
-        Op::Quantize => (FLOAT, ACTIVATION),
+        Op::Quantize => (FLOAT, INTEGRAL),
         Op::Dequantize => (DEQUANTISABLE, FLOAT),
-        Op::ConvInteger { .. } | Op::MatMulInteger { .. } => (ACTIVATION, BIAS),
+        Op::ConvInteger { .. } | Op::MatMulInteger { .. } => {
+            expect(checker, operands, Some(0), ACTIVATION);
+            expect(checker, operands, Some(1), CENTRED);
+            return expect(checker, operands, None, BIAS);
+        }
         Op::Cast => (BIAS, FLOAT),
-        Op::MaxPool(_) | Op::Concat if operands.output.dtype != DType::F32 => {
+        Op::MaxPool(_) | Op::GlobalMaxPool if operands.output.dtype != DType::F32 => {
             same_type(checker, operands);
             (ACTIVATION, ACTIVATION)
         }
-        Op::GlobalMaxPool if operands.output.dtype != DType::F32 => {
-            same_type(checker, operands);
-            (ACTIVATION, ACTIVATION)
+        Op::Concat => return same_type(checker, operands),
+        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum
+            if operands.output.dtype.is_plain_integer() =>
+        {
+            return same_type(checker, operands);
         }
         Op::ArgMaxPool(_) => (FLOAT, INDEX),
         Op::MaxUnpool(_) => {

@@ -18,6 +18,8 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("N-22", "of the compiler; a machine sees convolutions of stride 1"),
     ("N-23", "no arithmetic: views and copies"),
     ("N-30", "the compiler's copies; between pixels no instruction computes it"),
+    ("N-32", "of the imported form; no instruction computes it"),
+    ("N-33", "of the import of models"),
     ("N-21", "of the import of models; wide elements are those of M-5 and M-6"),
 ];
 
@@ -54,6 +56,7 @@ const NOT_GOLDEN: &[(&str, &str)] = &[
     ("N-11", "of the import of models: the compiler's"),
     ("N-12", "of the import of models: the compiler's"),
     ("N-29", "how weights are stored: the same numbers"),
+    ("N-33", "import makes rows of blocks, with N-2 and N-3 along them"),
     ("N-31", "which unit computes N-1 is not golden's affair"),
 ];
 

@@ -230,7 +230,14 @@ impl<'a> Importer<'a> {
             DType::I8 | DType::I4 | DType::I2 | DType::L2 | DType::B1 => {
                 Ok(bytes.iter().map(|&b| i64::from(b as i8)).collect())
             }
-            DType::U8 => Ok(bytes.iter().map(|&b| i64::from(b)).collect()),
+            DType::U16 => Ok(bytes.chunks_exact(2).map(|b| wide(b) as i64).collect()),
+            DType::U32 => Ok(bytes.chunks_exact(4).map(|b| wide(b) as i64).collect()),
+            DType::U64 => bytes
+                .chunks_exact(8)
+                .map(|b| i64::try_from(wide(b)).map_err(|_| ImportError::invalid(format!("its {what} is too large"))))
+                .collect(),
+            DType::U8 | DType::U4 | DType::U2 => Ok(bytes.iter().map(|&b| i64::from(b)).collect()),
+            DType::Bool => Err(ImportError::invalid(format!("its {what} `{}` is bool", tensor.name))),
             DType::F32 => Err(ImportError::invalid(format!("its {what} `{}` is f32, not an integer", tensor.name))),
         }
     }
@@ -297,6 +304,9 @@ fn any_rank(op: &Op) -> bool {
 
 /// Whether the graph can hold what `op` makes.
 pub(super) fn check_made_shape(op: &Op, shape: &[usize]) -> Result<()> {
+    if shape.is_empty() && *op == Op::Reshape {
+        return Ok(());
+    }
     check_activation_shape(shape, if any_rank(op) { MAX_RANK } else { IMAGE_RANK })
 }
 

@@ -1,6 +1,7 @@
 //! The operators: one table from ONNX's name to the function that imports it.
 
 mod activation;
+mod blocks;
 mod channel;
 mod deform;
 mod elementwise;
@@ -99,7 +100,7 @@ const OPERATORS: &[Operator] = &[
     operator("DepthToSpace", &["blocksize", "mode"], 1, moves::depth_to_space),
     of(Domains::Both, operator("DequantizeLinear", &["axis", "block_size", "output_dtype"], 3, quantise::dequantize_linear)),
     operator("Div", &[], 2, elementwise::div),
-    operator("Dropout", &["ratio", "seed"], 3, shape::dropout),
+    with_outputs(2, operator("Dropout", &["ratio", "seed"], 3, shape::dropout)),
     operator("Elu", &["alpha"], 1, activation::elu),
     operator("Flatten", &["axis"], 1, shape::flatten),
     operator("Gemm", &["alpha", "beta", "transA", "transB"], 3, linear::gemm),
@@ -241,6 +242,9 @@ fn check(importer: &Importer<'_>, node: &NodeView<'_>, operator: &Operator) -> R
     let known: &[&str] = operator.attributes;
     node.check_attributes(known)?;
     Inputs(&vec![None; node.proto.input.len()]).at_most(operator.inputs)?;
+    if node.int("training_mode", 0)? != 0 {
+        return Err(ImportError::unsupported("it trains (its attribute `training_mode` is not 0)"));
+    }
     match node.proto.output.iter().skip(operator.outputs).find(|name| !name.is_empty() && importer.uses(name) > 0) {
         Some(name) => Err(ImportError::unsupported(format!("its additional output `{name}` is not supported"))),
         None => Ok(()),

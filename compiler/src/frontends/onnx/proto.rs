@@ -129,7 +129,7 @@ pub struct TensorProto {
     /// Elements of a FLOAT tensor.
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
-    /// Elements of an INT32, INT16, INT8 or UINT8 tensor, and the bits of a FLOAT16 or BFLOAT16 one.
+    /// Elements of an INT32, INT16, INT8, UINT16, UINT8 or BOOL tensor, the bits of a FLOAT16 or BFLOAT16 one, and bytes of elements under 8 bits.
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: Vec<i32>,
     /// Elements of an INT64 tensor.
@@ -138,6 +138,9 @@ pub struct TensorProto {
     /// Elements of a DOUBLE tensor.
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
+    /// Elements of a UINT32 or UINT64 tensor.
+    #[prost(uint64, repeated, tag = "11")]
+    pub uint64_data: Vec<u64>,
     /// Its name.
     #[prost(string, tag = "8")]
     pub name: String,
@@ -172,6 +175,22 @@ pub mod data_type {
     pub const DOUBLE: i32 = 11;
     /// The upper half of single precision.
     pub const BFLOAT16: i32 = 16;
+    /// Unsigned 16-bit.
+    pub const UINT16: i32 = 4;
+    /// Truth values, a byte each.
+    pub const BOOL: i32 = 9;
+    /// Unsigned 32-bit.
+    pub const UINT32: i32 = 12;
+    /// Unsigned 64-bit.
+    pub const UINT64: i32 = 13;
+    /// Unsigned 4-bit, two to a byte.
+    pub const UINT4: i32 = 21;
+    /// Signed 4-bit, two to a byte.
+    pub const INT4: i32 = 22;
+    /// Unsigned 2-bit, four to a byte.
+    pub const UINT2: i32 = 25;
+    /// Signed 2-bit, four to a byte.
+    pub const INT2: i32 = 26;
 }
 
 /// A pair of strings.

@@ -20,8 +20,20 @@ impl Importer<'_> {
         inputs: Vec<TensorId>,
         shape: Vec<usize>,
     ) -> Result<TensorId> {
-        super::importer::check_made_shape(&op, &shape)?;
         let (dtype, quant) = self.made_type(&op, &inputs);
+        self.typed_step(node, part, op, inputs, (shape, dtype, quant))
+    }
+
+    /// The same with a type of the output that does not follow from the operator.
+    pub(super) fn typed_step(
+        &mut self,
+        node: &NodeView<'_>,
+        part: &str,
+        op: Op,
+        inputs: Vec<TensorId>,
+        (shape, dtype, quant): (Vec<usize>, DType, Option<Quant>),
+    ) -> Result<TensorId> {
+        super::importer::check_made_shape(&op, &shape)?;
         let name = format!("{}:{part}", node.name());
         let origins = if op.only_moves() { vec![] } else { vec![node.name().to_owned()] };
         let tensor = self.fresh_tensor_name(&name);
@@ -44,9 +56,12 @@ impl Importer<'_> {
 
     fn made_type(&self, op: &Op, inputs: &[TensorId]) -> (DType, Option<Quant>) {
         let keeps = op.only_moves() || matches!(op, Op::MaxPool(_) | Op::GlobalMaxPool | Op::Concat);
-        match inputs.first().map(|&id| self.tensor(id)).filter(|_| keeps) {
-            Some(first) => (first.dtype, first.quant.clone()),
-            None => (DType::F32, None),
+        let pairs = matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum);
+        match inputs.first().map(|&id| self.tensor(id)) {
+            Some(first) if keeps => (first.dtype, first.quant.clone()),
+            // Rule N-32: the numbers as they are, whatever they mean elsewhere.
+            Some(first) if pairs => (first.dtype, None),
+            _ => (DType::F32, None),
         }
     }
 
@@ -81,6 +96,13 @@ impl Importer<'_> {
         let name = self.fresh_tensor_name(&format!("{}:{part}", node.name()));
         let data = Some(Data::Stored(bytes_of_f32(values)));
         Ok(self.graph.add_tensor(Tensor { name, shape, dtype: DType::F32, quant: None, data }))
+    }
+
+    /// An i64 constant of one element that repeats along `rank` axes.
+    pub(super) fn made_integer(&mut self, node: &NodeView<'_>, rank: usize, value: usize) -> TensorId {
+        let name = self.fresh_tensor_name(&format!("{}:{value}", node.name()));
+        let data = Some(Data::Stored((value as i64).to_le_bytes().to_vec().into()));
+        self.graph.add_tensor(Tensor { name, shape: vec![1; rank], dtype: DType::I64, quant: None, data })
     }
 
     /// A stored f32 constant times a factor; itself where that is 1.

@@ -3,7 +3,7 @@
 use systole_network::op::{Function, Op};
 use systole_network::tensor::TensorId;
 
-use super::elementwise::is_per_channel;
+use super::elementwise::{self, is_per_channel};
 use super::{Inputs, float_shape, qlinear};
 use crate::frontends::onnx::attributes::NodeView;
 use crate::frontends::onnx::error::ImportError;
@@ -21,6 +21,9 @@ pub(super) fn relu(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &In
 
 pub(super) fn clip(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     let x = inputs.required(0, "input")?;
+    if importer.tensor(x).dtype.is_plain_integer() {
+        return integer_clip(importer, node, inputs, x);
+    }
     let shape = float_shape(importer, x)?;
     let bound = |index: usize, name: &str, none: f32| -> Result<f32> {
         match (node.opset < 11, inputs.optional(index)) {
@@ -36,6 +39,25 @@ pub(super) fn clip(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &In
     }
     // Where they cross, ONNX says that everything becomes the upper one.
     importer.emit(node, Op::Clip { low: low.min(high), high }, vec![x], shape)
+}
+
+/// The smaller of the upper bound and what is the larger of x and the lower one (rule N-32).
+fn integer_clip(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, x: TensorId) -> Result<()> {
+    let bounds = [(1, Op::Max), (2, Op::Min)].map(|(index, op)| inputs.optional(index).map(|bound| (bound, op)));
+    let mut bounds: Vec<(TensorId, Op)> = bounds.into_iter().flatten().collect();
+    if let Some((bound, _)) = bounds.iter().find(|(bound, _)| importer.tensor(*bound).elements() != 1) {
+        let message = format!("its bound `{}` has several elements", importer.tensor(*bound).name);
+        return Err(ImportError::invalid(message));
+    }
+    let Some((last, op)) = bounds.pop() else {
+        let shape = importer.tensor(x).shape.clone();
+        return importer.emit_like(node, Op::Identity, vec![x], shape);
+    };
+    let mut made = x;
+    for (bound, op) in bounds {
+        made = importer.part(node, vec![], |importer, view| elementwise::pair(importer, view, [made, bound], op))?;
+    }
+    elementwise::pair(importer, node, [made, last], op)
 }
 
 pub(super) fn single(importer: &Importer<'_>, id: TensorId, what: &str) -> Result<f32> {
@@ -95,7 +117,7 @@ pub(super) fn prelu(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &I
     }
     let below = Op::Clip { low: f32::MIN, high: 0.0 };
     let below = importer.step(node, "below", below, vec![x], shape.clone())?;
-    let (operands, made) = super::elementwise::paired(importer, node, &Op::Mul, below, slope)?;
+    let (operands, made) = elementwise::paired(importer, node, &Op::Mul, below, slope)?;
     if made != shape {
         return Err(ImportError::invalid(format!("its slope has the shape {slopes:?}, its input {shape:?}")));
     }

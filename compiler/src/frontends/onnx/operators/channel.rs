@@ -10,7 +10,6 @@ use crate::frontends::onnx::importer::{Importer, Result};
 
 pub(super) fn batch_normalization(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     const PARAMETERS: [&str; 4] = ["scale", "bias", "mean", "variance"];
-    node.expect_int("training_mode", 0)?;
     node.expect_int("spatial", 1)?;
     let epsilon = node.float("epsilon", 1e-5)?;
     if !epsilon.is_finite() || epsilon < 0.0 {
@@ -48,8 +47,7 @@ pub(super) fn concat(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &
         return Err(ImportError::invalid("it has no input"));
     };
     let (dtype, quant) = (importer.tensor(first).dtype, importer.tensor(first).quant.clone());
-    let mut shape =
-        if dtype.range().is_some() { importer.tensor(first).shape.clone() } else { float_shape(importer, first)? };
+    let mut shape = importer.tensor(first).shape.clone();
     let axis = if node.has("axis") {
         node.axis(1, shape.len())?
     } else {

@@ -44,23 +44,33 @@ pub(super) fn sum(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inp
         return many(importer, node, inputs, Op::Add);
     }
     let shape = shape.clone();
-    importer.emit(node, Op::Sum, operands, shape)
+    importer.emit_like(node, Op::Sum, operands, shape)
 }
 
-/// All inputs, which are f32.
+/// All inputs, which are of one type.
 fn operands(importer: &Importer<'_>, inputs: &Inputs<'_>) -> Result<Vec<TensorId>> {
     let operands = (0..inputs.0.len().max(1)).map(|index| inputs.required(index, "operand"));
     let operands: Vec<TensorId> = operands.collect::<Result<_>>()?;
-    operands.iter().try_for_each(|&id| float_operand(importer, id))?;
+    one_type(importer, &operands)?;
     Ok(operands)
 }
 
-fn float_operand(importer: &Importer<'_>, id: TensorId) -> Result<()> {
-    let tensor = importer.tensor(id);
-    match tensor.dtype {
-        DType::F32 => Ok(()),
-        other => Err(ImportError::unsupported(format!("its input `{}` is {}, not f32", tensor.name, other.name()))
-            .help("arithmetic on integers needs a scale: use QLinearAdd and its kin, or DequantizeLinear before")),
+/// Floats, or integers that are taken as they are (rule N-32).
+fn one_type(importer: &Importer<'_>, operands: &[TensorId]) -> Result<()> {
+    let Some(first) = operands.first().map(|&id| importer.tensor(id)) else { return Ok(()) };
+    if first.dtype != DType::F32 && !first.dtype.is_plain_integer() {
+        let message = format!("its input `{}` is {}", first.name, first.dtype.name());
+        return Err(ImportError::unsupported(message).help("f32 and the integers of 8 to 64 bits are supported"));
+    }
+    match operands.iter().map(|&id| importer.tensor(id)).find(|other| other.dtype != first.dtype) {
+        Some(other) => Err(ImportError::invalid(format!(
+            "its input `{}` is {}, `{}` {}",
+            first.name,
+            first.dtype.name(),
+            other.name,
+            other.dtype.name()
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -71,7 +81,7 @@ fn many(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, o
         return Err(ImportError::invalid("it has no input"));
     };
     let Some((&last, rest)) = rest.split_last() else {
-        let shape = float_shape(importer, made)?;
+        let shape = importer.tensor(made).shape.clone();
         return importer.emit_like(node, Op::Identity, vec![made], shape);
     };
     for &operand in rest {
@@ -79,18 +89,23 @@ fn many(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, o
         made = importer.step(node, "part", op.clone(), pair, shape)?;
     }
     let (pair, shape) = paired(importer, node, &op, made, last)?;
-    importer.emit(node, op, pair, shape)
+    importer.emit_like(node, op, pair, shape)
 }
 
 fn binary(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, op: Op) -> Result<()> {
     let (a, b) = (inputs.required(0, "first operand")?, inputs.required(1, "second operand")?);
-    float_operand(importer, a)?;
-    float_operand(importer, b)?;
-    if op == Op::Sub && importer.is_constant(a) {
+    if op == Op::Sub && importer.is_constant(a) && importer.tensor(a).dtype == DType::F32 {
+        one_type(importer, &[a, b])?;
         return minuend(importer, node, a, b);
     }
+    pair(importer, node, [a, b], op)
+}
+
+/// The operator on two operands of one type.
+pub(super) fn pair(importer: &mut Importer<'_>, node: &NodeView<'_>, [a, b]: [TensorId; 2], op: Op) -> Result<()> {
+    one_type(importer, &[a, b])?;
     let (operands, shape) = paired(importer, node, &op, a, b)?;
-    importer.emit(node, op, operands, shape)
+    importer.emit_like(node, op, operands, shape)
 }
 
 /// `a − b` of a constant a for each channel is `−1 · b + a`, exactly.
@@ -120,7 +135,7 @@ pub(super) fn paired(
     }
     let commutes = matches!(op, Op::Add | Op::Mul | Op::Max | Op::Min);
     let (a, b) = if first && commutes { (b, a) } else { (a, b) };
-    let (shape, other) = (float_shape(importer, a)?, float_shape(importer, b)?);
+    let (shape, other) = (importer.tensor(a).shape.clone(), importer.tensor(b).shape.clone());
     if (second || (first && commutes)) && is_per_channel(&shape, &other) {
         let vector = importer.reformed(b, Reform::Channels(shape[1]))?;
         return Ok((vec![a, vector], shape));

@@ -1,7 +1,7 @@
 //! ConvInteger, MatMulInteger and the Cast behind them: integer sums whose scales lie in float nodes after them.
 
 use systole_network::op::{Conv, Op};
-use systole_network::tensor::{DType, TensorId};
+use systole_network::tensor::{DType, Data, Tensor, TensorId};
 
 use super::{Inputs, extents};
 use crate::frontends::onnx::attributes::NodeView;
@@ -12,7 +12,7 @@ use crate::frontends::onnx::proto::data_type;
 use crate::frontends::onnx::window::Window;
 
 pub(super) fn conv(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    let ([x, weights], zeros) = operands(importer, inputs)?;
+    let ([x, weights], zeros) = operands(importer, inputs, 0)?;
     let ([n, c, h, w], [m, c_group, kh, kw]) = (extents(importer, x)?, extents(importer, weights)?);
     let groups = usize::try_from(node.int("group", 1)?).ok().filter(|&g| g > 0);
     let groups = groups.ok_or_else(|| ImportError::invalid("its attribute `group` is not positive"))?;
@@ -31,7 +31,7 @@ pub(super) fn conv(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &In
 }
 
 pub(super) fn mat_mul(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    let ([x, weights], zeros) = operands(importer, inputs)?;
+    let ([x, weights], zeros) = operands(importer, inputs, 1)?;
     let (x_shape, w_shape) = (importer.tensor(x).shape.clone(), importer.tensor(weights).shape.clone());
     let (&[n, k], &[rows, columns]) = (x_shape.as_slice(), w_shape.as_slice()) else {
         return Err(ImportError::unsupported(format!(
@@ -47,13 +47,17 @@ pub(super) fn mat_mul(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: 
     importer.emit_typed(node, Op::MatMulInteger { zeros }, vec![x, weights], vec![n, columns], DType::I32, None)
 }
 
-/// Input and constant weights, and their zero points (inputs 2 and 3, 0 where left out).
-fn operands(importer: &Importer<'_>, inputs: &Inputs<'_>) -> Result<([TensorId; 2], [i32; 2])> {
-    let ids = [inputs.required(0, "input")?, inputs.required(1, "weights")?];
+/// Input and constant weights, and their zero points (inputs 2 and 3, 0 where left out). `axis` is that of the outputs in the weights.
+fn operands(importer: &mut Importer<'_>, inputs: &Inputs<'_>, axis: usize) -> Result<([TensorId; 2], [i32; 2])> {
+    let mut ids = [inputs.required(0, "input")?, inputs.required(1, "weights")?];
+    if !importer.is_constant(ids[1]) {
+        let name = &importer.tensor(ids[1]).name;
+        return Err(ImportError::unsupported(format!("its weights `{name}` must be constant")));
+    }
     let mut zeros = [0; 2];
-    for (place, &id) in ids.iter().enumerate() {
-        let (name, dtype) = (&importer.tensor(id).name, importer.tensor(id).dtype);
-        if dtype.range().is_none() {
+    for place in 0..2 {
+        let (name, dtype) = (&importer.tensor(ids[place]).name, importer.tensor(ids[place]).dtype);
+        if !matches!(dtype, DType::I8 | DType::U8) {
             let message = format!("its input `{name}` is {}, not i8 or u8", dtype.name());
             return Err(ImportError::invalid(message));
         }
@@ -63,16 +67,34 @@ fn operands(importer: &Importer<'_>, inputs: &Inputs<'_>) -> Result<([TensorId; 
         }
         let values = importer.integers(zero, "zero point")?;
         let first = values.first().copied().unwrap_or(0);
-        if values.iter().any(|&value| value != first) {
+        if values.iter().all(|&value| value == first) {
+            zeros[place] = i32::try_from(first).unwrap_or(0);
+        } else if place == 0 {
             return Err(ImportError::unsupported(format!("its operand `{name}` has several zero points")));
+        } else {
+            ids[1] = centred(importer, ids[1], &values, axis)?;
         }
-        zeros[place] = i32::try_from(first).unwrap_or(0);
-    }
-    if !importer.is_constant(ids[1]) {
-        let name = &importer.tensor(ids[1]).name;
-        return Err(ImportError::unsupported(format!("its weights `{name}` must be constant")));
     }
     Ok((ids, zeros))
+}
+
+/// Weights minus the zero point of their output, of which each has its own: i16 holds that.
+fn centred(importer: &mut Importer<'_>, weights: TensorId, zeros: &[i64], axis: usize) -> Result<TensorId> {
+    let values = importer.integers(weights, "weights")?;
+    let tensor = importer.tensor(weights);
+    let shape = tensor.shape.clone();
+    if shape.get(axis) != Some(&zeros.len()) {
+        let message = format!("weights of shape {shape:?} have {} zero points", zeros.len());
+        return Err(ImportError::invalid(message));
+    }
+    let inner: usize = shape[axis + 1..].iter().product();
+    let name = format!("{}:centred", tensor.name);
+    importer.take_copy(values.len().saturating_mul(2))?;
+    let zero = |index: usize| zeros[index / inner % zeros.len()];
+    let centred = values.iter().enumerate().flat_map(|(index, q)| ((q - zero(index)) as i16).to_le_bytes());
+    let data = Some(Data::Stored(centred.collect()));
+    let name = importer.fresh_tensor_name(&name);
+    Ok(importer.graph.add_tensor(Tensor { name, shape, dtype: DType::I16, quant: None, data }))
 }
 
 /// Of sums to float, or of what is float already.

@@ -113,6 +113,9 @@ fn parts(importer: &Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>, size
             (0..outputs).map(|index| each.min(size.saturating_sub(index * each))).collect()
         }
     };
+    if parts.contains(&0) {
+        return Err(ImportError::unsupported(format!("its outputs of {parts:?} along its axis have no elements")));
+    }
     let covered = parts.iter().fold(0usize, |sum, &part| sum.saturating_add(part));
     if covered != size || parts.len() != outputs {
         return Err(ImportError::invalid(format!("an axis of {size} is not split into {outputs} parts by {parts:?}")));

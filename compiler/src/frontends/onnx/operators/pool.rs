@@ -32,16 +32,41 @@ pub(super) fn max_pool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs:
 
 /// The second output: where the maxima are. `beside` another node of the same name.
 fn arg_max(importer: &mut Importer<'_>, node: &NodeView<'_>, x: TensorId, indices: &str, beside: bool) -> Result<()> {
-    if node.int("storage_order", 0)? != 0 {
-        return Err(ImportError::unsupported(
-            "it counts indices down the columns (its attribute `storage_order` is 1)",
-        ));
-    }
-    image_shape(importer, x)?;
+    let by_columns = node.flag("storage_order")?;
+    let [_, _, h, w] = image_shape(importer, x)?;
     let (attributes, shape) = window(importer, node, x)?;
-    let output = Tensor { name: indices.to_owned(), shape, dtype: DType::I64, quant: None, data: None };
     let name = if beside { indices } else { node.name() };
-    importer.emit_as(node, name, Op::ArgMaxPool(attributes), vec![x], output)
+    let made = if by_columns { importer.fresh_tensor_name(&format!("{indices}:rows")) } else { indices.to_owned() };
+    let output = Tensor { name: made, shape, dtype: DType::I64, quant: None, data: None };
+    importer.emit_as(node, name, Op::ArgMaxPool(attributes), vec![x], output)?;
+    match importer.graph.nodes.last().and_then(|made| made.outputs.first().copied()).filter(|_| by_columns) {
+        Some(rows) => count_by_columns(importer, node, rows, indices, [h, w]),
+        None => Ok(()),
+    }
+}
+
+/// Indices that count down the columns of each plane, from such as count along the rows: `(plane·w + x)·h + y` from `(plane·h + y)·w + x`.
+fn count_by_columns(
+    importer: &mut Importer<'_>,
+    node: &NodeView<'_>,
+    rows: TensorId,
+    name: &str,
+    [h, w]: [usize; 2],
+) -> Result<()> {
+    let shape = importer.tensor(rows).shape.clone();
+    let [height, width] = [h, w].map(|size| importer.made_integer(node, shape.len(), size));
+    let mut step = |op: Op, a: TensorId, b: TensorId| importer.step(node, "columns", op, vec![a, b], shape.clone());
+    let line = step(Op::Div, rows, width)?;
+    let before = step(Op::Mul, line, width)?;
+    let x = step(Op::Sub, rows, before)?;
+    let plane = step(Op::Div, line, height)?;
+    let before = step(Op::Mul, plane, height)?;
+    let y = step(Op::Sub, line, before)?;
+    let columns = step(Op::Mul, plane, width)?;
+    let column = step(Op::Add, columns, x)?;
+    let before = step(Op::Mul, column, height)?;
+    let output = Tensor { name: name.to_owned(), shape, dtype: DType::I64, quant: None, data: None };
+    importer.emit_as(node, name, Op::Add, vec![before, y], output)
 }
 
 pub(super) fn max_unpool(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {

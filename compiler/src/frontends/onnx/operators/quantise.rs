@@ -1,8 +1,9 @@
-//! QuantizeLinear and DequantizeLinear. The integer tensor carries scale and zero point.
+//! QuantizeLinear and DequantizeLinear. The integer tensor carries scale and zero point. Those with blocks are in `blocks`.
 
 use systole_network::op::Op;
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
 
+use super::blocks::Blocks;
 use super::{Inputs, float_shape};
 use crate::frontends::onnx::attributes::{NodeView, normalise_axis};
 use crate::frontends::onnx::error::ImportError;
@@ -12,7 +13,7 @@ use crate::frontends::onnx::proto::data_type;
 pub(super) fn quantize_linear(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     let x = inputs.required(0, "input")?;
     let shape = float_shape(importer, x)?;
-    node.expect_int("block_size", 0)?;
+    let blocks = Blocks::of(importer, node, &shape, inputs.required(1, "scale")?)?;
     let stated = match node.int("output_dtype", 0)? {
         0 => None,
         number => Some(i32::try_from(number).map_or_else(|_| Err(bad_type(number)), super::super::constants::dtype)?),
@@ -29,10 +30,14 @@ pub(super) fn quantize_linear(importer: &mut Importer<'_>, node: &NodeView<'_>, 
         (Some(dtype), _) | (None, Some(dtype)) => dtype,
         (None, None) => DType::U8,
     };
-    if !matches!(dtype, DType::I8 | DType::U8) {
-        return Err(ImportError::unsupported(format!("its output is {}; only i8 and u8 are supported", dtype.name())));
+    if dtype.range().is_none() {
+        let message = format!("its output is {}; integers of 2 to 16 bits are supported", dtype.name());
+        return Err(ImportError::unsupported(message));
     }
     let quant = parameters(importer, node, inputs, &shape)?;
+    if let Some(blocks) = blocks {
+        return blocks.quantize(importer, node, x, (dtype, quant));
+    }
     if importer.tensor(x).data.is_some() {
         return quantise_constant(importer, node, x, dtype, quant);
     }
@@ -45,15 +50,14 @@ fn bad_type(number: i64) -> ImportError {
 
 pub(super) fn dequantize_linear(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     let x = inputs.required(0, "input")?;
-    node.expect_int("block_size", 0)?;
     let output = node.int("output_dtype", 0)?;
     if output != 0 && output != i64::from(data_type::FLOAT) {
         return Err(ImportError::unsupported("its output is not FLOAT"));
     }
     let (shape, dtype) = (importer.tensor(x).shape.clone(), importer.tensor(x).dtype);
-    if !matches!(dtype, DType::I8 | DType::U8 | DType::I32) {
+    if dtype != DType::I32 && dtype.range().is_none() {
         let message = format!("its input `{}` is {}", importer.tensor(x).name, dtype.name());
-        return Err(ImportError::unsupported(message).help("i8, u8 and i32 are supported"));
+        return Err(ImportError::unsupported(message).help("i32 and the integers of 2 to 16 bits are supported"));
     }
     if let Some(zero_point) = inputs.optional(2).map(|id| importer.tensor(id).dtype).filter(|&zero| zero != dtype) {
         return Err(ImportError::invalid(format!(
@@ -63,6 +67,9 @@ pub(super) fn dequantize_linear(importer: &mut Importer<'_>, node: &NodeView<'_>
         )));
     }
     let quant = parameters(importer, node, inputs, &shape)?;
+    if let Some(blocks) = Blocks::of(importer, node, &shape, inputs.required(1, "scale")?)? {
+        return blocks.dequantize(importer, node, x, quant);
+    }
     dequantize(importer, node, x, quant)
 }
 
@@ -107,6 +114,8 @@ fn parameters(importer: &Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>,
         )));
     }
     match scale.len() {
+        // Along the rows that hold a block each.
+        _ if node.int("block_size", 0)? != 0 => Ok(Quant { scale, zero_point, axis: Some(0) }),
         1 => Ok(Quant::per_tensor(scale[0], zero_point[0])),
         n => {
             let axis = normalise_axis(node.int("axis", 1)?, shape.len())?;
@@ -126,15 +135,17 @@ fn quantise_constant(
     dtype: DType,
     quant: Quant,
 ) -> Result<()> {
-    importer.take_copy(importer.tensor(x).elements())?;
+    let width = dtype.bytes();
+    importer.take_copy(importer.tensor(x).elements().saturating_mul(width))?;
     let values = importer.floats(x, "input")?;
     let shape = importer.tensor(x).shape.clone();
     let (low, high) = dtype.range().unwrap_or((0, 0));
     // Elements between two steps of the axis; one step covers everything when there is one scale.
     let inner: usize = quant.axis.map_or(usize::MAX, |axis| shape[axis + 1..].iter().product());
-    let quantised = values.iter().enumerate().map(|(index, &v)| {
+    let quantised = values.iter().enumerate().flat_map(|(index, &v)| {
         let c = (index / inner) % quant.scale.len();
-        crate::passes::arithmetic::quantise(v, quant.scale_of(c), quant.zero_point_of(c), (low, high)) as u8
+        let q = crate::passes::arithmetic::quantise(v, quant.scale_of(c), quant.zero_point_of(c), (low, high));
+        q.to_le_bytes().into_iter().take(width)
     });
     let data = Some(Data::Stored(quantised.collect()));
     let name = node.proto.output.first().ok_or_else(|| ImportError::invalid("it has no output"))?.clone();

@@ -1,9 +1,10 @@
 //! Operators that change shapes or nothing at all. On constants they are done here; on activations they are views.
 
 use systole_network::op::Op;
-use systole_network::tensor::{Data, Tensor, TensorId};
+use systole_network::tensor::{DType, Data, Tensor, TensorId};
 
 use super::Inputs;
+use super::activation::single;
 use crate::frontends::onnx::attributes::{NodeView, normalise_axis};
 use crate::frontends::onnx::error::ImportError;
 use crate::frontends::onnx::importer::{Importer, Result};
@@ -45,10 +46,31 @@ pub(super) fn identity(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs:
     view(importer, node, Op::Identity, x, shape)
 }
 
+/// At inference it keeps everything, and says so in its second output.
 pub(super) fn dropout(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
-    // BOOL is no type of the graph, so a training flag cannot be read; import of its initializer fails before this.
-    if inputs.optional(2).is_some() {
-        return Err(ImportError::unsupported("its input `training_mode` is given"));
+    if let Some(training) = inputs.optional(2) {
+        let tensor = importer.tensor(training);
+        let (Some(Data::Stored(bytes)), DType::Bool) = (&tensor.data, tensor.dtype) else {
+            return Err(ImportError::unsupported("its input `training_mode` is not a constant truth value"));
+        };
+        let trains = bytes.iter().any(|&byte| byte != 0);
+        let ratio = inputs.optional(1).filter(|_| trains);
+        let ratio = ratio.map_or(Ok(if trains { 0.5 } else { 0.0 }), |id| single(importer, id, "ratio"))?;
+        if ratio != 0.0 {
+            let message = format!("it trains (its input `training_mode` is true, its ratio {ratio})");
+            return Err(ImportError::unsupported(message));
+        }
+    }
+    let mask = node.proto.output.get(1).filter(|name| importer.uses(name) > 0).cloned();
+    if let Some(name) = mask {
+        if node.opset < 10 {
+            return Err(ImportError::unsupported(format!("its additional output `{name}` is not supported")));
+        }
+        let tensor = importer.tensor(inputs.required(0, "input")?);
+        let (shape, count) = (tensor.shape.clone(), tensor.elements());
+        importer.take_copy(count)?;
+        let data = Some(Data::Stored(vec![1; count].into()));
+        importer.define(Tensor { name, shape, dtype: DType::Bool, quant: None, data })?;
     }
     identity(importer, node, inputs)
 }

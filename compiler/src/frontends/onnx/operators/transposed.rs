@@ -3,7 +3,7 @@
 use systole_network::op::{ConvTranspose, Op};
 
 use super::linear::{check_bias, require_constant};
-use super::{Inputs, float_shape, image_shape, lines};
+use super::{Inputs, float_shape, image_shape, lines, volumes};
 use crate::frontends::onnx::attributes::NodeView;
 use crate::frontends::onnx::error::ImportError;
 use crate::frontends::onnx::importer::{Importer, Result};
@@ -11,8 +11,10 @@ use crate::frontends::onnx::importer::{Importer, Result};
 pub(super) fn conv_transpose(importer: &mut Importer<'_>, node: &NodeView<'_>, inputs: &Inputs<'_>) -> Result<()> {
     let (x, weights) = (inputs.required(0, "input")?, inputs.required(1, "weights")?);
     require_constant(importer, weights, "weights")?;
-    if let &[n, c, w] = float_shape(importer, x)?.as_slice() {
-        return lines::as_image(importer, node, inputs, [x, weights], [n, c, w], conv_transpose);
+    match *float_shape(importer, x)?.as_slice() {
+        [n, c, w] => return lines::as_image(importer, node, inputs, [x, weights], [n, c, w], conv_transpose),
+        [n, c, d, h, w] => return volumes::conv_transpose(importer, node, inputs, [x, weights], [n, c, d, h, w]),
+        _ => {}
     }
     let [n, c, h, w] = image_shape(importer, x)?;
     let [c_weights, m_group, kh, kw] = image_shape(importer, weights)?;
