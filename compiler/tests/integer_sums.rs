@@ -84,7 +84,8 @@ fn n16_what_is_no_integer_sum_is_refused_by_node() {
     let told = one(vec![second.clone(), conv("zx")], constants());
     assert!(told.contains("`n_y` (ConvInteger): its input `x` has the zero point 7 here and 8 elsewhere"), "{told}");
     // Somebody else reads the integers.
-    let told = one(vec![conv("zx"), node("MaxPool", &["x"], "pooled", vec![ints("kernel_shape", &[2, 2])])], constants());
+    let told =
+        one(vec![conv("zx"), node("MaxPool", &["x"], "pooled", vec![ints("kernel_shape", &[2, 2])])], constants());
     assert!(told.contains("an input of type u8 without one scale"), "{told}");
     // What follows is in float.
     let told = one(vec![conv("zx"), node("Cast", &["y"], "f", vec![int("to", 1)])], constants());
@@ -135,20 +136,19 @@ fn m14_sums_take_four_bytes_and_the_register_says_so() {
     assert_eq!(stored.sum::<u64>(), 16 * 2 * 4);
 }
 
-/// 18 products of up to 255·252 need 24 bits.
+/// 9 products of up to 255·252 need 21 bits.
 #[test]
 fn n16_n20_accumulators_that_are_too_narrow_are_refused() {
     let policy = |bits| NumericPolicy { accumulator_bits: bits, ..NumericPolicy::default() };
     let text = config::preset("edge-16x16").expect("a preset");
-    for (bits, fits) in [(16, false), (24, true)] {
-        let settings = [("array.accumulator.width", format!("{bits} bit"))];
-        let settings = settings.each_ref().map(|(key, value)| (*key, value.as_str()));
-        let machine = config::load_with(text, "edge-16x16", &settings).expect("valid");
-        let made = integers(&[1, 1, 4, 4], vec![conv("zx")], vec![
-            u8s("w", &[2, 1, 3, 3], &[255; 18]),
-            u8s("zx", &[], &[0]),
-            u8s("zw", &[], &[3]),
-        ]);
+    for (bits, fits) in [(20, false), (21, true)] {
+        let mut machine = config::load(text, "edge-16x16").expect("valid");
+        machine.array.accumulator_bits = bits;
+        let made = integers(
+            &[1, 1, 4, 4],
+            vec![conv("zx")],
+            vec![u8s("w", &[2, 1, 3, 3], &[255; 18]), u8s("zx", &[], &[0]), u8s("zw", &[], &[3])],
+        );
         let quantised = legalise(&imported(&made), &policy(bits), &FILE).expect("legal");
         let header = Header { machine_yaml: config::to_yaml(&machine), model: ModelEntry::default() };
         match compile(&quantised, &machine, header, Constants::Real) {

@@ -59,11 +59,8 @@ fn n16_n20_the_low_32_bits_of_w() {
         // Low 7 bits: 100 − 128.
         (7, -28),
     ] {
-        let operands = [
-            u8_input("x", &[1, 1], 1.0, 0, vec![100]),
-            i8_weights(&[1, 1], 0, vec![2]),
-            bias(&[i32::MAX - 99]),
-        ];
+        let operands =
+            [u8_input("x", &[1, 1], 1.0, 0, vec![100]), i8_weights(&[1, 1], 0, vec![2]), bias(&[i32::MAX - 99])];
         let (mut graph, values) = graph_of(Form::Quantised, Op::FullyConnected, &operands, sums(&[1, 1]), None);
         graph.policy.accumulator_bits = bits;
         let run = systole_golden::run(&graph, &values, systole_golden::Options::default()).expect("it runs");
@@ -119,10 +116,8 @@ fn n16_random_convolutions_are_sums_of_products_in_both_forms() {
         grouped += u32::from(groups > 1);
         let conv = Conv { kernel: [kh, kw], stride: [stride; 2], dilation: [dilation; 2], pads, groups };
         let shape = [1, groups * m, out[0], out[1]];
-        let operands = [
-            u8_input("x", &[1, groups * c, h, w], 1.0, zx, x),
-            i8_weights(&[groups * m, c, kh, kw], zw, weights),
-        ];
+        let operands =
+            [u8_input("x", &[1, groups * c, h, w], 1.0, zx, x), i8_weights(&[groups * m, c, kh, kw], zw, weights)];
         let ours = quantised(Op::Conv(conv.clone()), &operands, sums(&shape)).unwrap();
         assert_eq!(ours, Value::I32(expected.clone()), "case {case}");
         let bare = operands.map(|(tensor, value)| (Tensor { quant: None::<Quant>, ..tensor }, value));

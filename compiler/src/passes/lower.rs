@@ -90,7 +90,8 @@ impl<'a> Lowering<'a> {
             Err(PassError::at_node(self.source, reader, message).help("quantise it with QuantizeLinear").into())
         })?;
         if self.graph.tensor(value).dtype == DType::I32 {
-            let message = format!("its input `{name}` is a sum of integers, with which a network can only end (rule N-16)");
+            let message =
+                format!("its input `{name}` is a sum of integers, with which a network can only end (rule N-16)");
             return Err(PassError::at_node(self.source, reader, message)
                 .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                 .into());
@@ -165,7 +166,8 @@ impl<'a> Lowering<'a> {
             | Op::Resize(_)
             | Op::Identity => (node.op.clone(), vec![self.value(x, id)?]),
             Op::Cast => {
-                let message = "sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
+                let message =
+                    "sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
                 return Err(PassError::at_node(source, id, message)
                     .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                     .into());

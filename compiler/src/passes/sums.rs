@@ -7,9 +7,9 @@ use systole_network::graph::{Graph, NodeId};
 use systole_network::op::Op;
 use systole_network::tensor::{DType, Quant, TensorId};
 
+use super::PassError;
 use super::lower::{Failure, Lowering, Target};
 use super::powers_of_two::at_least;
-use super::PassError;
 
 /// The form that its integers take, and the zero points of input and weights.
 fn linear(op: &Op) -> Option<(Op, i32, Vec<i32>)> {
@@ -53,8 +53,7 @@ pub(super) fn step(lowering: &mut Lowering<'_>, id: NodeId, target: &Target) -> 
         let message = format!("its weights `{}` have several zero points", tensor.name);
         return Err(PassError::at_node(source, id, message).into());
     }
-    let weights =
-        lowering.tensor(&tensor.name, tensor.shape.clone(), tensor.dtype, Some(quant), tensor.data.clone());
+    let weights = lowering.tensor(&tensor.name, tensor.shape.clone(), tensor.dtype, Some(quant), tensor.data.clone());
     let target = Target { dtype: DType::I32, quant: Quant::per_tensor(1.0, 0), clamp: None, ..target.clone() };
     let shape = source.tensor(node.outputs[0]).shape.clone();
     Ok(Some(lowering.node(&node.name, op, vec![input, weights], shape, target, node.origins.clone())))
@@ -70,7 +69,8 @@ pub(super) fn rescaled_inputs(graph: &Graph) -> Vec<PassError> {
             "it adds up the integers of `{}`, whose scale is no power of two: with one these would be others (rule N-19)",
             input.name
         );
-        changes.then(|| PassError::at_node(graph, NodeId(index as u32), message).help("quantise it with a power of two"))
+        changes
+            .then(|| PassError::at_node(graph, NodeId(index as u32), message).help("quantise it with a power of two"))
     };
     (0..graph.nodes.len()).filter_map(refused).collect()
 }

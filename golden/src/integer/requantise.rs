@@ -84,7 +84,9 @@ impl Requantiser {
 fn is_sum(call: &Call<'_>) -> Result<bool, GoldenError> {
     let sum = call.output()?.dtype == DType::I32;
     if sum && (call.node.clamp.is_some() || matches!(call.node.op, Op::ConvTranspose(_))) {
-        return Err(call.malformed("only convolutions and fully connected layers have sums as outputs, without a clamp"));
+        return Err(
+            call.malformed("only convolutions and fully connected layers have sums as outputs, without a clamp")
+        );
     }
     Ok(sum)
 }
