@@ -313,6 +313,7 @@ fn port(graph: &Graph, id: TensorId, float_name: Option<String>) -> Port {
         element: match tensor.dtype {
             DType::I8 | DType::B1 => ElementType::I8,
             DType::I16 => ElementType::I16,
+            DType::I32 => ElementType::I32,
             _ => ElementType::U8,
         },
         scale: quant.map_or(1.0, |quant| quant.scale_of(0)),

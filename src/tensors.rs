@@ -88,6 +88,7 @@ pub fn integers(bytes: &[u8], element: ElementType) -> impl Iterator<Item = i32>
     bytes.chunks_exact(element.bytes() as usize).map(move |bytes| match (element, bytes) {
         (ElementType::I8 | ElementType::B1, &[byte]) => i32::from(byte as i8),
         (_, &[low, high]) => i32::from(i16::from_le_bytes([low, high])),
+        (_, &[a, b, c, d]) => i32::from_le_bytes([a, b, c, d]),
         (_, bytes) => bytes.iter().map(|&byte| i32::from(byte)).sum(),
     })
 }
@@ -98,6 +99,7 @@ pub fn value(bytes: Vec<u8>, element: ElementType) -> Value {
         ElementType::I8 | ElementType::B1 => Value::I8(bytes.into_iter().map(|byte| byte as i8).collect()),
         ElementType::U8 => Value::U8(bytes),
         ElementType::I16 => Value::from_le_bytes(DType::I16, &bytes),
+        ElementType::I32 => Value::from_le_bytes(DType::I32, &bytes),
     }
 }
 
@@ -360,7 +362,9 @@ impl Inputs {
             (Value::F32(values), _) => Ok(Some(port.quantise(values))),
             (value @ Value::I8(_), ElementType::I8 | ElementType::B1)
             | (value @ Value::U8(_), ElementType::U8)
-            | (value @ Value::I16(_), ElementType::I16) => Ok(Some(value.to_le_bytes())),
+            | (value @ Value::I16(_), ElementType::I16)
+            | (value @ Value::I32(_), ElementType::I32) => Ok(Some(value.to_le_bytes())),
+            (other, ElementType::I32) => Err(self.wrong_type(name, other, "float32 or int32")),
             (other, ElementType::I16) => Err(self.wrong_type(name, other, "float32 or int16")),
             (other, ElementType::I8 | ElementType::B1) => Err(self.wrong_type(name, other, "float32 or int8")),
             (other, ElementType::U8) => Err(self.wrong_type(name, other, "float32 or uint8")),

@@ -2,7 +2,8 @@
 //! run by golden, compared as ONNX does (rtol 1e-3, atol 1e-7).
 //!
 //! `cases.zip` holds models and tensors of onnx 1.20.0 (Apache-2.0), the inputs that networks hold as constants bound to the test's values, and
-//! without those above 256 KiB. Not here: tests that are refused by name (`recorded.json` has the reasons), machines.
+//! without those above 256 KiB. ConvInteger and MatMulInteger also run on machines, bit-exactly (rule N-16). Not here: tests that are refused by
+//! name (`recorded.json` has the reasons).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
@@ -12,6 +13,13 @@ use npyz::zip::ZipArchive;
 use prost::Message;
 use systole::compiler::frontends::onnx::proto::{TensorProto, data_type};
 use systole::compiler::frontends::onnx::{ImportOptions, import_bytes};
+use systole::machine::config;
+use systole::machine::program::Role;
+use systole::machine::spec::Machine;
+use systole::pipeline::{self, Engine, Imported, ModelOptions};
+use systole::problem::Failure;
+use systole::simulator::contract::Outcome;
+use systole::tensors;
 use systole_golden::{Options, Value, run};
 use systole_network::tensor::DType;
 use systole_network::verify::verify;
@@ -120,6 +128,63 @@ fn the_recorded_node_tests_of_onnx() {
     let missing = passing.iter().filter(|name| !cases.contains_key(**name)).count();
     assert!(cases.len() > 320 && missing <= 20, "{} cases, {missing} that pass are not here", cases.len());
     assert!(cases.keys().all(|name| passing.contains(name.as_str())));
+}
+
+/// What the sums of a case are on a machine, by the simulator; or the first words of the refusal.
+fn on_machine(case: &Case, name: &str, machine: &Machine) -> Result<Value, String> {
+    let words = |failure: Failure| failure.problems()[0].message().to_owned();
+    let graph = import_bytes(case.model.clone(), None, name, &ImportOptions::default()).expect("imported before");
+    let imported = Imported::of(graph).map_err(words)?;
+    let quantised = pipeline::quantise(&imported, machine, &ModelOptions::default(), true).map_err(words)?;
+    let program = pipeline::compile_model(&imported, &quantised, machine, true).map_err(words)?.program;
+    let inputs = vec![value(&case.inputs[0]).to_le_bytes()];
+    let runs = [Engine::Fast, Engine::Reference].map(|engine| {
+        let (timing, memories) = pipeline::run(&program, machine, &inputs, engine).expect("it runs");
+        assert_eq!(timing.outcome, Outcome::Halted);
+        let output = program.tensors.iter().find(|entry| entry.role == Role::Output).expect("an output");
+        tensors::value(tensors::gather(output, &memories.dram).expect("inside DRAM"), output.element)
+    });
+    assert_eq!(runs[0], runs[1], "{name}");
+    let [sums, _] = runs;
+    Ok(sums)
+}
+
+/// Machines of every dataflow and arithmetic, with sums of 32 bits and of others, of one array and of several, with one scratchpad.
+#[test]
+fn integer_node_tests_run_on_machines_bit_exactly() {
+    let edge = config::preset("edge-16x16").expect("a preset");
+    let changes: &[&[(&str, &str)]] = &[
+        &[("vector.requantisation", "shift")],
+        &[("vector.requantisation", "fixed_point")],
+        &[("array.dataflow", "input_stationary")],
+        &[("array.accumulator", "{width: 48 bit}"), ("buffers.accumulator.port_width", "96 B")],
+        &[("array.accumulator", "{width: 48 bit, overflow: saturate}"), ("buffers.accumulator.port_width", "96 B")],
+        &[("array.count", "4")],
+    ];
+    let changed = |settings: &&[(&str, &str)]| {
+        config::load_with(edge, "edge-16x16", settings).unwrap_or_else(|errors| panic!("{settings:?}: {errors:?}"))
+    };
+    let mut machines: Vec<Machine> = changes.iter().map(changed).collect();
+    machines.extend(config::presets().iter().map(|(name, text)| config::load(text, name).expect("a valid machine")));
+    let mut ran = 0;
+    for (name, case) in
+        cases().iter().filter(|(name, _)| name.contains("convinteger") || name.contains("matmulinteger"))
+    {
+        for machine in &machines {
+            let expected = value(&case.outputs[0]);
+            match on_machine(case, name, machine) {
+                Ok(sums) => {
+                    assert_eq!(sums, expected, "{name} on {}", machine.name);
+                    ran += 1;
+                }
+                Err(told) => {
+                    let refused = told.contains("several zero points") || told.contains("the array of");
+                    assert!(refused, "{name} on {}: {told}", machine.name);
+                }
+            }
+        }
+    }
+    assert!(ran >= 2 * machines.len(), "{ran} of {} machines", machines.len());
 }
 
 /// The comparison itself: an output that is off by more than ONNX allows is found.

@@ -140,8 +140,13 @@ pub(crate) fn bits(graph: &Graph, layers: &Layers, machine: &Machine) -> BTreeSe
 
 /// The register of a result's format, where it is not plain.
 pub(crate) fn output(dtype: DType, place: &Place) -> Option<Operation> {
-    let out = if place.bits { OutputFormat::Binary } else { OutputFormat::Sign };
-    (dtype == DType::B1).then_some(Operation::VectorFormat { out })
+    let out = match dtype {
+        DType::B1 if place.bits => OutputFormat::Binary,
+        DType::B1 => OutputFormat::Sign,
+        DType::I32 => OutputFormat::Sum,
+        _ => return None,
+    };
+    Some(Operation::VectorFormat { out })
 }
 
 /// A tensor's elements in DRAM.
@@ -150,6 +155,7 @@ pub(crate) fn element(dtype: DType, place: &Place) -> ElementType {
         _ if place.bits => ElementType::B1,
         DType::I8 | DType::B1 => ElementType::I8,
         DType::I16 => ElementType::I16,
+        DType::I32 => ElementType::I32,
         _ => ElementType::U8,
     }
 }

@@ -18,6 +18,7 @@ mod powers_of_two;
 mod quantise;
 mod quantise_float;
 mod quantise_qdq;
+mod sums;
 mod switches;
 mod transposed;
 mod unused;
@@ -196,9 +197,9 @@ fn run_passes(imported: &Graph, passes: &[Pass], context: &Context<'_>) -> Resul
     Ok(state)
 }
 
-/// Whether a graph has no Quantize and no Dequantize, and so needs calibration to be quantised.
+/// Whether nothing in a graph is about integers, so that it needs calibration to be quantised.
 pub fn is_float(graph: &Graph) -> bool {
-    !graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize | Op::Dequantize))
+    !graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize | Op::Dequantize) || sums::adds_integers(&node.op))
 }
 
 /// `base`, or `base#n` for the first free n from the number of names on; taken from then on.

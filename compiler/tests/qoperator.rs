@@ -199,7 +199,5 @@ fn integer_sums_end_at_legalisation_by_name_and_once() {
     let errors = legalise(&graph, &NumericPolicy::default(), &FILE).expect_err("no instruction does it");
     assert_eq!(errors.len(), 1, "{errors:#?}");
     let told = errors[0].to_string();
-    assert!(
-        told.starts_with("node `n_sum` (ConvInteger): its sums are scaled in float") && told.contains("Q/DQ pairs")
-    );
+    assert!(told.starts_with("node `n_f` (Cast): sums are scaled in float") && told.contains("Q/DQ pairs"));
 }

@@ -1,4 +1,4 @@
-//! The quantised form: i8, u8 and i16 activations with a scale and a zero point, by the rules of `docs/numerics.md`.
+//! The quantised form: i8, u8 and i16 activations (and sums, rule N-16) with a scale and a zero point, by the rules of `docs/numerics.md`.
 //!
 //! Every operator widens its inputs to i32, computes, and hands back i32 values inside the output's range, which this file
 //! narrows to the output's type.
@@ -96,6 +96,7 @@ fn narrow(call: &Call<'_>, q: Vec<i32>) -> Result<Value, GoldenError> {
         DType::U8 => q.into_iter().map(u8::try_from).collect::<Result<_, _>>().map(Value::U8).map_err(outside),
         DType::I16 => q.into_iter().map(i16::try_from).collect::<Result<_, _>>().map(Value::I16).map_err(outside),
         DType::U16 => q.into_iter().map(u16::try_from).collect::<Result<_, _>>().map(Value::U16).map_err(outside),
+        DType::I32 => Ok(Value::I32(q)),
         other => Err(call.malformed(format!("an integer output of type {}", other.name()))),
     }
 }

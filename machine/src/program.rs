@@ -26,6 +26,8 @@ pub enum ElementType {
     I16,
     /// −1 and 1 as bits 0 and 1, a pixel's channels from a byte's lowest bit up (M-14).
     B1,
+    /// Signed, four bytes, little-endian: sums (rule N-16).
+    I32,
 }
 
 impl ElementType {
@@ -35,6 +37,7 @@ impl ElementType {
             ElementType::B1 => 1,
             ElementType::I8 | ElementType::U8 => 8,
             ElementType::I16 => 16,
+            ElementType::I32 => 32,
         }
     }
 
@@ -55,6 +58,7 @@ impl ElementType {
             ElementType::U8 => (0, 255),
             ElementType::I16 => (-32_768, 32_767),
             ElementType::B1 => (-1, 1),
+            ElementType::I32 => (i32::MIN, i32::MAX),
         }
     }
 }

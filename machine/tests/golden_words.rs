@@ -59,6 +59,9 @@ const GOLDEN: &[(&str, [u8; 16])] = &[
     // The choice b1 = 2 at 24.
     ("ve.format out=b1",
      [0x4e, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    // The choice sum = 3 at 24.
+    ("ve.format out=sum",
+     [0x4e, 0, 0, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     // Masks alone: all eight bits, and bit 7.
     ("st.sync wait(load, array, vector, store, array1, array2, array3, unit7) signal(unit7)",
      [0x5f, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),

@@ -18,7 +18,7 @@
 //!   the output type's range and not on a view.
 //! - **V-10 types** Imported: f32, except around Quantize and Dequantize, through what only moves values, and integers of 8 to 64 bits in
 //!   element-wise arithmetic (rule N-32). Quantised: activations
-//!   i8, u8 or i16 (b1 for signs), weights i8, u8 or narrower, biases i32, batch norm's vectors f32.
+//!   i8, u8 or i16 (b1 for signs), i32 for sums that nothing reads (rule N-16), weights i8, u8 or narrower, biases i32, batch norm's vectors f32.
 //! - **V-11 quantisation is there and agrees** Quantised: on every used integer tensor; imported: on Quantize's outputs and Dequantize's inputs.
 //!   Views (and imported integer max pooling and concat) do not change it; where an imported one changes the shape, several scales may begin or end. Several scales only on weights (axis 0) and biases; a bias has
 //!   scale `sx · sw[c]` (rule N-1).

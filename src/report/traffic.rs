@@ -74,8 +74,8 @@ pub(super) struct Traffic<'a> {
     pool: [Axis; 2],
     /// Bytes of an element of a, b, out, less one.
     wide: [u64; 3],
-    /// Results are bits (M-14).
-    bits_out: bool,
+    /// How results are stored (M-14).
+    format: OutputFormat,
 }
 
 impl<'a> Traffic<'a> {
@@ -89,7 +89,7 @@ impl<'a> Traffic<'a> {
             vector_pitch: Default::default(),
             pool: Default::default(),
             wide: [0; 3],
-            bits_out: false,
+            format: OutputFormat::Plain,
         }
     }
 
@@ -168,7 +168,7 @@ impl<'a> Traffic<'a> {
                 };
                 self.vector_pitch[operand] = [row_pitch.get(), pixel_pitch.get()];
             }
-            Operation::VectorFormat { out } => self.bits_out = out == OutputFormat::Binary,
+            Operation::VectorFormat { out } => self.format = out,
             Operation::VectorQuant { wide_a, wide_b, wide_out, .. } => {
                 self.wide = [wide_a, wide_b, wide_out].map(|wide| u64::from(wide.0));
             }
@@ -228,7 +228,11 @@ impl<'a> Traffic<'a> {
         let [of_a, of_b, of_out] = self.wide.map(|wide| 1 + wide);
         let act = Memory::Activation as usize;
         moved.vector_elements = elements;
-        let out_pixel = if self.bits_out { channels.div_ceil(8) } else { of_out * channels };
+        let out_pixel = match self.format {
+            OutputFormat::Binary => channels.div_ceil(8),
+            OutputFormat::Sum => 4 * channels,
+            OutputFormat::Plain | OutputFormat::Sign => of_out * channels,
+        };
         moved.written[act] = height * width * out_pixel;
         let mut touch = |memory, first: u64, bytes: u64| moved.touched.push((memory, first, first + bytes));
         touch(Memory::Activation, run.out, extent(height, width, self.vector_pitch[2], out_pixel));

@@ -65,6 +65,9 @@ fn wide_elements_keep_their_two_bytes_together() {
     assert_eq!(gather(&entry, &dram), Some(logical.clone()));
     assert_eq!(port.dequantise(&logical), [0.5, 1.0, 1.5, -0.5, 200.0, -16384.0]);
     assert_eq!(value(logical, ElementType::I16), Value::I16(vec![1, 2, 3, -1, 400, -32768]));
+    let sums = [i32::MIN, -1, 70_000].map(i32::to_le_bytes).concat();
+    assert!(integers(&sums, ElementType::I32).eq([i32::MIN, -1, 70_000]));
+    assert_eq!(value(sums, ElementType::I32), Value::I32(vec![i32::MIN, -1, 70_000]));
 }
 
 #[test]

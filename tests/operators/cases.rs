@@ -19,6 +19,7 @@ const IMAGE: [usize; 4] = [1, 8, 12, 12];
 /// Every operator of the imported form, by kind.
 pub(crate) fn cases() -> Vec<Case> {
     let mut all = convolutions();
+    all.extend(sums());
     all.extend(pools());
     all.extend(elementwise());
     all.extend(channels());
@@ -122,6 +123,29 @@ fn convolutions() -> Vec<Case> {
             let weights = small.constant(&[10, 8 * 144], NORMAL);
             small.node(Op::FullyConnected, &[flat, weights])
         }),
+    ]
+}
+
+/// Of integers, with zero points of input and weights.
+fn sums() -> Vec<Case> {
+    let zeros = [100, -3];
+    let conv = |attributes, outputs: usize, conv: Conv, cast: bool| {
+        let (mut small, x) = Small::of_integers(&IMAGE);
+        let weights = small.integers(&[outputs, IMAGE[1] / conv.groups, conv.kernel[0], conv.kernel[1]]);
+        let sums = small.node(Op::ConvInteger { conv, zeros }, &[x, weights]);
+        let operator = if cast { "Cast" } else { "ConvInteger" };
+        let output = if cast { small.node(Op::Cast, &[sums]) } else { sums };
+        Case { operator, attributes, graph: small.finish(output) }
+    };
+    let (mut product, x) = Small::of_integers(&[4, 60]);
+    let weights = product.integers(&[10, 60]);
+    let y = product.node(Op::MatMulInteger { zeros }, &[x, weights]);
+    vec![
+        conv("3×3: the sums are the output", 12, window([3; 2]), false),
+        conv("2 groups, stride 2", 12, Conv { groups: 2, stride: [2; 2], ..window([3; 2]) }, false),
+        conv("depthwise", 8, Conv { groups: 8, ..window([3; 2]) }, false),
+        Case { operator: "MatMulInteger", attributes: "the sums are the output", graph: product.finish(y) },
+        conv("of sums, to float", 12, window([3; 2]), true),
     ]
 }
 

@@ -29,6 +29,21 @@ impl Small {
         self.tensor(&name, shape, DType::F32, Some(Data::Seeded { distribution }))
     }
 
+    /// With an input of unsigned bytes, which have no scale.
+    pub(crate) fn of_integers(shape: &[usize]) -> (Self, TensorId) {
+        let mut small = Small { graph: Graph::new("small", Form::Imported) };
+        let input = small.tensor("input", shape, DType::U8, None);
+        small.graph.inputs.push(input);
+        (small, input)
+    }
+
+    /// Signed bytes of every size.
+    pub(crate) fn integers(&mut self, shape: &[usize]) -> TensorId {
+        let bytes: Vec<u8> = (0..shape.iter().product::<usize>()).map(|index| (index * 37 + index / 7) as u8).collect();
+        let name = format!("constant{}", self.graph.tensors.len());
+        self.tensor(&name, shape, DType::I8, Some(Data::Stored(bytes.into())))
+    }
+
     /// The output of an operator whose shape follows from its inputs.
     pub(crate) fn node(&mut self, op: Op, inputs: &[TensorId]) -> TensorId {
         let shapes: Vec<&[usize]> = inputs.iter().map(|&id| self.graph.tensor(id).shape.as_slice()).collect();
@@ -38,7 +53,11 @@ impl Small {
 
     pub(crate) fn shaped(&mut self, op: Op, inputs: &[TensorId], shape: &[usize]) -> TensorId {
         let name = format!("{}{}", op.name(), self.graph.nodes.len());
-        let dtype = if matches!(op, Op::ArgMaxPool(_)) { DType::I64 } else { DType::F32 };
+        let dtype = match op {
+            Op::ArgMaxPool(_) => DType::I64,
+            Op::ConvInteger { .. } | Op::MatMulInteger { .. } => DType::I32,
+            _ => DType::F32,
+        };
         let output = self.tensor(&name, shape, dtype, None);
         let (inputs, outputs) = (inputs.to_vec(), vec![output]);
         self.graph.add_node(Node { name, op, inputs, outputs, clamp: None, origins: vec![] });

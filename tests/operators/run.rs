@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use systole::compare::compare;
-use systole::golden::{self, Keep, Options};
+use systole::golden::{self, Keep, Options, Value};
 use systole::machine::spec::Machine;
 use systole::network::graph::Graph;
+use systole::network::tensor::DType;
 use systole::pipeline::{self, Engine, Imported, ModelOptions};
 use systole::problem::Failure;
 use systole::simulator::contract::Outcome;
@@ -21,7 +22,9 @@ pub(crate) enum Verdict {
 
 /// Whether golden runs it in float.
 pub(crate) fn float(graph: &Graph) -> Result<(), String> {
-    let inputs = pipeline::float_inputs(graph, None, 0).map_err(|failure| words(&failure))?;
+    let mut inputs = pipeline::float_inputs(graph, None, 0).map_err(|failure| words(&failure))?;
+    let integers = graph.inputs.iter().filter(|&&id| graph.tensor(id).dtype != DType::F32);
+    inputs.extend(integers.map(|&id| (id, Value::U8(spread(graph.tensor(id).elements())))));
     golden::run(graph, &inputs, Options { seed: 0, keep: Keep::Outputs }).map(drop).map_err(|error| error.to_string())
 }
 
@@ -41,7 +44,10 @@ pub(crate) fn on(graph: &Graph, operator: &str, machine: &Machine) -> Verdict {
         Err(failure) => return Verdict::Refused(words(&failure)),
     };
     let ports = pipeline::ports(&quantised.graph, &quantised.inputs);
-    let (inputs, _) = pipeline::input_bytes(&ports, None, 0).expect("seeded");
+    let (mut inputs, _) = pipeline::input_bytes(&ports, None, 0).expect("seeded");
+    if graph.tensor(graph.inputs[0]).dtype != DType::F32 {
+        inputs.iter_mut().for_each(|bytes| *bytes = spread(bytes.len()));
+    }
     let mut values: BTreeMap<_, _> = BTreeMap::new();
     for (at, (port, bytes)) in quantised.inputs.iter().zip(ports.iter().zip(&inputs)) {
         values.insert(at.tensor, value(bytes.clone(), port.element));
@@ -66,6 +72,11 @@ pub(crate) fn on(graph: &Graph, operator: &str, machine: &Machine) -> Verdict {
     };
     let own = program.instructions.iter().zip(&program.source).filter(|(_, layer)| of_operator(**layer));
     Verdict::Runs(own.map(|(instruction, _)| instruction.operation.mnemonic()).filter(|name| computes(name)).collect())
+}
+
+/// Bytes of every size.
+fn spread(count: usize) -> Vec<u8> {
+    (0..count).map(|index| (index * 91 + index / 5) as u8).collect()
 }
 
 /// Configuration, tokens and copies between memories compute nothing.

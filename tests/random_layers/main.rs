@@ -11,6 +11,7 @@ mod network;
 mod packed;
 mod pairs;
 mod run;
+mod sums;
 mod taps;
 mod transposed;
 
@@ -177,7 +178,7 @@ fn random_layers_agree() {
         assert!(refused.contains_key(why), "no machine was {why}");
     }
     assert!(ran > cases / 3, "only {ran} of {cases} ran");
-    for expected in EXPECTED_HITS.iter().chain(packed::EXPECTED_HITS).copied() {
+    for expected in EXPECTED_HITS.iter().chain(packed::EXPECTED_HITS).chain(sums::EXPECTED_HITS).copied() {
         assert!(hits.contains_key(expected), "never hit: {expected}");
     }
 }

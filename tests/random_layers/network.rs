@@ -39,7 +39,7 @@ impl Network {
     }
 
     pub(crate) fn quant(&mut self, dtype: DType) -> Quant {
-        if dtype == DType::B1 {
+        if matches!(dtype, DType::B1 | DType::I32) {
             return Quant::per_tensor(1.0, 0);
         }
         let (low, high) = dtype.range().expect("an activation type");
@@ -74,10 +74,11 @@ impl Network {
     }
 
     pub(crate) fn node(&mut self, name: &str, op: Op, inputs: Vec<TensorId>, output: TensorId) {
-        let range = self.graph.tensor(output).dtype.range().expect("an activation type");
+        let dtype = self.graph.tensor(output).dtype;
+        let range = dtype.range().unwrap_or_default();
         let switched = matches!(op, Op::ArgMaxPool(_) | Op::MaxUnpool(_));
         let clampable = !switched && !op.only_moves() && !matches!(op, Op::Concat | Op::Softmax);
-        let clampable = clampable && self.graph.tensor(output).dtype != DType::B1;
+        let clampable = clampable && !matches!(dtype, DType::B1 | DType::I32);
         let clamp = (clampable && self.dice.chance(40)).then(|| {
             self.hits.push("clamp");
             let low = range.0 + self.dice.below(100) as i32;
@@ -148,7 +149,7 @@ impl Network {
         output
     }
 
-    fn fully_connected(&mut self, name: &str, input: TensorId) -> TensorId {
+    pub(crate) fn fully_connected(&mut self, name: &str, input: TensorId) -> TensorId {
         let [n, c, h, w] = self.graph.tensor(input).nchw().expect("rank 4");
         let (quant, dtype) = (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype);
         let flat = self.activation(&format!("{name}_flat"), [n, c * h * w, 1, 1], quant, dtype);
@@ -359,11 +360,15 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             _ => network.softmax(&name, tensor),
         };
     }
-    if network.dice.chance(20) {
-        if network.dice.chance(30) {
-            tensor = network.signs("signs", tensor);
+    match network.dice.below(100) {
+        0..20 => {
+            if network.dice.chance(30) {
+                tensor = network.signs("signs", tensor);
+            }
+            tensor = network.fully_connected("last", tensor);
         }
-        tensor = network.fully_connected("last", tensor);
+        20..40 => tensor = network.sums("last", tensor),
+        _ => {}
     }
     network.graph.outputs.push(tensor);
     network

@@ -17,8 +17,7 @@ use systole_simulator::{fast, reference};
 use crate::dice::Dice;
 use crate::machine::machine;
 use crate::network::network;
-use crate::packed;
-use crate::taps;
+use crate::{packed, sums, taps};
 
 /// How a case without a fault went.
 pub(crate) enum Verdict {
@@ -63,6 +62,7 @@ pub(crate) fn run_case(seed: u64) -> Result<Verdict, String> {
     network.hits.extend(sampled);
     network.hits.extend(mapping_hits(program));
     network.hits.extend(packed::hits(program));
+    network.hits.extend(sums::hits(&machine, program));
     network.hits.extend(depthwise_hits(program));
     network.hits.extend(arithmetic_hits(&machine, program));
     network.hits.push(if machine.array.weight_registers == 1 { "one weight register" } else { "two weight registers" });

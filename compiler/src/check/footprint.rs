@@ -57,8 +57,8 @@ pub(super) struct Registers {
     pitch: [[u64; 2]; 3],
     /// Bytes of an element of a, b, out.
     element: [u64; 3],
-    /// Results are bits.
-    bits_out: bool,
+    /// How results are stored.
+    format: OutputFormat,
     /// Pooling input height, width.
     pool_input: [u64; 2],
     /// Taps of a window.
@@ -78,7 +78,7 @@ impl Registers {
             shape: [0; 4],
             pitch: [[0; 2]; 3],
             element: [1; 3],
-            bits_out: false,
+            format: OutputFormat::Plain,
             pool_input: [0; 2],
             taps: 0,
         }
@@ -118,7 +118,7 @@ impl Registers {
             }
             Operation::ArrayQuant { wide_activation, .. } => array.wide = u64::from(wide_activation.0),
             Operation::ArrayFormats { weight, activation, .. } => array.formats = (weight, activation),
-            Operation::VectorFormat { out } => self.bits_out = out == OutputFormat::Binary,
+            Operation::VectorFormat { out } => self.format = out,
             Operation::VectorQuant { wide_a, wide_b, wide_out, .. } => {
                 self.element = [wide_a, wide_b, wide_out].map(|wide| 1 + u64::from(wide.0));
             }
@@ -208,8 +208,9 @@ impl Registers {
         let [height, width, channels, block] = self.shape;
         let of_elements = |address: u64, which: VectorOperand, [h, w]: [u64; 2], elements: u64, write| {
             let [row, pixel] = self.pitch[which as usize];
-            let own = match which {
-                VectorOperand::Out if self.bits_out => channels.div_ceil(8),
+            let own = match (which, self.format) {
+                (VectorOperand::Out, OutputFormat::Binary) => channels.div_ceil(8),
+                (VectorOperand::Out, OutputFormat::Sum) => 4 * elements,
                 _ => self.element[which as usize] * elements,
             };
             let bytes = (h - 1) * row + (w - 1) * pixel + own;

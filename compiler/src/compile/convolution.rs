@@ -103,11 +103,12 @@ impl Convolution<'_> {
         let depthwise = self.groups() == input[3] && self.groups() == output[3];
         let held = window.kernel.iter().all(|&taps| taps < 1 << 12)
             && [window.stride, window.dilation].as_flattened().iter().chain(&window.pads[..2]).all(|&n| n < 1 << 8);
-        // Elements of whole bytes, no signs, and the pixels of the whole result.
+        // Elements of whole bytes, neither signs nor sums, and the pixels of the whole result.
         let Kind::Conv { weights, .. } = &self.layer.kind else { return None };
         let bytes = matches!(self.graph.tensor(*weights).dtype, DType::I8 | DType::U8);
-        let signs = self.graph.tensor(self.layer.output).dtype == DType::B1;
-        let plain = bytes && !signs && !self.bits.contains(&self.layer.input) && self.layer.phase().is_none();
+        let result = self.graph.tensor(self.layer.output).dtype;
+        let scaled = !matches!(result, DType::B1 | DType::I32);
+        let plain = bytes && scaled && !self.bits.contains(&self.layer.input) && self.layer.phase().is_none();
         if !machine.vector.depthwise || !depthwise || !held || !plain {
             return None;
         }

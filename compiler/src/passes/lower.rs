@@ -9,7 +9,7 @@ use systole_network::policy::{NumericPolicy, Requantisation};
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
 
 use super::fill::{Job, bias_quant};
-use super::{Boundary, PassError, constants, fresh_name, switches, transposed};
+use super::{Boundary, PassError, constants, fresh_name, sums, switches, transposed};
 
 /// Why there is no result.
 pub(super) enum Failure {
@@ -84,10 +84,19 @@ impl<'a> Lowering<'a> {
 
     /// The integer tensor that stands for `id`, which `reader` wants.
     pub(super) fn value(&self, id: TensorId, reader: NodeId) -> Result<TensorId> {
-        self.known(id).unwrap_or_else(|| {
-            let message = format!("its input `{}` is not quantised", self.source.tensor(id).name);
+        let name = &self.source.tensor(id).name;
+        let value = self.known(id).unwrap_or_else(|| {
+            let message = format!("its input `{name}` is not quantised");
             Err(PassError::at_node(self.source, reader, message).help("quantise it with QuantizeLinear").into())
-        })
+        })?;
+        if self.graph.tensor(value).dtype == DType::I32 {
+            let message =
+                format!("its input `{name}` is a sum of integers, with which a network can only end (rule N-16)");
+            return Err(PassError::at_node(self.source, reader, message)
+                .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
+                .into());
+        }
+        Ok(value)
     }
 
     /// The source tensor has no integer value of its own any more.
@@ -122,6 +131,9 @@ impl<'a> Lowering<'a> {
     pub(super) fn step(&mut self, id: NodeId, target: Target) -> Result<TensorId> {
         let source = self.source;
         let node = source.node(id);
+        if let Some(sum) = sums::step(self, id, &target)? {
+            return Ok(sum);
+        }
         let x = node.inputs.first().copied().ok_or_else(|| PassError::at_node(source, id, "it has no input"))?;
         let (op, inputs) = match &node.op {
             Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) => (node.op.clone(), self.linear(id)?),
@@ -153,8 +165,9 @@ impl<'a> Lowering<'a> {
             | Op::SpaceToDepth { .. }
             | Op::Resize(_)
             | Op::Identity => (node.op.clone(), vec![self.value(x, id)?]),
-            Op::ConvInteger { .. } | Op::MatMulInteger { .. } | Op::Cast => {
-                let message = "its sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
+            Op::Cast => {
+                let message =
+                    "sums are scaled in float by the nodes after it, which no instruction does with the same rounding";
                 return Err(PassError::at_node(source, id, message)
                     .help("quantise the float model statically to Q/DQ pairs, or to QLinearConv and QLinearMatMul")
                     .into());
@@ -180,7 +193,7 @@ impl<'a> Lowering<'a> {
                     format!("a mean over the axes {axes:?}; only one over h and w, of an image, has an integer form");
                 return Err(PassError::at_node(source, id, message).into());
             }
-            Op::Rescale | Op::Quantize | Op::Dequantize => {
+            Op::Rescale | Op::Quantize | Op::Dequantize | Op::ConvInteger { .. } | Op::MatMulInteger { .. } => {
                 return Err(PassError::at_node(source, id, "it does not belong in an imported graph here").into());
             }
         };
@@ -336,7 +349,7 @@ impl<'a> Lowering<'a> {
         Ok(vec![x, a, b])
     }
 
-    fn tensor(
+    pub(super) fn tensor(
         &mut self,
         name: &str,
         shape: Vec<usize>,
@@ -348,7 +361,7 @@ impl<'a> Lowering<'a> {
         self.graph.add_tensor(Tensor { name, shape, dtype, quant, data })
     }
 
-    fn node(
+    pub(super) fn node(
         &mut self,
         name: &str,
         op: Op,

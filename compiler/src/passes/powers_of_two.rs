@@ -9,7 +9,7 @@ use systole_network::op::Op;
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Data, Quant, Tensor, TensorId};
 
-use super::{Context, PassError, Quantised, constants, is_float};
+use super::{Context, PassError, Quantised, constants, is_float, sums};
 
 /// What a stored integer tensor is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,10 @@ pub(super) enum Use {
 pub(super) fn run(state: &mut Quantised, context: &Context<'_>) -> Result<(), Vec<PassError>> {
     if context.policy.requantisation != Requantisation::Shift || is_float(&state.graph) {
         return Ok(());
+    }
+    let refused = sums::rescaled_inputs(&state.graph);
+    if !refused.is_empty() {
+        return Err(refused);
     }
     let uses = uses(&state.graph);
     for (index, tensor) in state.graph.tensors.iter_mut().enumerate() {

@@ -9,7 +9,7 @@ use systole_network::op::Op;
 use systole_network::tensor::{DType, Quant, TensorId};
 
 use super::lower::{Failure, Lowering, Target};
-use super::{Boundary, PassError, arithmetic};
+use super::{Boundary, PassError, arithmetic, sums};
 
 pub(super) fn plan(lowering: &mut Lowering<'_>) -> Result<(), Vec<PassError>> {
     let source = lowering.source;
@@ -57,9 +57,10 @@ fn integer_input(lowering: &mut Lowering<'_>, id: TensorId, errors: &mut Vec<Pas
     if tensor.dtype == DType::F32 {
         return;
     }
-    match (&tensor.quant, tensor.dtype.range()) {
+    let quant = tensor.quant.clone().or_else(|| sums::input_quant(lowering, id));
+    match (quant, tensor.dtype.range()) {
         (Some(quant), Some(_)) if quant.axis.is_none() => {
-            let (name, dtype, quant) = (tensor.name.clone(), tensor.dtype, quant.clone());
+            let (name, dtype) = (tensor.name.clone(), tensor.dtype);
             let value = lowering.input(id, &name, dtype, quant);
             lowering.stand_for(id, Some(value));
         }
@@ -80,6 +81,7 @@ fn floats(lowering: &Lowering<'_>, order: &[NodeId]) -> Vec<bool> {
         let made_by_float = |x: &TensorId| lowering.producers.get(x).is_some_and(|maker| floats[maker.0 as usize]);
         floats[id.0 as usize] = match &node.op {
             Op::Quantize | Op::Dequantize | Op::Softmax => false,
+            op if sums::adds_integers(op) => false,
             op if hands_on(op) || matches!(op, Op::Relu | Op::Clip { .. }) => node.inputs.iter().any(made_by_float),
             _ => true,
         };
@@ -267,8 +269,9 @@ fn unquantised(lowering: &mut Lowering<'_>, id: NodeId) -> Result<TensorId, Fail
     }
     match &node.op {
         op if op.only_moves() => {}
+        op if sums::adds_integers(op) => return lowering.step(id, target),
         // Refused there, for a reason of its own.
-        Op::ConvInteger { .. } | Op::MatMulInteger { .. } => return lowering.step(id, target),
+        Op::Cast => return lowering.step(id, target),
         Op::MaxPool(_) | Op::GlobalMaxPool | Op::Concat | Op::Relu | Op::Clip { .. } | Op::Softmax => {}
         _ => return Err(stays()),
     }

@@ -23,8 +23,13 @@ mod words {
     use crate::program::{ElementType, Layout, Role};
 
     /// Element types.
-    pub(super) const ELEMENTS: &[(&str, ElementType)] =
-        &[("i8", ElementType::I8), ("u8", ElementType::U8), ("i16", ElementType::I16), ("b1", ElementType::B1)];
+    pub(super) const ELEMENTS: &[(&str, ElementType)] = &[
+        ("i8", ElementType::I8),
+        ("u8", ElementType::U8),
+        ("i16", ElementType::I16),
+        ("i32", ElementType::I32),
+        ("b1", ElementType::B1),
+    ];
     /// Roles.
     pub(super) const ROLES: &[(&str, Role)] =
         &[("input", Role::Input), ("output", Role::Output), ("intermediate", Role::Intermediate)];

@@ -82,7 +82,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("operands", "tensors that are added"),
     ("ar.formats/weight", "how weights are stored"),
     ("ar.formats/activation", "how activations are stored"),
-    ("ve.format/out", "what is stored: the result, its sign, or its sign as a bit"),
+    ("ve.format/out", "what is stored: the result, its sign, its sign as a bit, or the sum as it is"),
     ("subtract", "the second operand is subtracted"),
     ("ve.table/params", "address in the activation buffer of the table, 256 bytes, or of the first channel's"),
     ("ve.table/per_channel", "each channel has a table of its own, one behind the other"),

@@ -268,6 +268,8 @@ choice!(
         Sign = 1 => "sign",
         /// Its sign, as a bit.
         Binary = 2 => "b1",
+        /// The sum before it is scaled, in four bytes.
+        Sum = 3 => "sum",
     }
 );
 

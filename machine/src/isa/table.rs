@@ -108,7 +108,7 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x4b Vector VectorArgMax "ve.argmax" { a: U32, out: U32 }
     /// Puts the values of windows back at the taps that b names (rule N-27).
     0x4c Vector VectorUnpool "ve.unpool" { a: U32, b: U32, out: U32 }
-    /// How results are stored: as they are, or their signs (rules N-28, M-14).
+    /// How results are stored: as they are, their signs (rule N-28), or the sums that they are made of (rule N-16); see M-14.
     0x4e Vector VectorFormat "ve.format" { out: OutputFormat }
     /// Only tokens.
     0x4f Vector VectorSync "ve.sync" { }

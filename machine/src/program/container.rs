@@ -161,6 +161,7 @@ fn machine_hash(yaml: &str) -> [u8; 32] {
 }
 
 /// The codes of element types, roles and layouts are their index here.
-const ELEMENTS: [ElementType; 4] = [ElementType::I8, ElementType::U8, ElementType::I16, ElementType::B1];
+const ELEMENTS: [ElementType; 5] =
+    [ElementType::I8, ElementType::U8, ElementType::I16, ElementType::B1, ElementType::I32];
 const ROLES: [Role; 3] = [Role::Input, Role::Output, Role::Intermediate];
 const LAYOUTS: [Layout; 1] = [Layout::Nhwc];

@@ -79,9 +79,8 @@ fn random_layer(next: &mut impl FnMut() -> u64) -> LayerEntry {
 
 fn random_tensor(next: &mut impl FnMut() -> u64) -> TensorEntry {
     let dims = [next() % 3, next() % 4, next() % 3, next() % 3];
-    let element = [ElementType::I8, ElementType::U8, ElementType::I16][(next() % 3) as usize];
-    let bytes = if element == ElementType::I16 { 2 } else { 1 };
-    let pixel_pitch = bytes * dims[1] + next() % 3;
+    let element = [ElementType::I8, ElementType::U8, ElementType::I16, ElementType::I32][(next() % 4) as usize];
+    let pixel_pitch = element.bytes() * dims[1] + next() % 3;
     let row_pitch = dims[3] * pixel_pitch + next() % 3;
     TensorEntry {
         name: random_text(next),

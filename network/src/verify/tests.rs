@@ -262,6 +262,16 @@ fn forms_types_constants_attributes() {
                 tensor(g, "fc").dtype = DType::F32;
                 tensor(g, "fc").quant = None;
             }),
+            (V::Forms, "a sum has a clamp", |g| {
+                tensor(g, "fc").dtype = DType::I32;
+                quant(g, "fc").zero_point[0] = 0;
+                operator(g, "fc").clamp = Some((0, 5));
+            }),
+            (V::Types, "tensor `conv` is i32, BatchNormalization takes or makes i8 or u8", |g| {
+                tensor(g, "conv").dtype = DType::I32;
+                quant(g, "conv").zero_point[0] = 0;
+                operator(g, "conv").clamp = None;
+            }),
             (V::Types, "node `flat`: its input is u8, its output i8", |g| tensor(g, "flat").dtype = DType::I8),
             (V::Constants, "node `norm`: `a` is computed at run time", |g| {
                 tensor(g, "a").data = None;

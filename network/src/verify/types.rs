@@ -56,6 +56,9 @@ fn clamp(checker: &mut Checker, operands: &Operands) {
     if operands.node.op.only_moves() {
         fault("a view has a clamp".into(), "clamp its producer, or rescale");
     }
+    if operands.output.dtype == DType::I32 {
+        fault("a sum has a clamp".into(), "sums are stored as they are (rule N-16); remove it");
+    }
     let Some((least, most)) = operands.output.dtype.range() else {
         return; // Not an activation type: V-10 says so.
     };
@@ -94,6 +97,8 @@ const FLOAT: &[DType] = &[DType::F32];
 const ACTIVATION: &[DType] = &[DType::I8, DType::U8];
 const WEIGHT: &[DType] = &[DType::I8, DType::U8, DType::I4, DType::I2, DType::L2, DType::B1];
 const QUANTISED: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::B1];
+/// Of what adds up products: a sum may be the result itself (rule N-16), which nothing reads.
+const OF_SUMS: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::B1, DType::I32];
 const RESULT: &[DType] = &[DType::I8, DType::U8, DType::I16];
 const BIAS: &[DType] = &[DType::I32];
 /// Weights of integer sums: those with a zero point of their own for each output have it subtracted.
@@ -172,8 +177,13 @@ fn quantised_types(checker: &mut Checker, operands: &Operands) {
         };
         expect(checker, operands, Some(input), allowed);
     }
-    let has_sign = matches!(op, Op::Conv(_) | Op::FullyConnected | Op::BatchNorm { .. } | Op::Rescale);
-    expect(checker, operands, None, if has_sign || op.only_moves() { QUANTISED } else { RESULT });
+    let results = match op {
+        Op::Conv(_) | Op::FullyConnected => OF_SUMS,
+        Op::BatchNorm { .. } | Op::Rescale => QUANTISED,
+        op if op.only_moves() => QUANTISED,
+        _ => RESULT,
+    };
+    expect(checker, operands, None, results);
 }
 
 fn same_type(checker: &mut Checker, operands: &Operands) {

@@ -43,9 +43,14 @@ pub(super) fn check(step: &Step, machine: &Machine, dram_bytes: u64) -> Option<T
     outside.then_some(Trap::OutOfBounds)
 }
 
-/// Whether the operation can store the signs of its results (M-14).
-fn has_sign(kind: VectorKind) -> bool {
-    matches!(kind, VectorKind::Requant | VectorKind::Affine | VectorKind::Rescale)
+/// Whether the operation can store its results in the format that is set (M-14).
+fn stores(work: &VectorWork) -> bool {
+    let signs = matches!(work.kind, VectorKind::Requant | VectorKind::Affine | VectorKind::Rescale);
+    match work.format {
+        OutputFormat::Plain => true,
+        OutputFormat::Sum => work.kind == VectorKind::Requant,
+        OutputFormat::Sign | OutputFormat::Binary => signs,
+    }
 }
 
 /// Whether the machine has what the operation needs.
@@ -58,7 +63,7 @@ fn supported(work: &Work, machine: &Machine) -> bool {
             let weights = bits == 8 || lists(bits);
             machine.array.supports(run.dataflow) && lists(run.width()) && weights && (!run.binary || lists(1))
         }
-        Work::Vector(work) if work.format != OutputFormat::Plain && !has_sign(work.kind) => false,
+        Work::Vector(work) if !stores(work) => false,
         Work::Vector(work) if work.kind.has_table() => work.widest() == 1,
         Work::Vector(work) => {
             let own = match machine.vector.requantisation {

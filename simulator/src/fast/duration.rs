@@ -209,7 +209,7 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
         VectorKind::Requant => {
             let words = u64::from(machine.accumulator.port_bytes) / machine.array.accumulator_bytes();
             let words = if on(Mutant::RequantBeyondPort) { u64::MAX } else { words };
-            let rate = u64::from(machine.vector.requantise_per_cycle).min(words).min(port / work.bytes(2)).max(1);
+            let rate = u64::from(machine.vector.requantise_per_cycle).min(words).min(port / written(work)).max(1);
             if work.transposed {
                 return transposed(work, machine, rate) + latency;
             }
@@ -251,6 +251,11 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
     cycles + latency
 }
 
+/// Bytes of an element that `ve.requant` writes.
+fn written(work: &VectorWork) -> u64 {
+    if on(Mutant::SumTimedAsWide) { work.bytes(2).min(2) } else { work.bytes(2) }
+}
+
 /// P(n): cycles to fetch the parameters of n channels.
 fn params(work: &VectorWork, channels: u64, port: u64) -> u64 {
     let record = if on(Mutant::RecordsOfEight) { 8 } else { work.record() };
@@ -280,7 +285,7 @@ fn transposed(work: &VectorWork, machine: &Machine, rate: u64) -> u64 {
     let lanes = u64::from(machine.vector.lanes).max(1);
     let turn = |channels: u64, pixels: u64| {
         let empty =
-            if on(Mutant::TransposerEmptiesFree) { 0 } else { pixels * (work.bytes(2) * channels).div_ceil(port) };
+            if on(Mutant::TransposerEmptiesFree) { 0 } else { pixels * (written(work) * channels).div_ceil(port) };
         params(work, channels, port) + channels * pixels.div_ceil(rate) + empty
     };
     let mut cycles = 0;

@@ -69,21 +69,27 @@ impl<'a> Row<'a> {
         let size = self.work.pixel_bytes(2) as usize;
         for (x, bytes) in bytes.chunks_exact_mut(size).enumerate() {
             self.pixel(y, x);
-            if self.work.format == OutputFormat::Binary {
-                pack_signs(&self.out, bytes);
-            } else if self.work.wide[2] {
-                let (pairs, _) = bytes.as_chunks_mut::<2>();
-                pairs.iter_mut().zip(&self.out).for_each(|(pair, value)| *pair = (*value as i16).to_le_bytes());
-            } else {
-                bytes.iter_mut().zip(&self.out).for_each(|(byte, value)| *byte = *value as u8);
+            match self.work.format {
+                OutputFormat::Binary => pack_signs(&self.out, bytes),
+                OutputFormat::Sum => {
+                    let (words, _) = bytes.as_chunks_mut::<4>();
+                    words.iter_mut().zip(&self.out).for_each(|(word, value)| *word = value.to_le_bytes());
+                }
+                _ if self.work.wide[2] => {
+                    let (pairs, _) = bytes.as_chunks_mut::<2>();
+                    pairs.iter_mut().zip(&self.out).for_each(|(pair, value)| *pair = (*value as i16).to_le_bytes());
+                }
+                _ => bytes.iter_mut().zip(&self.out).for_each(|(byte, value)| *byte = *value as u8),
             }
         }
     }
 
     fn pixel(&mut self, y: usize, x: usize) {
         let work = self.work;
-        if work.format != OutputFormat::Plain {
-            return self.signs(y, x);
+        match work.format {
+            OutputFormat::Plain => {}
+            OutputFormat::Sum => return self.words(y, x),
+            OutputFormat::Sign | OutputFormat::Binary => return self.signs(y, x),
         }
         match work.kind {
             VectorKind::Requant => {
@@ -124,6 +130,19 @@ impl<'a> Row<'a> {
         let bytes = &self.memory[at as usize..][..(work.channels * work.bytes(operand)) as usize];
         let (signed, into) = if operand == 0 { (work.signed_a, &mut self.a) } else { (work.signed_b, &mut self.b) };
         Elements::new(work.wide[operand], signed, zero).load(bytes, into);
+    }
+
+    /// N-16: the low 32 bits of sums.
+    fn words(&mut self, y: usize, x: usize) {
+        let sums = self.sums.biased(y * self.work.width as usize + x, &self.params.first);
+        let (low, high) = (i64::from(self.work.low), i64::from(self.work.high));
+        for (out, acc) in self.out.iter_mut().zip(sums) {
+            *out = match () {
+                () if on(Mutant::SumClamped) => acc.clamp(low, high) as i32,
+                () if on(Mutant::SumZeroExtended) => self.sums.adder().unsigned(acc) as i32,
+                () => acc as i32,
+            };
+        }
     }
 
     /// N-28.

@@ -187,7 +187,10 @@ impl VectorWork {
     /// Bytes of an element of a, b or the output, 0 where the operation has no such tensor.
     pub(super) fn bytes(&self, operand: usize) -> u64 {
         let used = [self.kind.has_a(), self.kind.has_b(), true];
-        u64::from(used[operand]) << u32::from(self.wide[operand])
+        match operand {
+            2 if self.format == OutputFormat::Sum => 4,
+            _ => u64::from(used[operand]) << u32::from(self.wide[operand]),
+        }
     }
 
     /// Bytes of a pixel of a, b or the output.

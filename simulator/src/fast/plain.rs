@@ -27,6 +27,11 @@ impl Adder {
         Adder { saturates: true, ..self }
     }
 
+    /// A sum of w bits without its sign (a mutant's).
+    pub(super) fn unsigned(self, sum: i64) -> i64 {
+        sum & ((1 << self.bits) - 1)
+    }
+
     /// Sums that wrap modulo 2^32 or less: their order plays no part, and 32-bit arithmetic is exact.
     pub(super) fn wraps_narrow(self) -> bool {
         !self.saturates && self.bits <= 32

@@ -208,8 +208,8 @@ pub(super) fn vector(b: &mut Builder, even_unsupported: bool) -> Option<Vec<Piec
     for attempt in 0..10 {
         let (kind, mode) = kind_and_mode(b, even_unsupported);
         let mut shape = shape(b, (kind, mode), attempt);
-        if even_unsupported && b.draw.chance(3) {
-            shape.format = OutputFormat::Sign;
+        if even_unsupported && b.draw.chance(4) {
+            shape.format = b.draw.pick(&[OutputFormat::Sign, OutputFormat::Sum]);
         }
         if !shape.affordable(b) {
             continue;
@@ -296,8 +296,13 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
     };
     let channels = channels.max(1);
     let subtract = matches!(kind, Kind::Add | Kind::AddChannel) && d.chance(40);
-    let signs = matches!(kind, Kind::Requant | Kind::Affine | Kind::Rescale);
-    let format = if signs && d.chance(30) { d.pick(OutputFormat::ALL) } else { OutputFormat::Plain };
+    let format = match kind {
+        Kind::Requant if d.chance(40) => {
+            d.pick(&[OutputFormat::Sign, OutputFormat::Binary, OutputFormat::Sum, OutputFormat::Sum])
+        }
+        Kind::Affine | Kind::Rescale if d.chance(30) => d.pick(&[OutputFormat::Sign, OutputFormat::Binary]),
+        _ => OutputFormat::Plain,
+    };
     let shape = Shape {
         kind,
         mode,
@@ -334,8 +339,10 @@ fn tensors(builder: &mut Builder, shape: &Shape) -> [Tensor; 3] {
     let [of_b, of_out] = taps::elements(shape);
     let bytes = |operand: usize, elements: u64| if shape.wide[operand] { 2 * elements } else { elements };
     let [a, b, mut out] = [bytes(0, shape.channels), bytes(1, of_b), bytes(2, of_out)];
-    if shape.format == OutputFormat::Binary {
-        out = shape.channels.div_ceil(8);
+    match shape.format {
+        OutputFormat::Binary => out = shape.channels.div_ceil(8),
+        OutputFormat::Sum => out = 4 * of_out,
+        OutputFormat::Plain | OutputFormat::Sign => {}
     }
     let (b_height, b_width) = if shape.kind == Kind::Unpool { shape.window.input } else { (shape.height, shape.width) };
     [
@@ -360,7 +367,7 @@ fn placed(
     {
         pieces.extend(parameters(builder, table, shape.entries(), placed.params));
     }
-    note(builder, shape);
+    note(builder, shape, tensors);
     let run = run(builder, shape, &placed);
     pieces.push(Piece { configuration, run, accesses: placed.accesses });
     Some(pieces)

@@ -1,4 +1,4 @@
-//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13, N-14 and N-17.
+//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13, N-14, N-16 and N-17.
 
 use systole_machine::isa::{OutputFormat, RequantMode};
 
@@ -37,7 +37,7 @@ pub(super) fn results(work: &VectorWork, memories: &Memories, columns: u32, word
     results
 }
 
-/// An element as one byte or two, modulo what they hold.
+/// An element as one byte, two or four, modulo what they hold.
 fn store(results: &mut Vec<(i64, u8)>, out: Tensor, (y, x, channel): (i64, i64, i64), value: i64) {
     let address = out.at(y, x, channel);
     let bytes = (value as u64).to_le_bytes();
@@ -87,8 +87,11 @@ impl Operation<'_> {
     }
 
     fn element(&self, y: i64, x: i64, channel: i64) -> i64 {
-        if self.work.format == OutputFormat::Sign {
-            return self.sign(y, x, channel);
+        match self.work.format {
+            OutputFormat::Sign => return self.sign(y, x, channel),
+            // N-16: of which the low bytes are stored.
+            OutputFormat::Sum => return self.biased_sum(y, x, channel),
+            OutputFormat::Plain | OutputFormat::Binary => {}
         }
         let quant = &self.work.quant;
         let [scale_a, scale_b, scale_out] = self.work.scales;

@@ -58,7 +58,12 @@ fn unsupported(machine: &Machine, instruction: &Instruction, work: &Work) -> boo
 
 fn unsupported_vector(machine: &Machine, v: &VectorWork) -> bool {
     let requantisation = machine.vector.requantisation;
-    if v.format != OutputFormat::Plain && !matches!(v.kind, Kind::Requant | Kind::Affine | Kind::Rescale) {
+    let stores = match v.format {
+        OutputFormat::Plain => true,
+        OutputFormat::Sign | OutputFormat::Binary => matches!(v.kind, Kind::Requant | Kind::Affine | Kind::Rescale),
+        OutputFormat::Sum => v.kind == Kind::Requant,
+    };
+    if !stores {
         return true;
     }
     match (v.kind, v.mode) {
@@ -138,6 +143,7 @@ fn bad_convolution(c: &Convolution) -> bool {
         channels: c.channels,
         wide: c.wide_activation,
         binary: c.binary_activation(),
+        sum: false,
     };
     sizes.contains(&0)
         || (c.dataflow == DataflowChoice::InputStationary && c.outputs == 0)

@@ -69,12 +69,19 @@ pub(super) struct Tensor {
     pub(super) wide: bool,
     /// Whether an element is a bit.
     pub(super) binary: bool,
+    /// Whether an element is a sum of four bytes.
+    pub(super) sum: bool,
 }
 
 impl Tensor {
     /// e; a bit counts as a byte (T-6).
     pub(super) fn element_bytes(&self) -> i64 {
-        if self.wide && !self.binary { 2 } else { 1 }
+        match () {
+            () if self.sum => 4,
+            () if self.binary => 1,
+            () if self.wide => 2,
+            () => 1,
+        }
     }
 
     /// `e·channels`, whole bytes.

@@ -378,6 +378,7 @@ impl Registers {
                 channels: v.channels,
                 wide: v.quant.wide[operand as usize],
                 binary: operand == VectorOperand::Out && v.format == OutputFormat::Binary,
+                sum: operand == VectorOperand::Out && v.format == OutputFormat::Sum,
             }
         };
         let taps = v.window.kernel_h * v.window.kernel_w;

@@ -1,23 +1,23 @@
-//! What a run must reach of packed operands and signs (M-14).
+//! What a run must reach of packed operands, signs and sums (M-14).
 
 use systole_machine::isa::{Instruction, Operation, OutputFormat};
 
-/// Where a machine lacks what a run asks for: formats of its operands, or signs of an operation that has none.
+/// Where a machine lacks what a run asks for: formats of its operands, or signs or sums of an operation that has none.
 pub(crate) fn refused(before: &[Instruction], run: &Operation) -> Option<&'static str> {
-    let last = |find: &dyn Fn(&Operation) -> Option<bool>| {
-        before.iter().rev().find_map(|instruction| find(&instruction.operation)).unwrap_or(false)
-    };
-    let packed = last(&|operation| match *operation {
+    let packed = before.iter().rev().find_map(|instruction| match instruction.operation {
         Operation::ArrayFormats { weight, activation, .. } => Some((weight, activation) != Default::default()),
         _ => None,
     });
-    let signs = last(&|operation| match *operation {
-        Operation::VectorFormat { out } => Some(out != OutputFormat::Plain),
+    let format = before.iter().rev().find_map(|instruction| match instruction.operation {
+        Operation::VectorFormat { out } => Some(out),
         _ => None,
     });
+    let signs = matches!(format, Some(OutputFormat::Sign | OutputFormat::Binary));
     match run.mnemonic() {
-        "ar.run" if packed => Some(FORMATS),
-        "ve.requant" | "ve.affine" | "ve.rescale" => None,
+        "ar.run" if packed == Some(true) => Some(FORMATS),
+        "ve.requant" => None,
+        name if name.starts_with("ve.") && format == Some(OutputFormat::Sum) => Some(SUMS),
+        "ve.affine" | "ve.rescale" => None,
         name if name.starts_with("ve.") && signs => Some(SIGNS),
         _ => None,
     }
@@ -25,8 +25,18 @@ pub(crate) fn refused(before: &[Instruction], run: &Operation) -> Option<&'stati
 
 const FORMATS: &str = "trap Unsupported: formats that the array does not list";
 const SIGNS: &str = "trap Unsupported: signs of another operation";
+const SUMS: &str = "trap Unsupported: sums of another operation";
 
-pub(crate) const RARELY: &[&str] = &[FORMATS, SIGNS, "requant: signs as bits, transposed"];
+pub(crate) const RARELY: &[&str] = &[
+    FORMATS,
+    SIGNS,
+    SUMS,
+    "requant: signs as bits, transposed",
+    "requant: sums, transposed",
+    "requant: sums, pixels apart",
+    "requant: sums under 32 bits",
+    "requant: sums over 32 bits",
+];
 
 pub(crate) const OFTEN: &[&str] = &[
     "array: i4 weights",
@@ -44,4 +54,6 @@ pub(crate) const OFTEN: &[&str] = &[
     "vector: signs as bits",
     "vector: signs as bits, integer mode",
     "vector: signs that end within a byte",
+    "requant: sums",
+    "requant: sums, integer mode",
 ];

@@ -12,7 +12,6 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("N-11", "of the import of models"),
     ("N-12", "of the import of models"),
     ("N-15", "no arithmetic: transposes are copies, reshapes views"),
-    ("N-16", "of the imported form; no instruction computes it"),
     ("N-18", "of the compiler; to the machine multipliers and shifts are data"),
     ("N-19", "of the import of models"),
     ("N-22", "of the compiler; a machine sees convolutions of stride 1"),

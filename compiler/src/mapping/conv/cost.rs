@@ -194,14 +194,14 @@ impl Problem<'_> {
 
 /// Cycles to requantise a chunk (T-6); the fetch of parameters about, where results are not transposed.
 fn requantise_cycles(machine: &Machine, dataflow: Dataflow, chunk: &Chunk, pixels: u64, of_output: u64) -> u64 {
-    let per_cycle = u64::from(machine.vector.requantise_per_cycle.max(1));
+    let aw = u64::from(machine.activation.port_bytes);
+    let per_cycle = u64::from(machine.vector.requantise_per_cycle).min(aw / of_output).max(1);
     let record = record_bytes(machine);
     if dataflow != Dataflow::InputStationary {
         return (pixels * chunk.outputs.1 as u64).div_ceil(per_cycle) + chunk.blocks as u64 * record;
     }
-    let aw = u64::from(machine.activation.port_bytes);
     let sums = u64::from(machine.accumulator.port_bytes) / machine.array.accumulator_bytes();
-    let per_cycle = per_cycle.min(sums).min(aw / of_output).max(1);
+    let per_cycle = per_cycle.min(sums).max(1);
     let (channels, lanes) = (chunk.block_channels as u64, u64::from(machine.vector.lanes));
     let columns = u64::from(machine.array.columns);
     // Whole turns of `lanes` channels and groups of C pixels, and one of the rest.

@@ -2,9 +2,9 @@
 
 use systole_machine::isa::{OutputFormat, RequantMode};
 
-use super::{Builder, Kind, Shape, taps};
+use super::{Builder, Kind, Shape, Tensor, taps};
 
-pub(super) fn note(builder: &mut Builder, shape: &Shape) {
+pub(super) fn note(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) {
     let columns = u64::from(builder.machine.array.columns);
     let (window, lanes) = (&shape.window, u64::from(builder.machine.vector.lanes));
     let reduces = shape.kind.pools() && !shape.has_b();
@@ -15,6 +15,8 @@ pub(super) fn note(builder: &mut Builder, shape: &Shape) {
         || (shape.height - 1) * window.stride.0 >= window.pad[0] + window.input.0
         || (shape.width - 1) * window.stride.1 >= window.pad[1] + window.input.1;
     let bits = shape.format == OutputFormat::Binary;
+    let sums = shape.format == OutputFormat::Sum && shape.kind == Kind::Requant;
+    let array = &builder.machine.array;
     let all = [
         ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
         ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
@@ -41,6 +43,12 @@ pub(super) fn note(builder: &mut Builder, shape: &Shape) {
         ("vector: signs as bits, integer mode", bits && shape.mode != RequantMode::Float32),
         ("vector: signs that end within a byte", bits && !shape.channels.is_multiple_of(8)),
         ("requant: signs as bits, transposed", bits && shape.transposed),
+        ("requant: sums", sums),
+        ("requant: sums, integer mode", sums && shape.mode != RequantMode::Float32),
+        ("requant: sums, transposed", sums && shape.transposed),
+        ("requant: sums, pixels apart", sums && shape.width > 1 && tensors[2].pixel_pitch > 4 * shape.channels),
+        ("requant: sums under 32 bits", sums && array.accumulator_bits < 32),
+        ("requant: sums over 32 bits", sums && array.accumulator_bits > 32),
         ("pool: padding", reduces && window.pad != [0; 4]),
         ("pool: a window outside the input", reduces && outside),
         ("depthwise: several taps", shape.kind == Kind::Depthwise && window.kernel.0 * window.kernel.1 > 1),
