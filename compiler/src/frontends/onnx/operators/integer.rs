@@ -78,7 +78,7 @@ fn operands(importer: &mut Importer<'_>, inputs: &Inputs<'_>, axis: usize) -> Re
     Ok((ids, zeros))
 }
 
-/// Weights minus the zero point of their output, of which each has its own: i16 holds that.
+/// Weights minus the zero point of their output, of which each has its own: i8 where all fit, which machines take, otherwise i16.
 fn centred(importer: &mut Importer<'_>, weights: TensorId, zeros: &[i64], axis: usize) -> Result<TensorId> {
     let values = importer.integers(weights, "weights")?;
     let tensor = importer.tensor(weights);
@@ -90,11 +90,16 @@ fn centred(importer: &mut Importer<'_>, weights: TensorId, zeros: &[i64], axis: 
     let inner: usize = shape[axis + 1..].iter().product();
     let name = format!("{}:centred", tensor.name);
     importer.take_copy(values.len().saturating_mul(2))?;
-    let zero = |index: usize| zeros[index / inner % zeros.len()];
-    let centred = values.iter().enumerate().flat_map(|(index, q)| ((q - zero(index)) as i16).to_le_bytes());
-    let data = Some(Data::Stored(centred.collect()));
+    let centred: Vec<i64> =
+        values.iter().enumerate().map(|(index, q)| q - zeros[index / inner % zeros.len()]).collect();
+    let (dtype, data) = if centred.iter().all(|&q| i8::try_from(q).is_ok()) {
+        (DType::I8, centred.iter().map(|&q| q as u8).collect())
+    } else {
+        (DType::I16, centred.iter().flat_map(|&q| (q as i16).to_le_bytes()).collect())
+    };
+    let data = Some(Data::Stored(data));
     let name = importer.fresh_tensor_name(&name);
-    Ok(importer.graph.add_tensor(Tensor { name, shape, dtype: DType::I16, quant: None, data }))
+    Ok(importer.graph.add_tensor(Tensor { name, shape, dtype, quant: None, data }))
 }
 
 /// Of sums to float, or of what is float already.
