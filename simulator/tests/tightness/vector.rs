@@ -131,3 +131,15 @@ fn t_06_lanes_port_and_latency() {
     assert_eq!(lanes(4, 3, 2), 6 + 2);
     assert_eq!(lanes(5, 4, 2), 4 + 2);
 }
+
+#[test]
+fn t_06_sums_are_written_in_four_bytes() {
+    let text = "ve.shape height=1, width=1, channels=4, block_channels=4\nve.format out=sum
+                ve.requant accumulator=0, params=256, out=512, mode=float32\nve.sync";
+    let cycles = |port| {
+        let times = times(&with(|machine| machine.activation.port_bytes = port), text);
+        times[2].1 - times[2].0
+    };
+    // ceil(32 / port) + ceil(4 / min(3, port / 4)) + 2.
+    assert_eq!([4, 8, 12, 16].map(cycles), [8 + 4 + 2, 4 + 2 + 2, 3 + 2 + 2, 2 + 2 + 2]);
+}

@@ -220,3 +220,14 @@ fn m11_only_instructions_that_start_can_race() {
     let program = [a, b, c, stuck, ld_shape(16, 1, 1), ld_run(0, 0, Space::Activation)];
     assert!(matches!(timing(&machine(), &program).outcome, Outcome::Deadlock { .. }));
 }
+
+#[test]
+fn m14_sums_are_of_requantisation_alone_and_take_four_bytes() {
+    let sum = Instruction::new(Operation::VectorFormat { out: systole_machine::isa::OutputFormat::Sum });
+    let shape = ve_shape(1, 2, 3, 3);
+    let of_pitch = |pixel| ve_pitch(VectorOperand::Out, 0, pixel);
+    let at = |pixel: u64, out: u64| trap_of(&machine(), &[shape, of_pitch(pixel), sum, ve_requant(0, 0, out)]);
+    assert_eq!((at(12, 512), at(11, 512)), (None, Some((Trap::BadShape, 3))));
+    assert_eq!((at(12, 4096 - 24), at(12, 4096 - 23)), (None, Some((Trap::OutOfBounds, 3))));
+    assert_eq!(trap_of(&machine(), &[shape, sum, ve_rescale(0, 0)]), Some((Trap::Unsupported, 2)));
+}

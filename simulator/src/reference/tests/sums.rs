@@ -231,3 +231,45 @@ fn transposed_results_are_requantised_by_pixel() {
     let expected: Vec<u8> = (1..=6).flat_map(|x| [10 * x + 1, 20 * x + 2, 6 * x]).collect();
     assert_eq!(memories.activation[512..530], expected);
 }
+
+/// The sum 255 · 127 = 32 385 and a bias as `ve.requant` stores them with the format `sum`; the clamp 0 … 10 and the factor 2 play no part.
+fn stored_sum(machine: &Machine, bias: i32) -> i32 {
+    let params = [bias.to_le_bytes(), 2f32.to_le_bytes()].concat();
+    let out = systole_machine::isa::OutputFormat::Sum;
+    let program = [
+        ld_shape(1, 1, 1),
+        ld_run(0, 0, Space::Activation),
+        ld_run(16, 0, Space::Weight).signals(Unit::Array),
+        ld_shape(8, 1, 1),
+        ld_run(32, 64, Space::Activation).signals(Unit::Vector),
+        ar_input(1, 1, 0, 1),
+        ar_window([1, 1], [1, 1], [1, 1], [0, 0], false),
+        ar_output(1, 1, 1, 0),
+        ar_run(0, 0, 0, 1, false).waits(Unit::Load).signals(Unit::Vector),
+        ve_shape(1, 1, 1, 1).waits(Unit::Load),
+        ve_quant([0, 0, 3], [0, 10], false),
+        plain(Operation::VectorFormat { out }),
+        ve_requant(0, 64, 512).waits(Unit::Array),
+    ];
+    let image: [(u64, &[u8]); 3] = [(0, &[255]), (16, &[127]), (32, &params)];
+    let (timing, memories) = simulate(machine, &program, &image);
+    assert_eq!(timing.outcome, Outcome::Halted);
+    assert_eq!(memories.activation[516..520], [0; 4]);
+    i32::from_le_bytes(std::array::from_fn(|byte| memories.activation[512 + byte]))
+}
+
+#[test]
+fn n16_sums_are_stored_with_their_bias_and_nothing_else() {
+    let mut machine = every_dataflow();
+    machine.array = Array { rows: 1, columns: 1, accumulator_bits: 32, ..machine.array };
+    // 32385 + 1; modulo 2^32 from the largest bias on.
+    assert_eq!([1, i32::MAX].map(|bias| stored_sum(&machine, bias)), [32386, i32::MIN + 32384]);
+    // The low 32 of 48 bits.
+    machine.array.accumulator_bits = 48;
+    assert_eq!([1, i32::MAX].map(|bias| stored_sum(&machine, bias)), [32386, i32::MIN + 32384]);
+    // 33385 − 65536 keeps its sign; saturated.
+    machine.array.accumulator_bits = 16;
+    assert_eq!([1, 1000].map(|bias| stored_sum(&machine, bias)), [32386, -32151]);
+    machine.array.overflow = Overflow::Saturate;
+    assert_eq!([1, 1000].map(|bias| stored_sum(&machine, bias)), [32386, 32767]);
+}
