@@ -118,7 +118,6 @@ const EXPECTED_HITS: &[&str] = &[
     "linear, asymmetric",
     "linear, several tiles of rows",
     "linear, several tiles of a row",
-    "linear, several slices of channels",
     "linear, wide operand",
     "transposition of channels and pixels",
     "reshape",

@@ -338,7 +338,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
     let mut tensor = input;
     for index in 0..network.dice.between(1, 3) {
         let name = format!("layer{index}");
-        tensor = match network.dice.below(37) {
+        tensor = match network.dice.below(35) {
             0..=4 => network.conv(&name, tensor),
             5 | 6 => network.pool(&name, tensor),
             7 => network.global_pool(&name, tensor),
@@ -356,7 +356,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             28 | 29 => network.deformable(&name, tensor),
             30 | 31 => network.unpooling(&name, tensor),
             32..=34 => network.signs_and_conv(&name, tensor),
-            35 | 36 => network.bilinear(&name, tensor),
+            15 => network.bilinear(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

@@ -70,12 +70,8 @@ impl ResizeLayer<'_> {
             self.axis(ImageAxis::Rows, tile)?,
             self.axis(ImageAxis::Columns, tile)?,
         ];
-        let access = |first: u64, bytes: u64, write| Access {
-            memory: Memory::Activation,
-            first,
-            end: first + bytes,
-            write,
-        };
+        let access =
+            |first: u64, bytes: u64, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
         let accesses = vec![
             access(a, tile.in_size[0] as u64 * row[0], false),
             access(out, tile.out_size[0] as u64 * row[1], true),

@@ -4,8 +4,8 @@
 //! first; the bits above the last field are reserved and zero.
 
 use super::operand::{
-    ActivationFormat, DataflowChoice, Flag, ImageAxis, Operand, OutputFormat, Real, RequantMode, Signed, Space, Unsigned,
-    VectorOperand, WeightFormat,
+    ActivationFormat, DataflowChoice, Flag, ImageAxis, Operand, OutputFormat, Real, RequantMode, Signed, Space,
+    Unsigned, VectorOperand, WeightFormat,
 };
 use super::{Instruction, Unit, UnitMask};
 

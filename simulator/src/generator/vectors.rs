@@ -8,8 +8,8 @@ use systole_machine::spec::{Machine, Requantisation};
 
 use super::builder::{Builder, Piece, Table, Tensor, u};
 use super::footprint::{Access, Memory};
-use super::{taps, transfers};
 use super::resize::{self, Axis};
+use super::{taps, transfers};
 use notes::note;
 use setup::configuration;
 

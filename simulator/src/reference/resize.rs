@@ -42,9 +42,8 @@ impl Operation<'_> {
     pub(super) fn resized(&self, y: i64, x: i64, channel: i64) -> i64 {
         let (window, [rows, columns]) = (&self.work.window, &self.work.axes);
         let (row, column) = (rows.between(y, window.in_height), columns.between(x, window.in_width));
-        let along = |line: i64| {
-            column.mixed(self.pixel(line, column.lower, channel), self.pixel(line, column.upper, channel))
-        };
+        let along =
+            |line: i64| column.mixed(self.pixel(line, column.lower, channel), self.pixel(line, column.upper, channel));
         let v = row.mixed(along(row.lower), along(row.upper));
         let [scale_a, _, scale_out] = self.work.scales;
         self.output((v * scale_a) / scale_out)

@@ -383,8 +383,11 @@ impl Registers {
             }
         };
         let taps = v.window.kernel_h * v.window.kernel_w;
-        let (in_height, in_width) =
-            if kind.has_input_tile() { (v.window.in_height, v.window.in_width) } else { (kind.tensors() * v.height, v.width) };
+        let (in_height, in_width) = if kind.has_input_tile() {
+            (v.window.in_height, v.window.in_width)
+        } else {
+            (kind.tensors() * v.height, v.width)
+        };
         VectorWork {
             kind,
             a: a.map(|address| tensor(address, VectorOperand::A, in_height, in_width)),

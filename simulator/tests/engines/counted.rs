@@ -261,11 +261,12 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => {
-            ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "deform", "axis", "format", "sync"]
-                .iter()
-                .any(|end| name.ends_with(&format!(".{end}")))
-        }
+        Unit::Vector => [
+            "shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "deform", "axis", "format",
+            "sync",
+        ]
+        .iter()
+        .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run") && name != "ld.decode",
     }
 }

@@ -6,7 +6,10 @@ use super::{Memory, Moved, Traffic, extent};
 
 /// Whether it has no input of the size of its output.
 pub(super) fn moves_taps(operation: &Operation) -> bool {
-    matches!(operation, Operation::VectorGather { .. } | Operation::VectorUnpool { .. } | Operation::VectorResize { .. })
+    matches!(
+        operation,
+        Operation::VectorGather { .. } | Operation::VectorUnpool { .. } | Operation::VectorResize { .. }
+    )
 }
 
 impl Traffic<'_> {
