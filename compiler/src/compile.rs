@@ -194,7 +194,7 @@ fn map_layer(
         return Ok(Mapping::Vector(mapping));
     }
     let work = match &layer.kind {
-        Kind::Sample(_) | Kind::Unpool { .. } => return Err(too_small()),
+        Kind::Sample(_) | Kind::Unpool { .. } | Kind::Resize(_) => return Err(too_small()),
         Kind::MaxPool(window) | Kind::ArgMax(window) | Kind::AveragePool { window, .. } => {
             (window.kernel[0] * window.kernel[1]) as u64
         }
@@ -404,7 +404,7 @@ impl Context<'_> {
             Kind::Lrn(lrn) => (Function::Lrn(*lrn), None),
             Kind::Sum(_) => (Function::Sum(&more), None),
             Kind::Shuffle(shuffle) => (Function::Shuffle(shuffle), None),
-            Kind::Conv { .. } | Kind::Move(_) | Kind::Sample(_) | Kind::Unpool { .. } => {
+            Kind::Conv { .. } | Kind::Move(_) | Kind::Sample(_) | Kind::Unpool { .. } | Kind::Resize(_) => {
                 return Err(CompileError::internal(&layer.name, "a layer with a lowering of its own"));
             }
         };

@@ -11,13 +11,14 @@ use systole_machine::isa::{
 
 use crate::schedule::Step;
 
-/// A configuration instruction's unit and mnemonic, and the operand of a `ve.pitch` or `ve.fixed`.
+/// A configuration instruction's unit and mnemonic, and the operand or axis that it names.
 type Register = (Unit, &'static str, u8);
 
 /// Which register a configuration instruction sets.
 fn register(operation: &Operation) -> Register {
     let operand = match operation {
         Operation::VectorPitch { operand, .. } | Operation::VectorFixed { operand, .. } => *operand as u8,
+        Operation::VectorAxis { axis, .. } => *axis as u8,
         _ => 0,
     };
     (operation.unit(), operation.mnemonic(), operand)

@@ -62,6 +62,7 @@ pub(crate) fn check_island(layer: &Layer, machine: &Machine) -> Result<(), Compi
         Kind::Lrn(_) => "N-13",
         Kind::Sum(_) => "N-14",
         Kind::Sample { .. } => "N-26",
+        Kind::Resize(_) => "N-30",
         Kind::Pair(Pair::Quotient, _) => "N-25",
         _ => return Ok(()),
     };

@@ -8,13 +8,14 @@ pub mod boxes;
 mod elementwise;
 mod moves;
 mod pooling;
+pub(crate) mod resize;
 pub mod shuffle;
 pub mod transposed;
 
 use std::collections::BTreeMap;
 
 use systole_network::graph::{Graph, Node, NodeId};
-use systole_network::op::{Deform, Lrn, Op, Pool};
+use systole_network::op::{Deform, Lrn, Op, Pool, Resize};
 use systole_network::policy::Requantisation;
 use systole_network::tensor::{DType, Tensor, TensorId};
 
@@ -119,6 +120,8 @@ pub enum Kind {
     Move(Move),
     /// What moved taps read; the result has the input's channels for each tap, by group of the convolution.
     Sample(Sample),
+    /// Another size, bilinearly.
+    Resize(Resize),
     /// Where maxima are.
     ArgMax(Window),
     /// Windows' values back where their maxima were.

@@ -10,6 +10,7 @@ use crate::schedule::{Access, Memory, Step};
 
 pub mod conv;
 pub mod moves;
+pub(crate) mod resize;
 pub(crate) mod shuffle;
 pub(crate) mod taps;
 pub mod vector;

@@ -10,8 +10,8 @@ pub mod operand;
 pub mod table;
 
 pub use operand::{
-    ActivationFormat, DataflowChoice, Flag, Operand, OutputFormat, RangeError, Real, RequantMode, Signed, Space,
-    Unsigned, VectorOperand, WeightFormat,
+    ActivationFormat, DataflowChoice, Flag, ImageAxis, Operand, OutputFormat, RangeError, Real, RequantMode, Signed,
+    Space, Unsigned, VectorOperand, WeightFormat,
 };
 pub use table::{DecodeError, Operation};
 

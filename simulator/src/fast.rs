@@ -23,6 +23,7 @@ mod operation;
 mod plain;
 mod pool;
 mod ports;
+mod resize;
 mod retires;
 mod scaled;
 mod simd;

@@ -11,6 +11,7 @@ mod footprint;
 mod machines;
 mod memories;
 mod parameters;
+mod resize;
 mod streams;
 mod taps;
 mod tokens;

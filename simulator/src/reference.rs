@@ -27,6 +27,7 @@ mod output_grid;
 mod ports;
 mod probe;
 mod recorder;
+mod resize;
 mod retires;
 mod scaling;
 mod store;

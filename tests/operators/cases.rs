@@ -274,10 +274,13 @@ fn channels() -> Vec<Case> {
 
 fn moves() -> Vec<Case> {
     let pad = |fill| Op::Pad { before: vec![0, 0, 1, 2], after: vec![0, 0, 2, 1], fill };
-    let resize = |size: usize, interpolation| {
-        let scale = [size as f32 / 12.0; 2];
-        Op::Resize(Resize { size: [size; 2], scale, coordinates: Coordinates::HalfPixel, interpolation })
+    let resize = |size: usize, interpolation| Resize {
+        size: [size; 2],
+        scale: [size as f32 / 12.0; 2],
+        coordinates: Coordinates::HalfPixel,
+        interpolation,
     };
+    let linear = |size, coordinates| Op::Resize(Resize { coordinates, ..resize(size, Interpolation::Linear) });
     vec![
         one("Identity", "", Op::Identity),
         one("Reshape", "to a vector", Op::Reshape),
@@ -304,9 +307,14 @@ fn moves() -> Vec<Case> {
         one("DepthToSpace", "DCR", Op::DepthToSpace { block: 2, order: DepthOrder::DepthColumnRow }),
         one("DepthToSpace", "CRD", Op::DepthToSpace { block: 2, order: DepthOrder::ColumnRowDepth }),
         one("SpaceToDepth", "", Op::SpaceToDepth { block: 2 }),
-        one("Resize", "nearest, twice the size", resize(24, Interpolation::NearestFloor)),
-        one("Resize", "nearest, 12 to 18 pixels", resize(18, Interpolation::NearestPreferFloor)),
-        one("Resize", "linear", resize(24, Interpolation::Linear)),
+        one("Resize", "nearest, twice the size", Op::Resize(resize(24, Interpolation::NearestFloor))),
+        one("Resize", "nearest, 12 to 18 pixels", Op::Resize(resize(18, Interpolation::NearestPreferFloor))),
+        one("Resize", "linear, twice the size", linear(24, Coordinates::HalfPixel)),
+        one("Resize", "linear, 12 to 18 pixels", linear(18, Coordinates::HalfPixel)),
+        one("Resize", "linear, 12 to 7 pixels", linear(7, Coordinates::HalfPixel)),
+        one("Resize", "linear, corners aligned", linear(20, Coordinates::AlignCorners)),
+        one("Resize", "linear, asymmetric", linear(18, Coordinates::Asymmetric)),
+        one("Resize", "linear, half pixel as PyTorch has it, to one pixel", linear(1, Coordinates::PytorchHalfPixel)),
     ]
 }
 

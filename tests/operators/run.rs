@@ -81,8 +81,9 @@ fn spread(count: usize) -> Vec<u8> {
 
 /// Configuration, tokens and copies between memories compute nothing.
 fn computes(mnemonic: &str) -> bool {
-    let configures =
-        ["shape", "pitch", "quant", "scale", "window", "norm", "fixed", "sync", "format", "formats", "dilation"];
+    let configures = [
+        "shape", "pitch", "quant", "scale", "window", "norm", "fixed", "sync", "format", "formats", "dilation", "axis",
+    ];
     match mnemonic.split_once('.') {
         Some(("ar", name)) => name == "run",
         Some(("ve", name)) => !configures.contains(&name),

@@ -1,4 +1,4 @@
-//! Random layers that only move values: slices, padding, blocks of pixels, other sizes, transpositions and reshapes.
+//! Random layers that only move values: slices, padding, blocks of pixels, other sizes, transpositions and reshapes; and other sizes between pixels.
 
 use systole_network::op::{Coordinates, DepthOrder, Fill, Interpolation, Op, Resize};
 use systole_network::tensor::TensorId;
@@ -83,8 +83,8 @@ impl Network {
         self.moved(name, Op::DepthToSpace { block, order }, input, shape)
     }
 
-    fn resize(&mut self, name: &str, input: TensorId) -> TensorId {
-        let [n, c, h, w] = self.graph.tensor(input).nchw().expect("rank 4");
+    /// Size, scale and places of an image in another size; whether the factors are whole ones.
+    fn other_size(&mut self, [h, w]: [usize; 2]) -> (Resize, bool) {
         let whole = self.dice.chance(50);
         let factor = [self.dice.between(1, 3), self.dice.between(1, 3)];
         let size = [0, 1].map(|axis| {
@@ -98,6 +98,12 @@ impl Network {
             Coordinates::AlignCorners,
             Coordinates::Asymmetric,
         ]);
+        (Resize { size, scale, coordinates, interpolation: Interpolation::Linear }, whole)
+    }
+
+    fn resize(&mut self, name: &str, input: TensorId) -> TensorId {
+        let [n, c, h, w] = self.graph.tensor(input).nchw().expect("rank 4");
+        let (resize, whole) = self.other_size([h, w]);
         let interpolation = self.dice.pick(&[
             Interpolation::NearestPreferFloor,
             Interpolation::NearestPreferCeil,
@@ -105,12 +111,30 @@ impl Network {
             Interpolation::NearestCeil,
         ]);
         self.hits.push(if whole { "nearest, whole factors" } else { "nearest, any factors" });
-        self.moved(
-            name,
-            Op::Resize(Resize { size, scale, coordinates, interpolation }),
-            input,
-            [n, c, size[0], size[1]],
-        )
+        let [rows, columns] = resize.size;
+        self.moved(name, Op::Resize(Resize { interpolation, ..resize }), input, [n, c, rows, columns])
+    }
+
+    /// Between pixels, to a type, scale and zero point of its own; at times with scales that are not the quotients of the sizes.
+    pub(crate) fn bilinear(&mut self, name: &str, input: TensorId) -> TensorId {
+        let [n, c, h, w] = self.graph.tensor(input).nchw().expect("rank 4");
+        let (mut resize, whole) = self.other_size([h, w]);
+        if self.dice.chance(20) {
+            resize.scale = resize.scale.map(|scale| scale * 1.1);
+        }
+        let [rows, columns] = resize.size;
+        let dtype = self.dtype();
+        let output = self.activation(&format!("{name}_out"), [n, c, rows, columns], None, dtype);
+        self.node(name, Op::Resize(resize), vec![input], output);
+        self.hits.push(if whole { "linear, whole factors" } else { "linear, any factors" });
+        self.hits.extend((rows < h || columns < w).then_some("linear, smaller"));
+        self.hits.push(match resize.coordinates {
+            Coordinates::HalfPixel => "linear, half pixel",
+            Coordinates::PytorchHalfPixel => "linear, half pixel as PyTorch has it",
+            Coordinates::AlignCorners => "linear, corners aligned",
+            Coordinates::Asymmetric => "linear, asymmetric",
+        });
+        output
     }
 
     fn transpose(&mut self, name: &str, input: TensorId) -> TensorId {

@@ -357,6 +357,7 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             28 | 29 => network.deformable(&name, tensor),
             30 | 31 => network.unpooling(&name, tensor),
             32..=34 => network.signs_and_conv(&name, tensor),
+            15 => network.bilinear(&name, tensor),
             _ => network.softmax(&name, tensor),
         };
     }

@@ -64,6 +64,7 @@ pub(crate) fn run_case(seed: u64) -> Result<Verdict, String> {
     network.hits.extend(packed::hits(program));
     network.hits.extend(sums::hits(&machine, program));
     network.hits.extend(depthwise_hits(program));
+    network.hits.extend(resize_hits(program));
     network.hits.extend(arithmetic_hits(&machine, program));
     network.hits.push(if machine.array.weight_registers == 1 { "one weight register" } else { "two weight registers" });
     network.hits.extend(machine.unified.then_some("one scratchpad"));
@@ -240,6 +241,33 @@ fn depthwise_hits(program: &Program) -> Vec<&'static str> {
                 hits.extend(wide.then_some("depthwise on the vector unit, 16 bit"));
                 hits.extend(dilated.then_some("depthwise on the vector unit, dilated"));
                 hits.extend((mode != RequantMode::Float32).then_some("depthwise on the vector unit, integer scaling"));
+            }
+            _ => {}
+        }
+    }
+    hits.sort_unstable();
+    hits.dedup();
+    hits
+}
+
+/// How images are resized between pixels: in tiles, and in slices of their channels.
+fn resize_hits(program: &Program) -> Vec<&'static str> {
+    let (mut hits, mut wide, mut first) = (vec![], false, [0; 2]);
+    for (instruction, &layer) in program.instructions.iter().zip(&program.source) {
+        match instruction.operation {
+            Operation::VectorQuant { wide_a, .. } => wide = wide_a.0,
+            Operation::VectorAxis { axis, first_out, .. } => first[axis as usize] = first_out.get(),
+            Operation::VectorShape { channels, .. } => {
+                let layer = &program.layers[layer as usize];
+                let output = format!("{}_out", layer.name);
+                let whole = program.tensors.iter().find(|entry| entry.name == output).map(|entry| entry.dims[1] as u64);
+                let sliced = layer.op == "Resize" && whole.is_some_and(|whole| channels.get() < whole);
+                hits.extend(sliced.then_some("linear, several slices of channels"));
+            }
+            Operation::VectorResize { .. } => {
+                hits.extend((first[0] > 0).then_some("linear, several tiles of rows"));
+                hits.extend((first[1] > 0).then_some("linear, several tiles of a row"));
+                hits.extend(wide.then_some("linear, wide operand"));
             }
             _ => {}
         }

@@ -261,6 +261,7 @@ impl Registers {
             }
             Operation::VectorMaxPool { a: x, out: to }
             | Operation::VectorArgMax { a: x, out: to }
+            | Operation::VectorResize { a: x, out: to }
             | Operation::VectorAveragePool { a: x, out: to, .. } => {
                 vec![pooled(x.get()), out(to.get())]
             }

@@ -1,20 +1,24 @@
-//! Layers that deal in single taps (samples, unpooling): mapping and lowering of their own on the vector unit.
+//! Layers that deal in single taps (samples, unpooling, pixels between others): mapping and lowering of their own on the vector unit.
 
 use systole_machine::spec::Machine;
 use systole_network::graph::Graph;
+use systole_network::op::Resize;
 use systole_network::tensor::TensorId;
 
 use super::{Context, Lowered};
 use crate::error::CompileError;
 use crate::layers::{Dims, Kind, Layer};
+use crate::lower::Item;
+use crate::lower::resize::ResizeLayer;
 use crate::lower::taps::TapsLayer;
 use crate::mapping::VectorMapping;
+use crate::mapping::resize::Resizing;
 use crate::mapping::taps::{Samples, Unpooling, slices};
 use crate::memory::Place;
 
 /// Whether a layer is one of them.
 pub(super) fn has(kind: &Kind) -> bool {
-    matches!(kind, Kind::Sample(_) | Kind::Unpool { .. })
+    matches!(kind, Kind::Sample(_) | Kind::Unpool { .. } | Kind::Resize(_))
 }
 
 /// The mapping of one of them, where its smallest tile fits.
@@ -33,6 +37,10 @@ pub(super) fn map(
         Kind::Unpool { window, switches } => {
             let element_bytes = [layer.input, *switches, layer.output].map(bytes);
             Unpooling { machine, window, input, output, element_bytes }.search()
+        }
+        Kind::Resize(resize) => {
+            let element_bytes = [layer.input, layer.output].map(bytes);
+            Resizing { machine, resize, input, output, element_bytes }.search()
         }
         _ => None,
     }
@@ -54,12 +62,28 @@ impl Context<'_> {
         mapping: &VectorMapping,
         output: Place,
     ) -> Result<Lowered, CompileError> {
-        let second = match &layer.kind {
-            Kind::Sample(sample) => sample.offsets,
-            Kind::Unpool { switches, .. } => *switches,
+        let items = match &layer.kind {
+            Kind::Sample(sample) => self.taps_layer(index, layer, mapping, (sample.offsets, output)).samples(sample)?,
+            Kind::Unpool { window, switches } => {
+                self.taps_layer(index, layer, mapping, (*switches, output)).unpooling(window)?
+            }
+            Kind::Resize(resize) => self.resized(index, layer, resize, (mapping, output))?,
             _ => return Err(CompileError::internal(&layer.name, "a layer without taps")),
         };
-        let lowering = TapsLayer {
+        let [rows, columns] = mapping.tile;
+        let text = format!("{rows}x{columns} pixels x {} channels on the vector unit", mapping.channels);
+        Ok(Lowered { items, image: vec![], entry: self.entry(layer, 0, 0, text), more_bytes: 0 })
+    }
+
+    /// Of samples or unpooling, with its second operand.
+    fn taps_layer<'a>(
+        &self,
+        index: u32,
+        layer: &'a Layer,
+        mapping: &'a VectorMapping,
+        (second, output): (TensorId, Place),
+    ) -> TapsLayer<'a> {
+        TapsLayer {
             layer: index,
             name: &layer.name,
             mapping,
@@ -68,14 +92,26 @@ impl Context<'_> {
             output,
             quants: [layer.input, second, layer.output].map(|id| self.operand(id)),
             clamp: layer.clamp,
+        }
+    }
+
+    fn resized(
+        &self,
+        index: u32,
+        layer: &Layer,
+        resize: &Resize,
+        (mapping, output): (&VectorMapping, Place),
+    ) -> Result<Vec<Item>, CompileError> {
+        let lowering = ResizeLayer {
+            layer: index,
+            name: &layer.name,
+            resize,
+            mapping,
+            input: self.places[&layer.input],
+            output,
+            quants: [layer.input, layer.output].map(|id| self.operand(id)),
+            clamp: layer.clamp,
         };
-        let items = match &layer.kind {
-            Kind::Sample(sample) => lowering.samples(sample)?,
-            Kind::Unpool { window, .. } => lowering.unpooling(window)?,
-            _ => vec![],
-        };
-        let [rows, columns] = mapping.tile;
-        let text = format!("{rows}x{columns} pixels x {} channels on the vector unit", mapping.channels);
-        Ok(Lowered { items, image: vec![], entry: self.entry(layer, 0, 0, text), more_bytes: 0 })
+        lowering.items()
     }
 }

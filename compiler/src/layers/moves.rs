@@ -1,14 +1,15 @@
-//! Operators that only move values → views, or copies by DMA.
+//! Operators that only move values → views, or copies by DMA; bilinear resizing beside the nearest.
 //!
 //! A box of rows and columns is a view; a tensor that is padded is computed inside the result where nothing else claims it. Everything else is a copy.
 
 use std::collections::BTreeSet;
 
 use systole_network::graph::Node;
-use systole_network::op::{Coordinates, DepthOrder, Fill, Interpolation, Op, Resize};
+use systole_network::op::{DepthOrder, Fill, Interpolation, Op, Resize};
 use systole_network::tensor::TensorId;
 
 use super::boxes::{AXES, Loop, Move, Piece, Source, by_lists, count_by_lists, frame, reinterpreted};
+use super::resize::nearest;
 use super::shuffle::shuffle;
 use super::{Builder, Dims, Inside, Kind};
 use crate::compile::MAX_PIECES;
@@ -48,15 +49,20 @@ impl Builder<'_> {
                 let piece = blocks(to, *block, from[3], steps);
                 self.push_move(node, vec![reversed(piece)])
             }
-            Op::Resize(resize) => match nearest(resize, from) {
-                Some(lists) => self.push_lists(node, &lists),
-                None => {
-                    let message = "bilinear resizing has no instruction; resize to the nearest pixel, or by a transposed convolution";
-                    Err(CompileError::unsupported(&node.name, message))
-                }
-            },
+            Op::Resize(resize) if resize.interpolation == Interpolation::Linear => self.add_bilinear(node, resize),
+            Op::Resize(resize) => self.push_lists(node, &nearest(resize, from)),
             other => Err(CompileError::internal(&node.name, format!("{} as a move", other.name()))),
         }
+    }
+
+    /// No move, but among those of its operator.
+    fn add_bilinear(&mut self, node: &Node, resize: &Resize) -> Result<(), CompileError> {
+        if resize.scale.iter().any(|scale| !scale.is_finite() || *scale <= 0.0) {
+            return Err(CompileError::invalid(&node.name, format!("its scales are {:?}", resize.scale)));
+        }
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        self.push(node, Kind::Resize(*resize), input, output, [0; 4], node.name.clone());
+        Ok(())
     }
 
     fn add_slice(&mut self, node: &Node, first: Dims, steps: [i64; 4]) -> Result<(), CompileError> {
@@ -202,47 +208,4 @@ fn beyond(i: usize, before: usize, length: usize, fill: Fill) -> usize {
         _ => index.clamp(0, length - 1),
     };
     inside as usize
-}
-
-/// The nearest pixels of a resized image's rows and columns (N-30); `None` between pixels.
-fn nearest(resize: &Resize, from: Dims) -> Option<[Vec<usize>; 4]> {
-    if resize.interpolation == Interpolation::Linear {
-        return None;
-    }
-    let list = |axis: usize| -> Vec<usize> {
-        let (length, size) = (from[1 + axis], resize.size[axis]);
-        let place = |o: usize| {
-            let (o, scale) = (o as f32, resize.scale[axis]);
-            match resize.coordinates {
-                Coordinates::PytorchHalfPixel | Coordinates::AlignCorners if size == 1 => 0.0,
-                Coordinates::AlignCorners => o * (length - 1) as f32 / (size - 1) as f32,
-                Coordinates::Asymmetric => o / scale,
-                Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (o + 0.5) / scale - 0.5,
-            }
-        };
-        let pixel = |x: f32| {
-            let (below, above) = (x.floor(), x.ceil());
-            let chosen = match resize.interpolation {
-                Interpolation::NearestFloor => below,
-                Interpolation::NearestCeil => above,
-                Interpolation::NearestPreferFloor => {
-                    if x - below <= 0.5 {
-                        below
-                    } else {
-                        above
-                    }
-                }
-                _ => {
-                    if x - below < 0.5 {
-                        below
-                    } else {
-                        above
-                    }
-                }
-            };
-            (chosen.max(0.0) as usize).min(length - 1)
-        };
-        (0..size).map(|o| pixel(place(o))).collect()
-    };
-    Some([(0..from[0]).collect(), list(0), list(1), (0..from[3]).collect()])
 }

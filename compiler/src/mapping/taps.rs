@@ -19,18 +19,18 @@ pub(crate) fn slices(channels: usize, groups: usize, most: usize) -> Vec<(usize,
 }
 
 /// Elements that the vector unit takes in a cycle.
-fn rate(machine: &Machine, element_bytes: [u64; 3]) -> u64 {
-    let widest = element_bytes.into_iter().max().unwrap_or(1) as u32;
+pub(super) fn rate(machine: &Machine, element_bytes: &[u64]) -> u64 {
+    let widest = element_bytes.iter().copied().max().unwrap_or(1) as u32;
     u64::from(machine.vector.lanes.min(machine.activation.port_bytes / widest).max(1))
 }
 
 /// Tiles of whole rows, or of parts of one row.
-fn tiles(image: [usize; 2]) -> Vec<[usize; 2]> {
+pub(super) fn tiles(image: [usize; 2]) -> Vec<[usize; 2]> {
     let rows = edges(image[0]).into_iter().map(|rows| [rows, image[1]]);
     rows.chain(edges(image[1]).into_iter().map(|columns| [1, columns])).collect()
 }
 
-fn tile_count(image: [usize; 2], tile: [usize; 2]) -> u64 {
+pub(super) fn tile_count(image: [usize; 2], tile: [usize; 2]) -> u64 {
     (image[0].div_ceil(tile[0]) * image[1].div_ceil(tile[1])) as u64
 }
 
@@ -95,7 +95,7 @@ impl Samples<'_> {
         let store = bus(if dense { bursts(machine, 1, samples) } else { bursts(machine, samples / run, run) });
         let tile = bus(bursts(machine, 1, offsets)) + store + ITEM_CYCLES;
         let pixels = (mapping.tile[0] * mapping.tile[1]) as u64;
-        let runs = 4 * channels.div_ceil(rate(machine, self.element_bytes)) + 1;
+        let runs = 4 * channels.div_ceil(rate(machine, &self.element_bytes)) + 1;
         let work = pixels * self.taps() as u64 * runs + u64::from(machine.vector.latency_cycles) + ITEM_CYCLES;
         let tiles = tile_count([self.output[1], self.output[2]], mapping.tile);
         let slices = slices(self.input[3], self.sample.offset_groups, mapping.channels).len() as u64;
@@ -187,7 +187,7 @@ impl Unpooling<'_> {
         let [of_a, of_b, of_out] = self.element_bytes;
         let bus = bus_cycles(machine, dma(a, of_a) + dma(b, of_b) + dma(out, of_out)) + ITEM_CYCLES;
         let taps = (self.window.kernel[0] * self.window.kernel[1]) as u64;
-        let passes = (out / of_out + windows * taps).div_ceil(rate(machine, self.element_bytes));
+        let passes = (out / of_out + windows * taps).div_ceil(rate(machine, &self.element_bytes));
         let work = passes + u64::from(machine.vector.latency_cycles) + ITEM_CYCLES;
         let pieces = tile_count([self.output[1], self.output[2]], mapping.tile)
             * (self.output[3].div_ceil(mapping.channels)) as u64;

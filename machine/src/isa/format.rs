@@ -2,7 +2,7 @@
 //! the random instructions of tests. Nothing here knows a particular instruction.
 
 use super::operand::{
-    ActivationFormat, DataflowChoice, Operand, OutputFormat, RequantMode, Space, VectorOperand, WeightFormat,
+    ActivationFormat, DataflowChoice, ImageAxis, Operand, OutputFormat, RequantMode, Space, VectorOperand, WeightFormat,
 };
 use super::table::{FieldRow, Row, rows};
 use std::sync::LazyLock;
@@ -37,9 +37,10 @@ impl Format {
     }
 }
 
-fn choices() -> [(String, Vec<(&'static str, u64)>); 7] {
+fn choices() -> [(String, Vec<(&'static str, u64)>); 8] {
     [
         (Space::kind(), Space::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
+        (ImageAxis::kind(), ImageAxis::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
         (VectorOperand::kind(), VectorOperand::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
         (DataflowChoice::kind(), DataflowChoice::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),
         (RequantMode::kind(), RequantMode::ALL.iter().map(|choice| (choice.name(), choice.to_bits())).collect()),

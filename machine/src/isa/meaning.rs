@@ -92,6 +92,12 @@ const MEANINGS: &[(&str, &str)] = &[
     ("ld.decode/buffer", "address in the weight buffer of the first decoded byte"),
     ("origin_y", "row of the image where the first window of `ve.gather` begins"),
     ("origin_x", "column of the image where the first window of `ve.gather` begins"),
+    ("axis", "the axis that the other fields are for"),
+    ("first_out", "row or column of the whole result where the output begins"),
+    ("first_in", "row or column of the whole image where the input tile begins"),
+    ("factor", "by which the index of an output is multiplied"),
+    ("divisor", "by which it is then divided"),
+    ("centred", "centres of pixels correspond, not their first corners"),
 ];
 
 /// The meaning of a field, the narrower entry before the wider one; `None` for one without.

@@ -208,6 +208,16 @@ choice!(
 );
 
 choice!(
+    /// An axis of an image.
+    ImageAxis, 1, {
+        /// Vertical.
+        Rows = 0 => "rows",
+        /// Horizontal.
+        Columns = 1 => "columns",
+    }
+);
+
+choice!(
     /// How a vector operation scales.
     RequantMode, 2, {
         /// Single precision.

@@ -4,8 +4,8 @@
 //! first; the bits above the last field are reserved and zero.
 
 use super::operand::{
-    ActivationFormat, DataflowChoice, Flag, Operand, OutputFormat, Real, RequantMode, Signed, Space, Unsigned,
-    VectorOperand, WeightFormat,
+    ActivationFormat, DataflowChoice, Flag, ImageAxis, Operand, OutputFormat, Real, RequantMode, Signed, Space,
+    Unsigned, VectorOperand, WeightFormat,
 };
 use super::{Instruction, Unit, UnitMask};
 
@@ -108,6 +108,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x4b Vector VectorArgMax "ve.argmax" { a: U32, out: U32 }
     /// Puts the values of windows back at the taps that b names (rule N-27).
     0x4c Vector VectorUnpool "ve.unpool" { a: U32, b: U32, out: U32 }
+    /// The image in another size, bilinearly (rule N-30), from the part of it that a holds.
+    0x4d Vector VectorResize "ve.resize" { a: U32, out: U32 }
     /// How results are stored: as they are, their signs (rule N-28), or the sums that they are made of (rule N-16); see M-14.
     0x4e Vector VectorFormat "ve.format" { out: OutputFormat }
     /// Only tokens.
@@ -122,6 +124,8 @@ macro_rules! for_each_instruction { ($m:ident) => { $m! {
     0x53 Store StoreRun "st.run" { dram: U40, buffer: U32 }
     /// Only tokens.
     0x5f Store StoreSync "st.sync" { }
+    /// Where the rows or the columns of a resized image lie in the original: output o at `((first_out + o)·factor + h) / divisor − h`, h being ½ with `centred` and 0 without.
+    0x60 Vector VectorAxis "ve.axis" { axis: ImageAxis, first_out: U16, first_in: U16, factor: Real, divisor: Real, centred: Flag }
 } } }
 
 /// Why a word is no instruction.

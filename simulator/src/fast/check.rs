@@ -118,6 +118,9 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     if w.kind.pools() && window.contains(&0) {
         return false;
     }
+    if w.kind == VectorKind::Resize && (w.in_height == 0 || w.in_width == 0) {
+        return false;
+    }
     let too_wide = !w.transposed && w.block_channels > columns;
     if w.kind == VectorKind::Requant && (w.block_channels == 0 || too_wide) {
         return false;

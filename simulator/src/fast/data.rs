@@ -13,6 +13,7 @@ use super::gemm::Gemm;
 use super::general;
 use super::plain::{self, Adder};
 use super::pool;
+use super::resize;
 use super::simd::{Level, with_level};
 use super::table;
 use super::taps;
@@ -141,6 +142,9 @@ impl<'a> Executor<'a> {
         let compute = |(y, out): (usize, &mut [u8])| {
             if work.kind.has_table() {
                 return table::row(work, memory, y, out);
+            }
+            if work.kind == VectorKind::Resize {
+                return resize::row(work, memory, y, out);
             }
             if work.kind.has_taps() {
                 return taps::row(work, memory, y, out);

@@ -232,6 +232,10 @@ pub(super) fn vector(work: &VectorWork, machine: &Machine) -> u64 {
             let runs = if on(Mutant::NeighboursReadOnce) { 2 } else { 4 };
             pixels * work.kernel_h * work.kernel_w * (runs * work.channels.div_ceil(lanes) + 1)
         }
+        VectorKind::Resize => {
+            let runs = if on(Mutant::ResizedRowsReadOnce) { 2 } else { 4 };
+            runs * pixels * work.channels.div_ceil(lanes)
+        }
         VectorKind::Unpool => {
             let compared = work.in_height * work.in_width * work.channels * work.kernel_h * work.kernel_w;
             elements.div_ceil(lanes) + compared.div_ceil(lanes)

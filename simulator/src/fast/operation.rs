@@ -31,6 +31,7 @@ pub(super) enum VectorKind {
     Gather,
     ArgMax,
     Unpool,
+    Resize,
     Table,
     ChannelTable,
     Max,
@@ -45,6 +46,11 @@ impl VectorKind {
     /// Whether operand A is an input tile under windows.
     pub(super) fn pools(self) -> bool {
         matches!(self, VectorKind::MaxPool | VectorKind::AveragePool | VectorKind::Depthwise) || self.has_taps()
+    }
+
+    /// Whether `ve.window` says how large operand A is.
+    pub(super) fn has_tile(self) -> bool {
+        self.pools() || self == VectorKind::Resize
     }
 
     /// Whether it deals in single taps of the window (`taps`).
@@ -89,6 +95,18 @@ impl VectorKind {
     }
 }
 
+/// How the lines of a resized image along an axis find theirs in the tile that is there (`ve.axis`).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Axis {
+    /// Of the output, in the whole result.
+    pub(super) first_out: u64,
+    /// Of the tile, in the whole image.
+    pub(super) first_in: u64,
+    pub(super) factor: f32,
+    pub(super) divisor: f32,
+    pub(super) centred: bool,
+}
+
 /// Registers of the vector unit, and after resolution one operation (M-6, M-7).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct VectorWork {
@@ -127,6 +145,8 @@ pub(super) struct VectorWork {
     pub(super) in_width: u64,
     /// Row and column of the image where the first window of `ve.gather` begins.
     pub(super) origin: [i64; 2],
+    /// Of rows, of columns.
+    pub(super) axes: [Axis; 2],
     pub(super) include_pad: bool,
     /// Sums are differences.
     pub(super) subtract: bool,
@@ -177,7 +197,7 @@ impl VectorWork {
     /// Height and width of a, b or the output.
     pub(super) fn size(&self, operand: usize) -> (u64, u64) {
         match (self.kind, operand) {
-            (kind, 0) if kind.pools() => (self.in_height, self.in_width),
+            (kind, 0) if kind.has_tile() => (self.in_height, self.in_width),
             (VectorKind::Unpool, 1) => (self.in_height, self.in_width),
             (_, 0) => (self.rows_a(), self.width),
             _ => (self.height, self.width),

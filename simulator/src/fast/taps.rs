@@ -15,7 +15,7 @@ pub(super) fn row(work: &VectorWork, memory: &[u8], y: usize, out: &mut [u8]) {
 }
 
 /// An operand a or b, read element by element.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     memory: &'a [u8],
     base: u64,
     row: u64,
@@ -25,19 +25,19 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn new(work: &VectorWork, memory: &'a [u8], operand: usize) -> Self {
+    pub(super) fn new(work: &VectorWork, memory: &'a [u8], operand: usize) -> Self {
         let pitch = work.pitch[operand];
         let (base, signed) = if operand == 0 { (work.a, work.signed_a) } else { (work.b, work.signed_b) };
         Source { memory, base, row: pitch.row, pixel: pitch.pixel, wide: work.wide[operand], signed }
     }
 
     /// Place of a pixel's first element.
-    fn pixel(&self, y: i64, x: i64) -> usize {
+    pub(super) fn pixel(&self, y: i64, x: i64) -> usize {
         (self.base + y as u64 * self.row + x as u64 * self.pixel) as usize
     }
 
     /// Element `index` of the pixel at a place.
-    fn read(&self, pixel: usize, index: usize) -> i32 {
+    pub(super) fn read(&self, pixel: usize, index: usize) -> i32 {
         if self.wide {
             let at = pixel + 2 * index;
             return i16::from_le_bytes([self.memory[at], self.memory[at + 1]]).into();
@@ -48,13 +48,13 @@ impl<'a> Source<'a> {
 }
 
 /// Where results of a row go.
-struct Sink<'a> {
-    out: &'a mut [u8],
-    wide: bool,
+pub(super) struct Sink<'a> {
+    pub(super) out: &'a mut [u8],
+    pub(super) wide: bool,
 }
 
 impl Sink<'_> {
-    fn put(&mut self, index: usize, value: i32) {
+    pub(super) fn put(&mut self, index: usize, value: i32) {
         if self.wide {
             self.out[2 * index..][..2].copy_from_slice(&(value as i16).to_le_bytes());
         } else {

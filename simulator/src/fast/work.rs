@@ -3,14 +3,14 @@
 //! Models registers only; whether they make sense is `check`, what they touch `footprint`.
 
 use systole_machine::isa::{
-    ActivationFormat, DataflowChoice, Instruction, Operation, OutputFormat, Space, Unit, UnitMask, VectorOperand,
-    WeightFormat,
+    ActivationFormat, DataflowChoice, ImageAxis, Instruction, Operation, OutputFormat, Space, Unit, UnitMask,
+    VectorOperand, WeightFormat,
 };
 use systole_machine::spec::Dataflow;
 
 use super::decode::Stream;
 use super::mutant::{Mutant, on};
-pub(super) use super::operation::{Pitch, VectorKind, VectorWork};
+pub(super) use super::operation::{Axis, Pitch, VectorKind, VectorWork};
 use super::scaled::{Factor, Mode};
 
 /// Registers of a DMA channel, and after resolution one transfer (M-4).
@@ -369,6 +369,7 @@ impl Registers {
             Operation::VectorUnpool { a, b, out } => {
                 VectorWork { kind: Kind::Unpool, a: a.get(), b: b.get(), out: out.get(), ..unit }
             }
+            Operation::VectorResize { a, out } => VectorWork { kind: Kind::Resize, a: a.get(), out: out.get(), ..unit },
             Operation::VectorDepthwise { a, params, out, .. } => {
                 VectorWork { kind: Kind::Depthwise, a: a.get(), params: params.get(), out: out.get(), ..unit }
             }
@@ -419,6 +420,12 @@ impl Registers {
                 (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
             }
             Operation::VectorDeform { origin_y, origin_x } => unit.origin = [origin_y.get(), origin_x.get()],
+            Operation::VectorAxis { axis, first_out, first_in, factor, divisor, centred } => {
+                let (first_out, first_in, factor) = (first_out.get(), first_in.get(), factor.get());
+                let (divisor, centred) = (divisor.get(), centred.0);
+                let number = usize::from(axis == ImageAxis::Columns);
+                unit.axes[number] = Axis { first_out, first_in, factor, divisor, centred };
+            }
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 (unit.norm_size, unit.norm_alpha) = (size.get(), alpha.get());
                 (unit.norm_beta, unit.norm_bias) = (beta.get(), bias.get());

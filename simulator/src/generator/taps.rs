@@ -20,6 +20,7 @@ pub(super) fn passes(shape: &Shape) -> u64 {
     let taps = shape.window.kernel.0 * shape.window.kernel.1;
     match shape.kind {
         Kind::Gather => 5 * taps,
+        Kind::Resize => 4,
         // The windows are not the output's.
         Kind::Unpool => 1 + (taps * shape.window.input.0 * shape.window.input.1).div_ceil(shape.height * shape.width),
         _ => taps,

@@ -8,6 +8,7 @@ use systole_machine::spec::{Machine, Requantisation};
 
 use super::builder::{Builder, Piece, Table, Tensor, u};
 use super::footprint::{Access, Memory};
+use super::resize::{self, Axis};
 use super::{taps, transfers};
 use notes::note;
 use setup::configuration;
@@ -34,6 +35,7 @@ pub(super) enum Kind {
     Gather,
     ArgMax,
     Unpool,
+    Resize,
     Depthwise,
 }
 
@@ -44,7 +46,7 @@ impl Kind {
 
     /// Whether it deals in single taps of the window.
     pub(super) fn has_taps(self) -> bool {
-        matches!(self, Kind::Gather | Kind::ArgMax | Kind::Unpool)
+        matches!(self, Kind::Gather | Kind::ArgMax | Kind::Unpool | Kind::Resize)
     }
 
     /// Whether it scales by the rules of a field `mode`.
@@ -79,7 +81,7 @@ impl Kind {
     }
 }
 
-const KINDS: [(u64, Kind); 20] = [
+const KINDS: [(u64, Kind); 21] = [
     (50, Kind::Requant),
     (10, Kind::Add),
     (10, Kind::Mul),
@@ -99,6 +101,7 @@ const KINDS: [(u64, Kind); 20] = [
     (16, Kind::Gather),
     (6, Kind::ArgMax),
     (6, Kind::Unpool),
+    (18, Kind::Resize),
     (20, Kind::Depthwise),
 ];
 
@@ -136,6 +139,8 @@ pub(super) struct Shape {
     per_channel: bool,
     /// Of sums.
     subtract: bool,
+    /// How a resized image's rows and columns find theirs.
+    pub(super) axes: [Axis; 2],
 }
 
 impl Shape {
@@ -265,11 +270,13 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
         _ if kind.pools() => 3,
         _ => 1,
     };
+    // There is nothing between the pixels of one line.
+    let least = if kind == Kind::Resize && d.chance(85) { 3 } else { 1 };
     let window = Window {
         kernel: (d.range(1, less(pooled)), d.range(1, less(pooled + 1))),
         stride: (d.small(1, 3), d.small(1, 3)),
         pad: if d.chance(40) { [0; 4] } else { std::array::from_fn(|_| d.small(0, 4)) },
-        input: (d.range(1, less(limits.side)), d.range(1, less(limits.side))),
+        input: (d.range(least, less(limits.side)), d.range(least, less(limits.side))),
         dilation: if d.chance(60) { (1, 1) } else { (d.range(0, 4), d.range(0, 4)) },
     };
     let most_channels = if kind == Kind::Requant { 2 * columns + 3 } else { limits.channels };
@@ -280,7 +287,7 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
         () if d.chance(70) => columns,
         () => d.range(1, columns),
     };
-    let (height, width) = (d.range(1, less(limits.side - 1)), d.range(1, less(limits.side - 1)));
+    let (height, width) = (d.range(least, less(limits.side - 1)), d.range(least, less(limits.side - 1)));
     let channels = d.range(1, most_channels >> (attempt / 4));
     let (operands, norm) = (d.range(1, 5), d.small(1, 12));
     // 256 bytes a channel leave no room for many.
@@ -303,6 +310,11 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
         Kind::Affine | Kind::Rescale if d.chance(30) => d.pick(&[OutputFormat::Sign, OutputFormat::Binary]),
         _ => OutputFormat::Plain,
     };
+    let axes = match kind {
+        Kind::Resize => [(window.input.0, height), (window.input.1, width)].map(|sizes| resize::axis(d, sizes)),
+        _ => Default::default(),
+    };
+    let window = if kind == Kind::Resize { resize::window(d, window) } else { window };
     let shape = Shape {
         kind,
         mode,
@@ -318,6 +330,7 @@ fn shape(b: &mut Builder, (kind, mode): (Kind, RequantMode), attempt: u64) -> Sh
         norm,
         per_channel,
         subtract,
+        axes,
     };
     let used = shape.used();
     Shape { wide: std::array::from_fn(|operand| used[operand] && wide[operand]), ..shape }
@@ -454,6 +467,7 @@ fn run(builder: &mut Builder, shape: &Shape, placed: &Placed) -> Operation {
         Kind::Gather => Operation::VectorGather { a, b: u(placed.b), out },
         Kind::ArgMax => Operation::VectorArgMax { a, out },
         Kind::Unpool => Operation::VectorUnpool { a, b: u(placed.b), out },
+        Kind::Resize => Operation::VectorResize { a, out },
         Kind::Sum => Operation::VectorSum { a, params, out, operands: u(shape.operands) },
         Kind::Table => Operation::VectorTable { a, params, out, per_channel },
         Kind::Max => Operation::VectorMax { a, b, out, mode, per_channel },

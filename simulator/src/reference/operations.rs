@@ -1,4 +1,4 @@
-//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13, N-14, N-16 and N-17.
+//! M-6, M-7: what the vector operations compute, from N-1, N-4 to N-10, N-13, N-14, N-16 and N-17; the rest in `taps` and `resize`.
 
 use systole_machine::isa::{OutputFormat, RequantMode};
 
@@ -132,6 +132,7 @@ impl Operation<'_> {
             }
             Kind::Gather => self.sample(y, x, channel / self.work.channels, channel % self.work.channels),
             Kind::ArgMax => self.switch(y, x, channel),
+            Kind::Resize => self.resized(y, x, channel),
             // Not element by element.
             Kind::Softmax | Kind::Lrn | Kind::Unpool => quant.low,
         }

@@ -35,7 +35,7 @@ impl Operation<'_> {
     }
 
     /// t of N-26.
-    fn pixel(&self, row: i64, column: i64, channel: i64) -> f32 {
+    pub(super) fn pixel(&self, row: i64, column: i64, channel: i64) -> f32 {
         let (quant, w) = (&self.work.quant, &self.work.window);
         if !(0..w.in_height).contains(&row) || !(0..w.in_width).contains(&column) {
             return 0.0;

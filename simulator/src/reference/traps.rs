@@ -157,6 +157,7 @@ fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {
     let window = [w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.in_height, w.in_width];
     [v.height, v.width, v.channels].contains(&0)
         || (v.kind.pools() && window.contains(&0))
+        || (v.kind.has_input_tile() && [w.in_height, w.in_width].contains(&0))
         || (v.kind == Kind::Lrn && v.norm.size == 0)
         || v.kind.tensors() == 0
         || v.tensors().any(|tensor| bad_tensor(&tensor))

@@ -166,6 +166,8 @@ impl VectorUnit {
                 phases.push_back(phase(1, taps, 1));
                 phases.push_back(phase(channels, 4 * taps, rate));
             }
+            // For each pixel four runs of channels.
+            Kind::Resize => phases.push_back(phase(channels, 4 * pixels, rate)),
             Kind::Unpool => {
                 let w = &work.window;
                 phases.push_back(phase(pixels * channels, 1, rate));

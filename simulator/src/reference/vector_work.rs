@@ -34,6 +34,7 @@ pub(super) enum Kind {
     Gather,
     ArgMax,
     Unpool,
+    Resize,
 }
 
 impl Kind {
@@ -43,6 +44,11 @@ impl Kind {
             self,
             Kind::MaxPool | Kind::AveragePool { .. } | Kind::Depthwise | Kind::Gather | Kind::ArgMax | Kind::Unpool
         )
+    }
+
+    /// Whether `ve.window` says how large the first tensor operand is.
+    pub(super) fn has_input_tile(self) -> bool {
+        self.pools() || self == Kind::Resize
     }
 
     /// Whether it ends with N-1's scaling of sums, from records of parameters.
@@ -137,6 +143,16 @@ pub(super) struct Deform {
     pub(super) origin_x: i64,
 }
 
+/// `ve.axis` of one axis.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Axis {
+    pub(super) first_out: i64,
+    pub(super) first_in: i64,
+    pub(super) factor: f32,
+    pub(super) divisor: f32,
+    pub(super) centred: bool,
+}
+
 /// `ve.norm`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Norm {
@@ -181,6 +197,8 @@ pub(super) struct VectorWork {
     pub(super) accumulator: Option<i64>,
     pub(super) window: Window,
     pub(super) deform: Deform,
+    /// Of rows, of columns.
+    pub(super) axes: [Axis; 2],
     pub(super) norm: Norm,
     pub(super) quant: Quant,
     /// What is stored of a result.

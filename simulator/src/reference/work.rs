@@ -9,7 +9,7 @@ use systole_machine::isa::{
 use systole_machine::spec::Machine;
 
 use super::scaling::Scaling;
-pub(super) use super::vector_work::{Deform, Kind, Norm, Quant, Tensor, VectorWork, Window};
+pub(super) use super::vector_work::{Axis, Deform, Kind, Norm, Quant, Tensor, VectorWork, Window};
 
 /// A memory of the machine (M-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -297,6 +297,7 @@ impl Registers {
             | Operation::VectorWindow { .. }
             | Operation::VectorNorm { .. }
             | Operation::VectorDeform { .. }
+            | Operation::VectorAxis { .. }
             | Operation::VectorFixed { .. }
             | Operation::VectorFormat { .. }
             | Operation::VectorDilation { .. }
@@ -351,6 +352,7 @@ impl Registers {
             Operation::VectorGather { a, b, out } => (Kind::Gather, a, Some(b), None, out, None),
             Operation::VectorArgMax { a, out } => (Kind::ArgMax, a, None, None, out, None),
             Operation::VectorUnpool { a, b, out } => (Kind::Unpool, a, Some(b), None, out, None),
+            Operation::VectorResize { a, out } => (Kind::Resize, a, None, None, out, None),
             Operation::VectorDepthwise { a, params, out, mode } => {
                 (Kind::Depthwise, a, None, Some(params), out, Some(mode))
             }
@@ -382,8 +384,11 @@ impl Registers {
             }
         };
         let taps = v.window.kernel_h * v.window.kernel_w;
-        let (in_height, in_width) =
-            if kind.pools() { (v.window.in_height, v.window.in_width) } else { (kind.tensors() * v.height, v.width) };
+        let (in_height, in_width) = if kind.has_input_tile() {
+            (v.window.in_height, v.window.in_width)
+        } else {
+            (kind.tensors() * v.height, v.width)
+        };
         VectorWork {
             kind,
             a: a.map(|address| tensor(address, VectorOperand::A, in_height, in_width)),
@@ -445,6 +450,11 @@ impl Registers {
             Operation::VectorScale { a, b, out } => v.scales = [a.get(), b.get(), out.get()],
             Operation::VectorDeform { origin_y, origin_x } => {
                 v.deform = Deform { origin_y: origin_y.get(), origin_x: origin_x.get() };
+            }
+            Operation::VectorAxis { axis, first_out, first_in, factor, divisor, centred } => {
+                let (first_out, first_in) = (int!(first_out), int!(first_in));
+                let (factor, divisor, centred) = (factor.get(), divisor.get(), centred.0);
+                v.axes[axis as usize] = Axis { first_out, first_in, factor, divisor, centred };
             }
             Operation::VectorNorm { size, alpha, beta, bias } => {
                 v.norm = Norm { size: int!(size), alpha: alpha.get(), beta: beta.get(), bias: bias.get() };

@@ -261,11 +261,12 @@ impl Counted {
 fn is_control(operation: &Operation) -> bool {
     let name = operation.mnemonic();
     match operation.unit() {
-        Unit::Vector => {
-            ["shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "deform", "format", "sync"]
-                .iter()
-                .any(|end| name.ends_with(&format!(".{end}")))
-        }
+        Unit::Vector => [
+            "shape", "pitch", "quant", "scale", "fixed", "window", "dilation", "norm", "deform", "axis", "format",
+            "sync",
+        ]
+        .iter()
+        .any(|end| name.ends_with(&format!(".{end}"))),
         _ => !name.ends_with(".run") && name != "ld.decode",
     }
 }
@@ -469,6 +470,13 @@ const OFTEN: &[&str] = &[
     "gather: several taps",
     "argmax: several taps",
     "unpool: windows that overlap",
+    "resize: between rows and columns",
+    "resize: a tile behind the first",
+    "resize: before the tile",
+    "resize: behind the tile",
+    "resize: down",
+    "resize: corners aligned",
+    "resize: a window of no tap",
     "load repeats DRAM bytes",
     "load of planes of rows",
     "decode: a stream",

@@ -16,7 +16,6 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("N-19", "of the import of models"),
     ("N-22", "of the compiler; a machine sees convolutions of stride 1"),
     ("N-23", "no arithmetic: views and copies"),
-    ("N-30", "the compiler's copies; between pixels no instruction computes it"),
     ("N-32", "of the imported form; no instruction computes it"),
     ("N-33", "of the import of models"),
     ("N-21", "of the import of models; wide elements are those of M-5 and M-6"),

@@ -2,14 +2,14 @@
 
 use systole_machine::isa::{OutputFormat, RequantMode};
 
-use super::{Builder, Kind, Shape, Tensor, taps};
+use super::{Builder, Kind, Shape, Tensor, resize, taps};
 
 pub(super) fn note(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) {
     let columns = u64::from(builder.machine.array.columns);
     let (window, lanes) = (&shape.window, u64::from(builder.machine.vector.lanes));
-    let reduces = shape.kind.pools() && !shape.has_b();
+    let reduces = shape.kind.pools() && !shape.has_b() && shape.kind != Kind::Resize;
     // The first window ends before the input begins, or the last begins after its end.
-    let extent = |kernel: u64, dilation: u64| (kernel - 1) * dilation.max(1) + 1;
+    let extent = |kernel: u64, dilation: u64| kernel.saturating_sub(1) * dilation.max(1) + 1;
     let outside = extent(window.kernel.0, window.dilation.0) <= window.pad[0]
         || extent(window.kernel.1, window.dilation.1) <= window.pad[1]
         || (shape.height - 1) * window.stride.0 >= window.pad[0] + window.input.0
@@ -59,4 +59,5 @@ pub(super) fn note(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) 
     ];
     builder.notes.extend(all.iter().filter(|entry| entry.1).map(|entry| entry.0));
     taps::note(builder, shape);
+    resize::note(builder, shape);
 }

@@ -4,7 +4,7 @@ use systole_machine::isa::{Flag, Operation, Real, RequantMode, VectorOperand};
 
 use super::{Kind, Shape};
 use crate::generator::builder::{Builder, Tensor, i, u};
-use crate::generator::{parameters, taps};
+use crate::generator::{parameters, resize, taps};
 
 pub(super) fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) -> Vec<Operation> {
     let mut all = vec![Operation::VectorShape {
@@ -33,6 +33,9 @@ pub(super) fn configuration(builder: &mut Builder, shape: &Shape, tensors: &[Ten
     all.push(Operation::VectorFormat { out: shape.format });
     if shape.kind == Kind::Lrn {
         all.push(norm(builder, shape));
+    }
+    if shape.kind == Kind::Resize {
+        all.extend(resize::registers(&shape.axes));
     }
     if shape.kind.pools() {
         let window = &shape.window;
