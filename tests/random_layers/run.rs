@@ -260,7 +260,7 @@ fn resize_hits(program: &Program) -> Vec<&'static str> {
             Operation::VectorShape { channels, .. } => {
                 let layer = &program.layers[layer as usize];
                 let output = format!("{}_out", layer.name);
-                let whole = program.tensors.iter().find(|entry| entry.name == output).map(|entry| entry.dims[1] as u64);
+                let whole = program.tensors.iter().find(|entry| entry.name == output).map(|entry| entry.dims[1]);
                 let sliced = layer.op == "Resize" && whole.is_some_and(|whole| channels.get() < whole);
                 hits.extend(sliced.then_some("linear, several slices of channels"));
             }

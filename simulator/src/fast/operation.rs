@@ -99,9 +99,9 @@ impl VectorKind {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Axis {
     /// Of the output, in the whole result.
-    pub(super) first_out: u64,
+    pub(super) first_out: u16,
     /// Of the tile, in the whole image.
-    pub(super) first_in: u64,
+    pub(super) first_in: u16,
     pub(super) factor: f32,
     pub(super) divisor: f32,
     pub(super) centred: bool,
@@ -144,7 +144,7 @@ pub(super) struct VectorWork {
     pub(super) in_height: u64,
     pub(super) in_width: u64,
     /// Row and column of the image where the first window of `ve.gather` begins.
-    pub(super) origin: [i64; 2],
+    pub(super) origin: [i32; 2],
     /// Of rows, of columns.
     pub(super) axes: [Axis; 2],
     pub(super) include_pad: bool,

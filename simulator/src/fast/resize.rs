@@ -22,13 +22,14 @@ impl Blend {
 /// The blend for line `index` of the output, of a tile with so many lines.
 fn blend(axis: &Axis, index: u64, lines: u64) -> Blend {
     let half = if axis.centred && !on(Mutant::ResizedWithoutCentre) { 0.5f32 } else { 0.0 };
-    let index = if on(Mutant::ResizedFromTile) { index } else { axis.first_out + index };
+    let index = if on(Mutant::ResizedFromTile) { index } else { u64::from(axis.first_out) + index };
     let place = (index as f32 * axis.factor + half) / axis.divisor - half;
-    let (start, end) = (axis.first_in as f32, (axis.first_in + lines - 1) as f32);
+    let first_in = u64::from(axis.first_in);
+    let (start, end) = (first_in as f32, (first_in + lines - 1) as f32);
     let place = if on(Mutant::ResizedMirrored) { (place - start).abs() + start } else { place };
     // `max` takes the number where the other is none.
     let place = place.max(start).min(end);
-    let (below, last) = (place as i64 - axis.first_in as i64, lines as i64 - 1);
+    let (below, last) = (place as i64 - first_in as i64, lines as i64 - 1);
     let part = place - place.floor();
     Blend { lines: [below, (below + 1).min(last)], parts: [1.0 - part, part] }
 }

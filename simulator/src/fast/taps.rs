@@ -88,8 +88,8 @@ fn gather(work: &VectorWork, memory: &[u8], y: i64, out: &mut [u8]) {
                 true => (offset(2 * tap + 1), offset(2 * tap)),
                 false => (offset(2 * tap), offset(2 * tap + 1)),
             };
-            let py = (y * work.stride_h as i64 + work.origin[0] + ky * down) as f32 + dy;
-            let px = (x * work.stride_w as i64 + work.origin[1] + kx * across) as f32 + dx;
+            let py = (y * work.stride_h as i64 + i64::from(work.origin[0]) + ky * down) as f32 + dy;
+            let px = (x * work.stride_w as i64 + i64::from(work.origin[1]) + kx * across) as f32 + dx;
             sums.fill(0.0);
             if py > -1.0 && py < work.in_height as f32 && px > -1.0 && px < work.in_width as f32 {
                 samples(work, &image, [py, px], &mut sums);

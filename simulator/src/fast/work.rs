@@ -419,9 +419,11 @@ impl Registers {
             Operation::VectorScale { a, b, out } => {
                 (unit.scale_a, unit.scale_b, unit.scale_out) = (a.get(), b.get(), out.get());
             }
-            Operation::VectorDeform { origin_y, origin_x } => unit.origin = [origin_y.get(), origin_x.get()],
+            Operation::VectorDeform { origin_y, origin_x } => {
+                unit.origin = [origin_y.get() as i32, origin_x.get() as i32]
+            }
             Operation::VectorAxis { axis, first_out, first_in, factor, divisor, centred } => {
-                let (first_out, first_in, factor) = (first_out.get(), first_in.get(), factor.get());
+                let (first_out, first_in, factor) = (first_out.get() as u16, first_in.get() as u16, factor.get());
                 let (divisor, centred) = (divisor.get(), centred.0);
                 let number = usize::from(axis == ImageAxis::Columns);
                 unit.axes[number] = Axis { first_out, first_in, factor, divisor, centred };
