@@ -2,9 +2,9 @@
 
 use systole_machine::isa::{OutputFormat, RequantMode};
 
-use super::{Builder, Kind, Shape, taps};
+use super::{Builder, Kind, Shape, Tensor, taps};
 
-pub(super) fn note(builder: &mut Builder, shape: &Shape) {
+pub(super) fn note(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) {
     let columns = u64::from(builder.machine.array.columns);
     let (window, lanes) = (&shape.window, u64::from(builder.machine.vector.lanes));
     let reduces = shape.kind.pools() && !shape.has_b();
@@ -15,6 +15,11 @@ pub(super) fn note(builder: &mut Builder, shape: &Shape) {
         || (shape.height - 1) * window.stride.0 >= window.pad[0] + window.input.0
         || (shape.width - 1) * window.stride.1 >= window.pad[1] + window.input.1;
     let bits = shape.format == OutputFormat::Binary;
+    let read = if shape.is_pair() { &tensors[..2] } else { &[] };
+    let pixels = shape.width > 1 && read.iter().any(|tensor| tensor.pixel_pitch == 0);
+    let rows = shape.height > 1 && read.iter().any(|tensor| tensor.row_pitch == 0);
+    let both = |tensor: &Tensor| tensor.pixel_pitch == 0 && tensor.row_pitch == 0;
+    let one = shape.height > 1 && shape.width > 1 && read.iter().any(both);
     let all = [
         ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
         ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
@@ -31,6 +36,9 @@ pub(super) fn note(builder: &mut Builder, shape: &Shape) {
         ("vector: wide a", shape.wide[0]),
         ("vector: wide b", shape.wide[1]),
         ("vector: wide output", shape.wide[2]),
+        ("vector: pixels of an operand repeat", pixels),
+        ("vector: rows of an operand repeat", rows),
+        ("vector: one pixel for all", one),
         ("vector: several widths", shape.wide != [shape.wide[2]; 3]),
         ("requant: wide, transposed", shape.transposed && shape.wide[2]),
         ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
