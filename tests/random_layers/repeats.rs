@@ -19,7 +19,9 @@ impl Network {
     /// The input, or a part of it, with a smaller operand made from it.
     pub(crate) fn repeated(&mut self, name: &str, input: TensorId) -> TensorId {
         let shape = self.graph.tensor(input).nchw().expect("rank 4");
-        let pattern = self.dice.pick(&PATTERNS);
+        let mut pattern = self.dice.pick(&PATTERNS);
+        // Most networks have one image, so that where there are two they repeat more often.
+        pattern[0] |= shape[0] > 1 && pattern == PATTERNS[4];
         let gate = self.dice.chance(50) && pattern == PATTERNS[0];
         let small = if gate { self.gate(name, input) } else { self.part(&format!("{name}_small"), input, pattern) };
         let channels_alone = pattern == PATTERNS[1];

@@ -11,7 +11,6 @@ use super::decode::decode;
 use super::elementwise;
 use super::gemm::Gemm;
 use super::general;
-use super::mutant::{Mutant, on};
 use super::plain::{self, Adder};
 use super::pool;
 use super::simd::{Level, with_level};
@@ -186,9 +185,6 @@ fn copy(t: &Transfer, mut copy: impl FnMut(usize, usize, usize)) {
 /// Operations that treat all channels alike, on dense pixels: a row is one pixel of many channels, and a dense image one row.
 fn flat(work: &VectorWork) -> VectorWork {
     let mut flat = *work;
-    if on(Mutant::RepeatsAsDense) && work.kind.has_b() && work.pitch[1].pixel == 0 {
-        flat.pitch[1].pixel = work.channels * work.bytes(1);
-    }
     if work.format == OutputFormat::Binary {
         return flat;
     }

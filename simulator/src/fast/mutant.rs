@@ -93,7 +93,6 @@ mutants! {
     NoUpperClamp "N-0" "results above the clamp wrap"
     NanIsLarge "N-0" "NaN becomes the largest value"
     SignedZeroOff "M-6" "signed operands are one too large"
-    RepeatsAsDense "M-6" "an operand with a pixel pitch of 0 is read as a dense one"
     BiasSaturates "N-1" "bias and accumulator are added with saturation"
     EmptyMaximum "N-4" "the maximum of nothing is the largest value"
     AverageCountsPad "N-5" "averages count padding always"
