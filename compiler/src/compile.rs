@@ -206,9 +206,11 @@ fn map_layer(
     let problem = vector::Problem {
         machine,
         window: &window,
-        input,
+        // An operand of two may be smaller than the image.
+        input: if layer.second().is_some() { output } else { input },
         output,
         second: layer.second().is_some(),
+        repeats: layers.repeats(layer),
         element_bytes: [layer.input, layer.second().unwrap_or(layer.input), layer.output].map(element_bytes),
         bits_out: bits.contains(&layer.output),
         channel_bytes: match layer.kind {
@@ -428,6 +430,7 @@ impl Context<'_> {
                 Some(Second::Tensor(id)) => Some(self.places[id]),
                 _ => None,
             },
+            repeats: self.layers.repeats(layer),
             params,
             output,
             quants: [self.operand(layer.input), b, self.operand(layer.output)],

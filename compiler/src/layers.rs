@@ -58,7 +58,7 @@ impl Window {
 /// The second operand of an element-wise layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Second {
-    /// Another activation of the same shape.
+    /// Another activation; it and the first may repeat along axes of length 1.
     Tensor(TensorId),
     /// A constant per channel.
     Channel(TensorId),
@@ -304,7 +304,7 @@ impl Builder<'_> {
             Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min
                 if self.graph.tensor(node.inputs[1]).data.is_none() =>
             {
-                self.dims.insert(output, self.dims[&node.inputs[0]]);
+                self.add_pair_dims(node)?;
             }
             Op::Function(_) => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);

@@ -9,6 +9,7 @@ use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
 
 pub mod conv;
+mod layout;
 pub mod moves;
 pub(crate) mod resize;
 pub(crate) mod shuffle;

@@ -6,6 +6,7 @@
 use systole_machine::spec::{Buffer, Machine};
 
 pub mod conv;
+pub mod repeats;
 pub(crate) mod resize;
 pub(crate) mod taps;
 pub mod vector;

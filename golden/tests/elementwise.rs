@@ -55,9 +55,59 @@ fn n7_multiplies_integers_and_spreads_a_channel_constant() {
 #[test]
 fn element_wise_refuses_other_shapes() {
     let a = u8_input("a", &[1, 2, 1, 2], 0.5, 10, vec![0; 4]);
-    let b = u8_input("b", &[1, 2, 1, 1], 0.5, 10, vec![0; 2]);
+    let b = u8_input("b", &[1, 2, 1, 3], 0.5, 10, vec![0; 6]);
     let error = quantised(Op::Add, &[a, b], u8_out(&[1, 2, 1, 2], 0.5, 20)).unwrap_err();
     assert!(matches!(error, GoldenError::Malformed { .. }));
+}
+
+#[test]
+fn n7_a_gate_of_one_value_a_channel() {
+    let x = u8_input("x", &[1, 2, 2, 1], 0.5, 10, vec![12, 14, 16, 6]);
+    let gate = u8_input("gate", &[1, 2, 1, 1], 1.0 / 256.0, 0, vec![128, 64]);
+    let y = quantised(Op::Mul, &[x, gate], u8_out(&[1, 2, 2, 1], 0.25, 20)).unwrap();
+    // 1 and 2 halved, 3 and −2 quartered, in units of 0.25: 2, 4, 3, −2.
+    assert_eq!(y, Value::U8(vec![22, 24, 23, 18]));
+}
+
+/// Of every shape that repeats to the other's, what the operator makes of the operands written out.
+#[test]
+fn operands_that_repeat_are_the_same_as_written_out() {
+    let whole = [2usize, 3, 4, 5];
+    let count = |shape: &[usize; 4]| shape.iter().product::<usize>();
+    let values = |shape: &[usize; 4], step: usize| -> Vec<u8> {
+        (0..count(shape)).map(|i| ((i + 3) * step * 37 % 251) as u8).collect()
+    };
+    let written_out = |own: &[usize; 4], q: &[u8]| -> Vec<u8> {
+        let mut all = vec![];
+        for n in 0..whole[0] {
+            for c in 0..whole[1] {
+                for y in 0..whole[2] {
+                    for x in 0..whole[3] {
+                        let at = [n, c, y, x];
+                        let [n, c, y, x] = [0, 1, 2, 3].map(|axis| if own[axis] == 1 { 0 } else { at[axis] });
+                        all.push(q[((n * own[1] + c) * own[2] + y) * own[3] + x]);
+                    }
+                }
+            }
+        }
+        all
+    };
+    let shape = |mask: usize| [0, 1, 2, 3].map(|axis| if mask >> axis & 1 == 1 { 1 } else { whole[axis] });
+    for op in [Op::Add, Op::Mul, Op::Sub, Op::Div, Op::Max, Op::Min] {
+        // Along each axis one of the two has all.
+        let masks = (0..16).flat_map(|a| (0..16).map(move |b| (a, b))).filter(|(a, b)| a & b == 0);
+        for (a, b) in masks.map(|(a, b)| (shape(a), shape(b))) {
+            let (qa, qb) = (values(&a, 1), values(&b, 2));
+            let operands = [u8_input("a", &a, 0.3, 90, qa.clone()), u8_input("b", &b, 0.2, 120, qb.clone())];
+            let out = || u8_out(&whole, 0.7, 100);
+            let repeated = quantised(op.clone(), &operands, out()).unwrap();
+            let written = [
+                u8_input("a", &whole, 0.3, 90, written_out(&a, &qa)),
+                u8_input("b", &whole, 0.2, 120, written_out(&b, &qb)),
+            ];
+            assert_eq!(repeated, quantised(op.clone(), &written, out()).unwrap(), "{op:?} of {a:?} and {b:?}");
+        }
+    }
 }
 
 #[test]

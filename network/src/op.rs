@@ -23,7 +23,7 @@ pub enum Op {
     /// Mean over h and w. Rule N-5 with n = h·w.
     GlobalAveragePool,
     /// Element-wise sum of two equal shapes, or of a tensor and a per-channel constant (second input, shape `[c]`). Rule N-6.
-    /// Imported form: also of two tensors of one rank in which axes of length 1 repeat.
+    /// Also of two tensors of one rank in which axes of length 1 repeat.
     Add,
     /// Element-wise product, operands as for `Add`. Rule N-7.
     Mul,

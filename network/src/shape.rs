@@ -289,7 +289,7 @@ fn elementwise(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
         return Err(ShapeError::InputCount { expected: "2", found: inputs.len() });
     };
     if a.len() == b.len() {
-        // Axes of length 1 repeat (imported form).
+        // Axes of length 1 repeat.
         let pairs = a.iter().zip(*b);
         let made = pairs.map(|(&a, &b)| if a == b || b == 1 { Some(a) } else { (a == 1).then_some(b) });
         return match made.collect() {

@@ -214,11 +214,22 @@ fn elementwise() -> Vec<Case> {
             let (a, b) = (convolved(small, x), positive(small, x));
             small.node(tensors.clone(), &[a, b])
         }));
+        let gated = op.clone();
+        all.push(built(name, "an activation of one value a channel", move |small, x| {
+            let mean = small.node(Op::GlobalAveragePool, &[x]);
+            let gate = positive(small, mean);
+            small.node(gated.clone(), &[x, gate])
+        }));
         all.push(built(name, "a constant per channel", move |small, x| {
             let constant = small.constant(&[8], POSITIVE);
             small.node(op.clone(), &[x, constant])
         }));
     }
+    all.push(built("Mul", "an activation of one value a pixel", |small, x| {
+        let weights = small.constant(&[1, 8, 1, 1], NORMAL);
+        let gate = small.node(Op::Conv(window([1; 2])), &[x, weights]);
+        small.node(Op::Mul, &[x, gate])
+    }));
     all.push(built("Sum", "of three", |small, x| {
         let (a, b) = (convolved(small, x), convolved(small, x));
         small.node(Op::Sum, &[x, a, b])

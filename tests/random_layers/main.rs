@@ -10,6 +10,7 @@ mod moves;
 mod network;
 mod packed;
 mod pairs;
+mod repeats;
 mod run;
 mod sums;
 mod taps;
@@ -137,6 +138,14 @@ const EXPECTED_HITS: &[&str] = &[
     "depthwise on the vector unit, 16 bit",
     "depthwise on the vector unit, dilated",
     "depthwise on the vector unit, integer scaling",
+    "images repeat",
+    "channels repeat",
+    "rows repeat",
+    "columns repeat",
+    "all pixels repeat",
+    "a gate of means",
+    "the first operand repeats",
+    "both operands repeat",
 ];
 
 /// What happened in all cases.

@@ -7,7 +7,7 @@ use crate::network::Network;
 
 impl Network {
     /// A node with the input's type and quantisation.
-    fn moved(&mut self, name: &str, op: Op, input: TensorId, shape: [usize; 4]) -> TensorId {
+    pub(crate) fn moved(&mut self, name: &str, op: Op, input: TensorId, shape: [usize; 4]) -> TensorId {
         let (quant, dtype) = (self.graph.tensor(input).quant.clone(), self.graph.tensor(input).dtype);
         let output = self.activation(&format!("{name}_out"), shape, quant, dtype);
         self.node(name, op, vec![input], output);

@@ -249,7 +249,7 @@ impl Network {
         if kernel == 1 || self.dice.chance(60) { 1 } else { self.dice.between(1, ((input - 1) / (kernel - 1)).min(3)) }
     }
 
-    fn global_pool(&mut self, name: &str, input: TensorId) -> TensorId {
+    pub(crate) fn global_pool(&mut self, name: &str, input: TensorId) -> TensorId {
         let [n, c, _, _] = self.graph.tensor(input).nchw().expect("rank 4");
         let (quant, dtype) = self.averaged(input);
         let output = self.activation(&format!("{name}_out"), [n, c, 1, 1], quant, dtype);
@@ -350,7 +350,8 @@ pub(crate) fn network(mut dice: Dice, machine: &Machine) -> Network {
             12 => network.sum(&name, tensor),
             13 | 14 => network.shuffle(&name, tensor),
             16..=17 if network.graph.tensor(tensor).dtype != DType::I16 => network.function(&name, tensor),
-            18..=20 => network.pair(&name, tensor),
+            18 => network.pair(&name, tensor),
+            19 | 20 => network.repeated(&name, tensor),
             21 => network.global_max(&name, tensor),
             22 | 23 => network.conv_transpose(&name, tensor),
             24..=27 => network.moves(&name, tensor),

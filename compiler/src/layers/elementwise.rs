@@ -2,10 +2,11 @@
 
 use systole_network::graph::Node;
 use systole_network::op::Op;
-use systole_network::tensor::DType;
+use systole_network::tensor::{DType, Tensor, TensorId};
 
-use super::{Builder, Kind, Second};
+use super::{Builder, Kind, Layer, Layers, Second};
 use crate::error::CompileError;
+use crate::mapping::repeats::{Repeats, has_pitches};
 use crate::tables::Table;
 
 /// What rule N-25 makes of two operands.
@@ -19,6 +20,14 @@ pub enum Pair {
     Maximum,
     /// The smaller.
     Minimum,
+}
+
+impl Layers {
+    /// Along what the two operands of an element-wise layer repeat.
+    pub(crate) fn repeats(&self, layer: &Layer) -> [Repeats; 2] {
+        let of = |id: TensorId| Repeats::of(self.dims[&id], self.dims[&layer.output]);
+        layer.second().map_or_else(Default::default, |second| [of(layer.input), of(second)])
+    }
 }
 
 impl Builder<'_> {
@@ -42,13 +51,54 @@ impl Builder<'_> {
 
     fn second(&self, node: &Node) -> Result<Second, CompileError> {
         let id = node.inputs[1];
-        if self.graph.tensor(id).data.is_some() {
-            return Ok(Second::Channel(id));
+        let tensor = self.graph.tensor(id);
+        if tensor.data.is_none() {
+            return Ok(Second::Tensor(id));
         }
-        if self.dims[&id] != self.dims[&node.inputs[0]] {
-            return Err(CompileError::unsupported(&node.name, "element-wise operands of different shapes"));
+        if tensor.shape.len() != 1 {
+            let message = format!("its constant has shape {:?}; one value for each channel is supported", tensor.shape);
+            return Err(CompileError::unsupported(&node.name, message));
         }
-        Ok(Second::Tensor(id))
+        Ok(Second::Channel(id))
+    }
+
+    /// Whether one of two activations has one index where the other has many.
+    pub(super) fn repeats(&self, node: &Node) -> bool {
+        let pairs = matches!(node.op, Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min);
+        let [a, b] = [0, 1].map(|input| node.inputs.get(input).map(|&id| self.graph.tensor(id)));
+        let differ = |b: &Tensor| b.data.is_none() && a.is_some_and(|a| a.shape != b.shape);
+        pairs && b.is_some_and(differ)
+    }
+
+    /// The result of two activations.
+    pub(super) fn add_pair_dims(&mut self, node: &Node) -> Result<(), CompileError> {
+        let output = node.outputs[0];
+        let [a, b] = [node.inputs[0], node.inputs[1]];
+        if !self.repeats(node) {
+            if self.dims[&a] != self.dims[&b] {
+                return Err(CompileError::unsupported(
+                    &node.name,
+                    "element-wise operands that lie in different orders",
+                ));
+            }
+            self.dims.insert(output, self.dims[&a]);
+            return Ok(());
+        }
+        self.require_image(node, a)?;
+        self.require_image(node, b)?;
+        self.set_logical_dims(output, &node.name);
+        let Some(&dims) = self.dims.get(&output) else {
+            return Ok(()); // reported
+        };
+        if !has_pitches([a, b].map(|id| Repeats::of(self.dims[&id], dims)), dims) {
+            let shapes = [a, b].map(|id| &self.graph.tensor(id).shape);
+            let message = format!(
+                "operands of shapes {:?} and {:?}: channels repeat, and one of rows and columns, which no pitch of an operand expresses",
+                shapes[0], shapes[1]
+            );
+            return Err(CompileError::unsupported(&node.name, message));
+        }
+        Ok(())
     }
 
     pub(super) fn add_sum_dims(&mut self, node: &Node) -> Result<(), CompileError> {

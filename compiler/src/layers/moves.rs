@@ -130,6 +130,8 @@ impl Builder<'_> {
                 match &node.op {
                     Op::Reshape | Op::FullyConnected => {}
                     Op::Transpose { perm } if shuffle(shape, perm, dims).is_some() => {}
+                    // Operands of unlike shapes meet as images.
+                    _ if self.repeats(node) => return true,
                     Op::Identity | Op::Rescale | Op::Add | Op::Mul | Op::Sum => {
                         open.extend(node.outputs.iter().filter(|&&output| seen.insert(output)));
                     }

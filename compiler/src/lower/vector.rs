@@ -11,8 +11,10 @@ use crate::formats;
 use crate::layers::shuffle::Shuffle;
 use crate::layers::{Pair, Window};
 use crate::lower::conv::{pitches, quant, scales, shape};
+use crate::lower::layout::Layout;
 use crate::lower::shuffle::Tile;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut};
+use crate::mapping::repeats::Repeats;
 use crate::mapping::{SpatialTile, VectorMapping, spatial_tiles};
 use crate::memory::Place;
 use crate::schedule::{Access, Memory, Step};
@@ -105,6 +107,8 @@ pub struct VectorLayer<'a> {
     pub input: Place,
     /// Second operand, an activation.
     pub second: Option<Place>,
+    /// Along what first and second repeat.
+    pub repeats: [Repeats; 2],
     /// Parameters in DRAM.
     pub params: Option<u64>,
     /// Output; the layer's channels only.
@@ -127,7 +131,9 @@ impl VectorLayer<'_> {
     pub fn items(&self) -> Result<Vec<Item>, CompileError> {
         let mapping = self.mapping;
         let mut state = State { turns: mapping.regions.each_ref().map(|slots| Turn::new(slots)) };
-        let [_, height, width, _] = self.input.dims;
+        // An operand of two may be smaller than the image.
+        let image = if self.second.is_some() { &self.output } else { &self.input };
+        let [_, height, width, _] = image.dims;
         let [images, out_height, out_width, channels] = self.output.dims;
         let tiles = spatial_tiles(self.window, [height, width], [out_height, out_width], mapping.tile);
         let mut items = vec![];
@@ -153,13 +159,13 @@ impl VectorLayer<'_> {
         let [a, b, params, out] = [0, 1, 2, 3].map(|k: usize| state.turns[k].take());
         let mut item = Item::default();
         let cut = Cut { image, first: tile.input, size: tile.in_size, channels };
-        item.loads.push(load_cut(layer, name, &self.input, &cut, a)?);
+        item.loads.push(load_cut(layer, name, &self.input, &self.repeats[0].cut(cut), a)?);
         for (place, at) in self.more().iter().zip(1..) {
             let tile_bytes = (cut.size[0] * cut.size[1] * channels.1) as u64 * self.input.element_bytes;
             item.loads.push(load_cut(layer, name, place, &cut, a + at * tile_bytes)?);
         }
         if let Some(second) = &self.second {
-            item.loads.push(load_cut(layer, name, second, &cut, b)?);
+            item.loads.push(load_cut(layer, name, second, &self.repeats[1].cut(cut), b)?);
         }
         if let Some(address) = self.params {
             let (first, bytes) = match self.function {
@@ -203,22 +209,18 @@ impl VectorLayer<'_> {
     fn step(&self, tile: &SpatialTile, channels: usize, at: [u64; 4]) -> Result<Step, CompileError> {
         let name = self.name;
         let [a, b, params, out] = at;
-        // Bytes of a pixel.
-        let pixel = |place: &Place| place.pixel_bytes(channels);
-        let (in_pixel, out_pixel) = (pixel(&self.input), pixel(&self.output));
-        let in_row = tile.in_size[1] as u64 * in_pixel;
-        let out_row = tile.out_size[1] as u64 * out_pixel;
+        let layout = Layout::of(self, tile, channels);
+        let pitch = |operand, [row, pixel]: [u64; 2]| pitches(name, operand, row, pixel);
         let mut setup = vec![
-            shape(name, tile.out_size, channels, 0)?,
-            pitches(name, VectorOperand::A, in_row, in_pixel)?,
-            pitches(name, VectorOperand::Out, out_row, out_pixel)?,
+            shape(name, layout.size, layout.channels, 0)?,
+            pitch(VectorOperand::A, layout.pitches[0])?,
+            pitch(VectorOperand::Out, layout.pitches[2])?,
             quant(name, self.quants.map(|q| (q.dtype, q.zero_point)), self.clamp)?,
         ];
         setup.extend(formats::output(self.quants[2].dtype, &self.output));
         setup.extend(self.scaling()?);
-        if let Some(second) = &self.second {
-            let pixel = pixel(second);
-            setup.push(pitches(name, VectorOperand::B, tile.in_size[1] as u64 * pixel, pixel)?);
+        if self.second.is_some() {
+            setup.push(pitch(VectorOperand::B, layout.pitches[1])?);
         }
         let pools = matches!(self.function, Function::MaxPool | Function::ArgMax | Function::AveragePool { .. });
         if pools || matches!(self.function, Function::Depthwise { .. }) {
@@ -237,13 +239,11 @@ impl VectorLayer<'_> {
             });
         }
         let tensors = 1 + self.more().len();
-        let pixels = (tile.in_size[0] * tile.in_size[1]) as u64;
-        let in_bytes = tensors as u64 * pixels * in_pixel;
-        let out_bytes = (tile.out_size[0] * tile.out_size[1]) as u64 * out_pixel;
+        let [a_bytes, b_bytes, out_bytes] = layout.bytes;
         let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
-        let mut accesses = vec![access(a, in_bytes, false), access(out, out_bytes, true)];
-        if let Some(second) = &self.second {
-            accesses.push(access(b, pixels * pixel(second), false));
+        let mut accesses = vec![access(a, tensors as u64 * a_bytes, false), access(out, out_bytes, true)];
+        if self.second.is_some() {
+            accesses.push(access(b, b_bytes, false));
         }
         if self.params.is_some() {
             accesses.push(access(params, self.parameters(channels), false));

@@ -3,7 +3,11 @@
 use systole_machine::spec::Machine;
 
 use crate::layers::{Dims, Window};
+use crate::mapping::repeats::{Repeats, by_elements};
 use crate::mapping::{ITEM_CYCLES, bursts, bus_cycles, edges, input_extent, place_regions};
+
+/// The most rows of an instruction.
+const MAX_ROWS: usize = (1 << 16) - 1;
 
 /// How a vector layer runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +37,10 @@ pub struct Problem<'a> {
     pub input: Dims,
     /// Output, `c` being the layer's own channels.
     pub output: Dims,
-    /// A second activation of the input's shape is read.
+    /// A second activation is read.
     pub second: bool,
+    /// Along what it and the first one repeat.
+    pub repeats: [Repeats; 2],
     /// Bytes of an element of the first operand, the second, and the output.
     pub element_bytes: [u64; 3],
     /// Whether elements of the output are bits (M-14); their `element_bytes` are 1 then.
@@ -56,11 +62,12 @@ pub struct Problem<'a> {
 impl Problem<'_> {
     fn place(&self, tile: [usize; 2], channels: usize) -> Option<VectorMapping> {
         let extent = input_extent(self.window, [self.input[1], self.input[2]], tile);
-        let input = (extent[0] * extent[1] * channels) as u64;
+        let elements =
+            |repeats: Repeats| (repeats.size(extent).iter().product::<usize>() * repeats.channels_of(channels)) as u64;
         let [of_a, of_b, of_output] = self.element_bytes;
         let region_bytes = [
-            self.tensors as u64 * input * of_a,
-            if self.second { input * of_b } else { 0 },
+            self.tensors as u64 * elements(self.repeats[0]) * of_a,
+            if self.second { elements(self.repeats[1]) * of_b } else { 0 },
             match () {
                 () if self.tensors > 1 => 8 * self.tensors as u64,
                 () => self.common_bytes + self.channel_bytes * channels as u64,
@@ -100,7 +107,8 @@ impl Problem<'_> {
         let [a, b, p, out] = mapping.region_bytes;
         let [of_a, of_b, of_output] = self.element_bytes;
         let channels = mapping.channels as u64;
-        let load = bus_cycles(machine, dma(a, channels * of_a) + dma(b, channels * of_b) + p.div_ceil(64));
+        let [pixel_a, pixel_b] = self.repeats.map(|repeats| repeats.channels_of(mapping.channels) as u64);
+        let load = bus_cycles(machine, dma(a, pixel_a * of_a) + dma(b, pixel_b * of_b) + p.div_ceil(64));
         let out_pixel = if self.bits_out { channels.div_ceil(8) } else { channels * of_output };
         let store = bus_cycles(machine, dma(out, out_pixel));
         let widest = of_a.max(of_b).max(of_output) as u32;
@@ -142,7 +150,9 @@ impl Problem<'_> {
                 edges(self.output[1]).into_iter().map(|rows| [rows, self.output[2]]).collect();
             tiles.extend(edges(self.output[2]).into_iter().map(|columns| [1, columns]));
             let aligned = !self.bits_out || channels == self.output[3] || channels.is_multiple_of(8);
-            for tile in tiles.into_iter().filter(|_| aligned) {
+            // By elements, rows of the instruction are pixels.
+            let fits = |tile: &[usize; 2]| !by_elements(self.repeats) || tile[0] * tile[1] <= MAX_ROWS;
+            for tile in tiles.into_iter().filter(|tile| aligned && fits(tile)) {
                 if let Some(candidate) = self.place(tile, channels)
                     && best.as_ref().is_none_or(|best| candidate.cycles < best.cycles)
                 {

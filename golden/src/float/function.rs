@@ -25,5 +25,5 @@ pub(crate) fn value(function: Function, x: f32) -> f32 {
 pub(crate) fn prelu(call: &Call<'_>) -> Result<Vec<f32>, GoldenError> {
     let broadcast = Broadcast::of(call)?;
     let (x, slopes) = (call.f32(0)?, call.f32(1)?);
-    Ok(x.iter().enumerate().map(|(i, &x)| if x < 0.0 { slopes[broadcast.index(i)] * x } else { x }).collect())
+    Ok(broadcast.pairs().map(|(i, j)| if x[i] < 0.0 { slopes[j] * x[i] } else { x[i] }).collect())
 }

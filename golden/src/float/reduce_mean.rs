@@ -1,6 +1,6 @@
 //! Means over axes, in double precision, rounded once.
 
-use super::pairs::source;
+use crate::broadcast::source;
 use crate::call::Call;
 use crate::error::GoldenError;
 

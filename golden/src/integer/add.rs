@@ -10,20 +10,19 @@ use crate::broadcast::Broadcast;
 use crate::call::Call;
 use crate::error::GoldenError;
 
-/// Two equal shapes, or `[n, c, ...]` and a constant `[c]`.
+/// Operands as [`Broadcast`] pairs them.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
     let broadcast = Broadcast::of(call)?;
     let (a, b, target) = (Operand::of(call, 0)?, Operand::of(call, 1)?, Target::of(call)?);
     if is_integer(call) {
         return integer(call, &a, &b, &broadcast);
     }
-    let sum = |(i, qa): (usize, i32)| {
-        let qb = b.q[broadcast.index(i)] - b.zero;
-        let (va, vb) = (qa as f32 * a.scale, qb as f32 * b.scale);
+    let sum = |(i, j): (usize, usize)| {
+        let (va, vb) = (a.at(i) as f32 * a.scale, b.at(j) as f32 * b.scale);
         let v = if subtracts(call) { va - vb } else { va + vb };
         target.quantise(v / target.scale)
     };
-    Ok(a.centred().enumerate().map(sum).collect())
+    Ok(broadcast.pairs().map(sum).collect())
 }
 
 fn subtracts(call: &Call<'_>) -> bool {
@@ -42,11 +41,10 @@ fn integer(call: &Call<'_>, a: &Operand, b: &Operand, broadcast: &Broadcast) -> 
     let of_b = Scaling::new(call, &[sb], common, f64::from(sb) / twice)?;
     let step = f64::from(1u32 << headroom);
     let of_sum = Scaling::new(call, &[common], sy, twice / (step * f64::from(sy)))?;
-    let sum = |(i, qa): (usize, i32)| {
-        let qb = b.q[broadcast.index(i)] - b.zero;
+    let sum = |(i, j): (usize, usize)| {
         let raised = |q: i32| i128::from(q) << headroom;
-        let (za, zb) = (of_a.apply(raised(qa)), of_b.apply(raised(qb)));
+        let (za, zb) = (of_a.apply(raised(a.at(i))), of_b.apply(raised(b.at(j))));
         target.place(of_sum.apply(if subtracts(call) { za - zb } else { za + zb }))
     };
-    Ok(a.centred().enumerate().map(sum).collect())
+    Ok(broadcast.pairs().map(sum).collect())
 }

@@ -11,7 +11,7 @@ use crate::error::GoldenError;
 pub(crate) fn evaluate(call: &Call<'_>, choose: fn(i32, i32) -> i32) -> Result<Vec<i32>, GoldenError> {
     let broadcast = Broadcast::of(call)?;
     let (a, b) = (brought(call, 0)?, brought(call, 1)?);
-    Ok(a.into_iter().enumerate().map(|(i, a)| choose(a, b[broadcast.index(i)])).collect())
+    Ok(broadcast.pairs().map(|(i, j)| choose(a[i], b[j])).collect())
 }
 
 /// Operand `i` at the output's scale.
@@ -28,10 +28,9 @@ fn brought(call: &Call<'_>, i: usize) -> Result<Vec<i32>, GoldenError> {
 pub(crate) fn quotient(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
     let broadcast = Broadcast::of(call)?;
     let (a, b, target) = (Operand::of(call, 0)?, Operand::of(call, 1)?, Target::of(call)?);
-    let one = |(i, qa): (usize, i32)| {
-        let qb = b.q[broadcast.index(i)] - b.zero;
-        let v = (qa as f32 * a.scale) / (qb as f32 * b.scale);
+    let one = |(i, j): (usize, usize)| {
+        let v = (a.at(i) as f32 * a.scale) / (b.at(j) as f32 * b.scale);
         target.quantise(v / target.scale)
     };
-    Ok(a.centred().enumerate().map(one).collect())
+    Ok(broadcast.pairs().map(one).collect())
 }

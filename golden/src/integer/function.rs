@@ -49,11 +49,11 @@ pub(crate) fn prelu(call: &Call<'_>) -> Result<Vec<i32>, GoldenError> {
     let (x, slopes, target) = (Operand::of(call, 0)?, Operand::of(call, 1)?, Target::of(call)?);
     let broadcast = crate::broadcast::Broadcast::of(call)?;
     let slopes_of: Vec<f32> = slopes.centred().map(|q| q as f32 * slopes.scale).collect();
-    let one = |(i, q): (usize, i32)| {
-        let y = below_zero(q as f32 * x.scale, |x| slopes_of[broadcast.index(i)] * x);
+    let one = |(i, j): (usize, usize)| {
+        let y = below_zero(x.at(i) as f32 * x.scale, |x| slopes_of[j] * x);
         target.quantise(y / target.scale)
     };
-    Ok(x.centred().enumerate().map(one).collect())
+    Ok(broadcast.pairs().map(one).collect())
 }
 
 #[cfg(test)]

@@ -26,6 +26,11 @@ impl Operand {
         Ok(Operand { q: widen(call, i)?, scale, zero, dtype: tensor.dtype })
     }
 
+    /// `q − zero` of element `i`.
+    pub(crate) fn at(&self, i: usize) -> i32 {
+        self.q[i] - self.zero
+    }
+
     /// `q − zero` of every element.
     pub(crate) fn centred(&self) -> impl Iterator<Item = i32> + '_ {
         self.q.iter().map(|&q| q - self.zero)

@@ -134,9 +134,16 @@ fn vector_shape(w: &VectorWork, columns: u64) -> bool {
     if !scaled.iter().all(|&operand| w.mode.takes(w.fixed[operand].shift)) {
         return false;
     }
+    let pairs =
+        matches!(w.kind, VectorKind::Add | VectorKind::Mul | VectorKind::Max | VectorKind::Min | VectorKind::Div);
     let fits = |operand: usize| {
-        let (height, width) = w.size(operand);
-        tensor_fits(height, width, w.pixel_bytes(operand), w.pitch[operand])
+        let ((mut height, mut width), pitch) = (w.size(operand), w.pitch[operand]);
+        // What repeats (M-6) is one pixel, or one row.
+        if pairs && operand < 2 {
+            width = if pitch.pixel == 0 { 1 } else { width };
+            height = if pitch.row == 0 { 1 } else { height };
+        }
+        tensor_fits(height, width, w.pixel_bytes(operand), pitch)
     };
     if (w.kind == VectorKind::Lrn && w.norm_size == 0) || (w.kind == VectorKind::Sum && w.operands == 0) {
         return false;

@@ -183,6 +183,23 @@ impl<'a> Builder<'a> {
         Tensor { row_pitch, pixel_pitch, extent: (height - 1) * row_pitch + row }
     }
 
+    /// A tensor that an operation of two tensors reads: at times its pixels or rows repeat (M-6).
+    pub(super) fn repeating(&mut self, height: u64, width: u64, bytes: u64) -> Tensor {
+        if self.draw.chance(65) {
+            return self.tensor(height, width, bytes);
+        }
+        let [rows, pixels] = self.draw.pick(&[[false, true], [true, false], [true, true]]);
+        let (own_height, own_width) = (if rows { 1 } else { height }, if pixels { 1 } else { width });
+        let mut tensor = self.tensor(own_height, own_width, bytes);
+        if pixels {
+            tensor.pixel_pitch = 0;
+        }
+        if rows {
+            tensor.row_pitch = 0;
+        }
+        tensor
+    }
+
     /// Appends the configuration that is not in force (or, at times, is), in any order, and the run.
     pub(super) fn push(&mut self, mut piece: Piece) {
         self.draw.shuffle(&mut piece.configuration);

@@ -174,6 +174,11 @@ impl Shape {
         matches!(self.kind, Kind::Add | Kind::Mul | Kind::Gather | Kind::Unpool) || (pair && !self.per_channel)
     }
 
+    /// Whether it is an operation of two tensors of one shape, element by element.
+    fn is_pair(&self) -> bool {
+        self.has_b() && !self.kind.has_taps()
+    }
+
     /// Bytes of parameters; those of weights are whatever lies behind the records.
     fn parameter_bytes(&self, record: u64) -> u64 {
         let weights = if self.kind == Kind::Depthwise { self.window.kernel.0 * self.window.kernel.1 } else { 0 };
@@ -358,6 +363,10 @@ fn tensors(builder: &mut Builder, shape: &Shape) -> [Tensor; 3] {
         OutputFormat::Plain | OutputFormat::Sign => {}
     }
     let (b_height, b_width) = if shape.kind == Kind::Unpool { shape.window.input } else { (shape.height, shape.width) };
+    if shape.is_pair() {
+        let [a, b] = [a, b].map(|bytes| builder.repeating(shape.height, shape.width, bytes));
+        return [a, b, builder.tensor(shape.height, shape.width, out)];
+    }
     [
         builder.tensor(in_height, in_width, a),
         builder.tensor(b_height, b_width, b),

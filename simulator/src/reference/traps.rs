@@ -119,6 +119,22 @@ fn bad_tensor(t: &Tensor) -> bool {
         || (t.height > 1 && t.row_pitch < (t.width - 1) * t.pixel_pitch + pixel_bytes)
 }
 
+/// The same for an operand whose pixels or rows may repeat (M-6).
+fn bad_repeating(t: &Tensor) -> bool {
+    let pixel_bytes = t.pixel_bytes();
+    let row_bytes = (t.width - 1) * t.pixel_pitch + pixel_bytes;
+    (t.width > 1 && t.pixel_pitch != 0 && t.pixel_pitch < pixel_bytes)
+        || (t.height > 1 && t.row_pitch != 0 && t.row_pitch < row_bytes)
+}
+
+fn bad_tensors(v: &VectorWork) -> bool {
+    let pairs = matches!(v.kind, Kind::Add | Kind::Mul | Kind::Max | Kind::Min | Kind::Div);
+    if let (true, Some(a), Some(b)) = (pairs, v.a, v.b) {
+        return bad_repeating(&a) || bad_repeating(&b) || bad_tensor(&v.out);
+    }
+    v.tensors().any(|tensor| bad_tensor(&tensor))
+}
+
 fn bad_convolution(c: &Convolution) -> bool {
     let sizes = [
         c.height,
@@ -160,7 +176,7 @@ fn bad_vector(machine: &Machine, v: &VectorWork) -> bool {
         || (v.kind.has_input_tile() && [w.in_height, w.in_width].contains(&0))
         || (v.kind == Kind::Lrn && v.norm.size == 0)
         || v.kind.tensors() == 0
-        || v.tensors().any(|tensor| bad_tensor(&tensor))
+        || bad_tensors(v)
         || (v.kind == Kind::Requant && v.block_channels == 0)
         || (v.kind == Kind::Requant && !v.transposed && v.block_channels > i64::from(machine.array.columns))
         || bad_shift(v)

@@ -17,6 +17,11 @@ pub(super) fn note(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) 
     let bits = shape.format == OutputFormat::Binary;
     let sums = shape.format == OutputFormat::Sum && shape.kind == Kind::Requant;
     let array = &builder.machine.array;
+    let read = if shape.is_pair() { &tensors[..2] } else { &[] };
+    let pixels = shape.width > 1 && read.iter().any(|tensor| tensor.pixel_pitch == 0);
+    let rows = shape.height > 1 && read.iter().any(|tensor| tensor.row_pitch == 0);
+    let both = |tensor: &Tensor| tensor.pixel_pitch == 0 && tensor.row_pitch == 0;
+    let one = shape.height > 1 && shape.width > 1 && read.iter().any(both);
     let all = [
         ("requant: several blocks", shape.kind == Kind::Requant && shape.channels > shape.block_channels),
         ("requant: blocks under the columns", shape.kind == Kind::Requant && shape.block_channels < columns),
@@ -33,6 +38,9 @@ pub(super) fn note(builder: &mut Builder, shape: &Shape, tensors: &[Tensor; 3]) 
         ("vector: wide a", shape.wide[0]),
         ("vector: wide b", shape.wide[1]),
         ("vector: wide output", shape.wide[2]),
+        ("vector: pixels of an operand repeat", pixels),
+        ("vector: rows of an operand repeat", rows),
+        ("vector: one pixel for all", one),
         ("vector: several widths", shape.wide != [shape.wide[2]; 3]),
         ("requant: wide, transposed", shape.transposed && shape.wide[2]),
         ("requant: records of 12, transposed", shape.transposed && shape.kind.table(shape.mode) == Some(4)),
