@@ -12,6 +12,7 @@ pub mod conv;
 mod layout;
 pub mod moves;
 pub(crate) mod resize;
+mod setup;
 pub(crate) mod shuffle;
 pub(crate) mod taps;
 pub mod vector;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use systole_machine::isa::{
-    ActivationFormat, DataflowChoice, Flag, Operation, Real, Signed, Space, VectorOperand, WeightFormat,
+    ActivationFormat, DataflowChoice, Flag, Operation, Signed, Space, VectorOperand, WeightFormat,
 };
 use systole_machine::spec::{Dataflow, Machine};
 use systole_network::tensor::DType;
@@ -13,6 +13,7 @@ use crate::error::CompileError;
 use crate::fixed::{mode, record_bytes};
 use crate::formats;
 use crate::layers::Window;
+use crate::lower::setup::{pitches, quant, shape};
 use crate::lower::{Cut, Item, Turn, decode_bytes, field, load_bytes, load_cut, store_cut, too_large};
 use crate::mapping::conv::Side;
 use crate::mapping::conv::block_vectors;
@@ -430,46 +431,4 @@ struct InputRegion {
     buffer: u64,
     pitch: usize,
     offset: usize,
-}
-
-pub(crate) fn shape(
-    name: &str,
-    size: [usize; 2],
-    channels: usize,
-    block_channels: usize,
-) -> Result<Operation, CompileError> {
-    Ok(Operation::VectorShape {
-        height: field(size[0] as u64, name)?,
-        width: field(size[1] as u64, name)?,
-        channels: field(channels as u64, name)?,
-        block_channels: field(block_channels as u64, name)?,
-    })
-}
-
-pub(crate) fn pitches(name: &str, operand: VectorOperand, row: u64, pixel: u64) -> Result<Operation, CompileError> {
-    Ok(Operation::VectorPitch { operand, row_pitch: field(row, name)?, pixel_pitch: field(pixel, name)? })
-}
-
-/// `types`: element type and zero point of a, b, out.
-pub(crate) fn quant(name: &str, types: [(DType, i32); 3], clamp: (i32, i32)) -> Result<Operation, CompileError> {
-    let value = |value: i32| Signed::<16>::new(i64::from(value)).map_err(|error| too_large(name, &error));
-    let signed = |index: usize| Flag(types[index].0 != DType::U8);
-    let wide = |index: usize| Flag(types[index].0 == DType::I16);
-    Ok(Operation::VectorQuant {
-        zero_a: value(types[0].1)?,
-        zero_b: value(types[1].1)?,
-        zero_out: value(types[2].1)?,
-        low: value(clamp.0)?,
-        high: value(clamp.1)?,
-        signed_a: signed(0),
-        signed_b: signed(1),
-        signed_out: signed(2),
-        wide_a: wide(0),
-        wide_b: wide(1),
-        wide_out: wide(2),
-    })
-}
-
-pub(crate) fn scales(a: f32, b: f32, out: f32) -> Operation {
-    Operation::VectorScale { a: Real::new(a), b: Real::new(b), out: Real::new(out) }
 }

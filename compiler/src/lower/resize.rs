@@ -4,8 +4,9 @@ use systole_machine::isa::{Flag, ImageAxis, Operation, Real, VectorOperand};
 use systole_network::op::Resize;
 
 use crate::error::CompileError;
+use crate::layers::Window;
 use crate::layers::resize::Places;
-use crate::lower::conv::{pitches, quant, scales, shape};
+use crate::lower::setup::{image_window, pitches, quant, scales, shape};
 use crate::lower::vector::Quantised;
 use crate::lower::{Cut, Item, Turn, field, load_cut, store_cut};
 use crate::mapping::resize::resized_tiles;
@@ -66,7 +67,8 @@ impl ResizeLayer<'_> {
             pitches(name, VectorOperand::Out, row[1], pixel[1])?,
             quant(name, [x, x, y].map(|q| (q.dtype, q.zero_point)), self.clamp)?,
             scales(x.scale, 1.0, y.scale),
-            self.input_tile(tile)?,
+            // Its kernel, strides and pads play no part.
+            image_window(name, &Window::point(), [0; 4], tile.in_size)?,
             self.axis(ImageAxis::Rows, tile)?,
             self.axis(ImageAxis::Columns, tile)?,
         ];
@@ -78,23 +80,6 @@ impl ResizeLayer<'_> {
         ];
         let run = Operation::VectorResize { a: field(a, name)?, out: field(out, name)? };
         Ok(Step::new(self.layer, setup, run, accesses))
-    }
-
-    /// Its kernel, strides and pads play no part.
-    fn input_tile(&self, tile: &SpatialTile) -> Result<Operation, CompileError> {
-        let name = self.name;
-        Ok(Operation::VectorWindow {
-            kernel_h: field(1, name)?,
-            kernel_w: field(1, name)?,
-            stride_h: field(1, name)?,
-            stride_w: field(1, name)?,
-            pad_top: field(0, name)?,
-            pad_left: field(0, name)?,
-            pad_bottom: field(0, name)?,
-            pad_right: field(0, name)?,
-            in_height: field(tile.in_size[0] as u64, name)?,
-            in_width: field(tile.in_size[1] as u64, name)?,
-        })
     }
 
     fn axis(&self, axis: ImageAxis, tile: &SpatialTile) -> Result<Operation, CompileError> {

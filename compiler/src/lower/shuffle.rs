@@ -5,9 +5,10 @@
 use systole_machine::isa::{Operation, VectorOperand};
 
 use crate::error::CompileError;
+use crate::layers::Window;
 use crate::layers::shuffle::Shuffle;
-use crate::lower::conv::{pitches, quant, shape};
 use crate::lower::field;
+use crate::lower::setup::{image_window, pitches, quant, shape};
 use crate::schedule::{Access, Memory, Step};
 
 /// A tile of dense pixels, at `input`, and where its shuffled copy goes.
@@ -35,18 +36,7 @@ pub(crate) fn steps(tile: &Tile<'_>, shuffle: &Shuffle) -> Result<Vec<Step>, Com
         pitches(name, VectorOperand::A, pixel, from_step)?,
         pitches(name, VectorOperand::Out, pixel, to_step)?,
         quant(name, tile.quants, tile.range)?,
-        Operation::VectorWindow {
-            kernel_h: field(1, name)?,
-            kernel_w: field(1, name)?,
-            stride_h: field(1, name)?,
-            stride_w: field(1, name)?,
-            pad_top: field(0, name)?,
-            pad_left: field(0, name)?,
-            pad_bottom: field(0, name)?,
-            pad_right: field(0, name)?,
-            in_height: field(pixels, name)?,
-            in_width: field(count, name)?,
-        },
+        image_window(name, &Window::point(), [0; 4], [tile.pixels, shuffle.count])?,
     ];
     let extent = |step: u64| (pixels - 1) * pixel + (count - 1) * step + shuffle.run as u64 * element;
     let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };

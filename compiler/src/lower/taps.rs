@@ -4,7 +4,7 @@ use systole_machine::isa::{Operation, Signed, VectorOperand};
 
 use crate::error::CompileError;
 use crate::layers::{Sample, Window};
-use crate::lower::conv::{pitches, quant, scales, shape};
+use crate::lower::setup::{image_window, pitches, quant, scales, shape};
 use crate::lower::vector::Quantised;
 use crate::lower::{Cut, Item, Rows, Turn, field, load_cut, store_cut, store_rows, too_large};
 use crate::mapping::taps::{Reach, reach, slices};
@@ -92,7 +92,7 @@ impl TapsLayer<'_> {
             pitches(name, VectorOperand::Out, columns * out_pixel, out_pixel)?,
             quant(name, self.quants.map(|q| (q.dtype, q.zero_point)), self.clamp)?,
             scales(self.quants[0].scale, self.quants[1].scale, self.quants[2].scale),
-            self.window(window, [height, width], [0; 2])?,
+            image_window(name, window, [0; 4], [height, width])?,
             self.dilation(window)?,
             Operation::VectorDeform { origin_y: origin(0)?, origin_x: origin(1)? },
         ];
@@ -191,7 +191,7 @@ impl TapsLayer<'_> {
         let mut setup = vec![
             shape(name, size, channels, 0)?,
             quant(name, self.quants.map(|q| (q.dtype, q.zero_point)), self.clamp)?,
-            self.window(window, input, reached.map(|axis| axis.pad))?,
+            image_window(name, window, [reached[0].pad, reached[1].pad, 0, 0], input)?,
             self.dilation(window)?,
         ];
         let mut accesses = vec![];
@@ -209,22 +209,6 @@ impl TapsLayer<'_> {
         Ok(Operation::VectorDilation {
             dilation_h: field(window.dilation[0] as u64, self.name)?,
             dilation_w: field(window.dilation[1] as u64, self.name)?,
-        })
-    }
-
-    fn window(&self, window: &Window, input: [usize; 2], pad: [usize; 2]) -> Result<Operation, CompileError> {
-        let name = self.name;
-        Ok(Operation::VectorWindow {
-            kernel_h: field(window.kernel[0] as u64, name)?,
-            kernel_w: field(window.kernel[1] as u64, name)?,
-            stride_h: field(window.stride[0] as u64, name)?,
-            stride_w: field(window.stride[1] as u64, name)?,
-            pad_top: field(pad[0] as u64, name)?,
-            pad_left: field(pad[1] as u64, name)?,
-            pad_bottom: field(0, name)?,
-            pad_right: field(0, name)?,
-            in_height: field(input[0] as u64, name)?,
-            in_width: field(input[1] as u64, name)?,
         })
     }
 }

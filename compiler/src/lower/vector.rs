@@ -10,8 +10,8 @@ use crate::fixed::{self, mode};
 use crate::formats;
 use crate::layers::shuffle::Shuffle;
 use crate::layers::{Pair, Window};
-use crate::lower::conv::{pitches, quant, scales, shape};
 use crate::lower::layout::Layout;
+use crate::lower::setup::{image_window, pitches, quant, scales, shape};
 use crate::lower::shuffle::Tile;
 use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut};
 use crate::mapping::repeats::Repeats;
@@ -322,27 +322,12 @@ impl VectorLayer<'_> {
 
     /// Trailing pads matter only where the tile ends the image: elsewhere no window reaches beyond the tile.
     fn window_setup(&self, tile: &SpatialTile) -> Result<Operation, CompileError> {
-        let (name, window) = (self.name, self.window);
         let trailing = |axis: usize| {
             let at_end = tile.input[axis] + tile.in_size[axis] == self.input.dims[1 + axis];
             // Of a convolution they play no part.
-            if at_end && !matches!(self.function, Function::Depthwise { .. }) {
-                window.pads[2 + axis] as u64
-            } else {
-                0
-            }
+            if at_end && !matches!(self.function, Function::Depthwise { .. }) { self.window.pads[2 + axis] } else { 0 }
         };
-        Ok(Operation::VectorWindow {
-            kernel_h: field(window.kernel[0] as u64, name)?,
-            kernel_w: field(window.kernel[1] as u64, name)?,
-            stride_h: field(window.stride[0] as u64, name)?,
-            stride_w: field(window.stride[1] as u64, name)?,
-            pad_top: field(tile.pad[0] as u64, name)?,
-            pad_left: field(tile.pad[1] as u64, name)?,
-            pad_bottom: field(trailing(0), name)?,
-            pad_right: field(trailing(1), name)?,
-            in_height: field(tile.in_size[0] as u64, name)?,
-            in_width: field(tile.in_size[1] as u64, name)?,
-        })
+        let pads = [tile.pad[0], tile.pad[1], trailing(0), trailing(1)];
+        image_window(self.name, self.window, pads, tile.in_size)
     }
 }
