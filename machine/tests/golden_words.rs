@@ -62,6 +62,10 @@ const GOLDEN: &[(&str, [u8; 16])] = &[
     // The choice sum = 3 at 24.
     ("ve.format out=sum",
      [0x4e, 0, 0, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    // From bit 24 up: choice columns = 1, u16 at +1, u16 at +17, f32 at +33, f32 at +65, flag at +97: 1 + 3·2 + 5·2^17 = 0xa_0007; 1.0 = 0x3f800000
+    // and 2.0 = 0x40000000 (as above), each doubled in a word of 32 bits of its own: 0x7f000000, 0x80000000; 1·2 in the byte behind.
+    ("ve.axis axis=columns, first_out=3, first_in=5, factor=1, divisor=2, centred=true",
+     [0x60, 0, 0, 0x07, 0x00, 0x0a, 0x00, 0x00, 0x00, 0x00, 0x7f, 0x00, 0x00, 0x00, 0x80, 0x02]),
     // Masks alone: all eight bits, and bit 7.
     ("st.sync wait(load, array, vector, store, array1, array2, array3, unit7) signal(unit7)",
      [0x5f, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
