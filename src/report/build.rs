@@ -388,25 +388,34 @@ fn dram(subject: &Subject<'_>, layers: &[Layer], seconds: f64) -> DramTraffic {
 /// See [`DramTraffic::peak_gb_s`].
 fn peak_gb_s(subject: &Subject<'_>) -> f64 {
     let Subject { program, machine, timing, .. } = *subject;
-    let cycles = timing.total_cycles;
-    let mut windows = vec![0.0; cycles.div_ceil(WINDOW_CYCLES) as usize];
     let mut traffic = Traffic::new(machine);
-    for (instruction, span) in program.instructions.iter().zip(&timing.spans) {
+    let transfers = program.instructions.iter().zip(&timing.spans).filter_map(|(instruction, span)| {
         let moved = traffic.next(instruction);
-        let bytes = (moved.dram_read + moved.dram_write) as f64;
-        let Some(span) = span.filter(|span| bytes > 0.0 && span.end > span.start) else { continue };
-        for window in span.start / WINDOW_CYCLES..span.end.div_ceil(WINDOW_CYCLES) {
-            let first = span.start.max(window * WINDOW_CYCLES);
-            let end = span.end.min((window + 1) * WINDOW_CYCLES);
-            if let Some(sum) = windows.get_mut(window as usize) {
-                *sum += bytes * (end - first) as f64 / (span.end - span.start) as f64;
-            }
+        span.map(|span| (span.start, span.end, moved.dram_read + moved.dram_write))
+    });
+    let peak = busiest_window(transfers, timing.total_cycles) * machine.clock_hz as f64;
+    bandwidth(machine).map_or(peak, |limit| peak.min(limit as f64)) / 1e9
+}
+
+/// Bytes a cycle in the busiest window; `transfers`: start, end and bytes. What does not fill a window at the end belongs to the one before, so
+/// that the average of all cycles is never above this.
+fn busiest_window(transfers: impl Iterator<Item = (u64, u64, u64)>, cycles: u64) -> f64 {
+    let last = (cycles / WINDOW_CYCLES).max(1) - 1;
+    let bounds =
+        |window: u64| (window * WINDOW_CYCLES, if window == last { cycles } else { (window + 1) * WINDOW_CYCLES });
+    let mut windows = vec![0.0; last as usize + 1];
+    for (start, end, bytes) in transfers.filter(|&(start, end, bytes)| bytes > 0 && end > start) {
+        for window in (start / WINDOW_CYCLES).min(last)..=((end - 1) / WINDOW_CYCLES).min(last) {
+            let (from, to) = bounds(window);
+            let within = end.min(to).saturating_sub(start.max(from));
+            windows[window as usize] += bytes as f64 * within as f64 / (end - start) as f64;
         }
     }
-    let most = windows.into_iter().fold(0.0, f64::max);
-    let width = WINDOW_CYCLES.min(cycles) as f64;
-    let peak = ratio(most * machine.clock_hz as f64, width);
-    bandwidth(machine).map_or(peak, |limit| peak.min(limit as f64)) / 1e9
+    let rate = |(window, bytes): (usize, f64)| {
+        let (from, to) = bounds(window as u64);
+        ratio(bytes, (to - from) as f64)
+    };
+    windows.into_iter().enumerate().map(rate).fold(0.0, f64::max)
 }
 
 fn sram(machine: &Machine, sums: &[LayerSums], seconds: f64) -> Vec<Sram> {

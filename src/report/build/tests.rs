@@ -131,3 +131,15 @@ fn reports_name_what_the_machine_has() {
     assert!(report.layers.iter().all(|layer| layer.utilization <= 1.0));
     assert!(report.total.sram.iter().all(|sram| sram.peak_bytes > 0 && sram.peak_bytes <= sram.capacity_bytes));
 }
+
+/// 4096 bytes in the first 4096 cycles and twice the rate in the 896 behind: with a window of its own, those would count as 1792 in 4096.
+#[test]
+fn the_busiest_window_is_never_below_the_average() {
+    let transfers = [(0, 4096, 4096), (4096, 4992, 1792)];
+    assert_eq!(busiest_window(transfers.into_iter(), 4992), 5888.0 / 4992.0);
+    // Two windows, the second of 4097 cycles; a transfer over both is shared out.
+    let transfers = [(0, 8193, 8193), (8000, 8193, 4097)];
+    assert_eq!(busiest_window(transfers.into_iter(), 8193), 2.0);
+    assert_eq!(busiest_window([(0, 5, 10)].into_iter(), 5), 2.0);
+    assert_eq!(busiest_window([].into_iter(), 0), 0.0);
+}
