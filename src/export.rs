@@ -200,7 +200,7 @@ fn dims(shape: &[usize]) -> Vec<i64> {
 /// Constants of sums and products that hold one value for each channel, and how many axes follow the channels': ONNX aligns the last axes
 /// of two operands, so these must be written.
 fn per_channel_operands(graph: &Graph) -> BTreeMap<TensorId, usize> {
-    let reads = |op: &Op| matches!(op, Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::PRelu);
+    let reads = |op: &Op| op.is_pair() || matches!(op, Op::PRelu);
     let readers = graph.nodes.iter().filter(|node| reads(&node.op));
     let operand = |node: &Node| {
         let &[x, other] = &node.inputs[..] else {

@@ -301,11 +301,7 @@ impl Builder<'_> {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }
             Op::Sum => self.add_sum_dims(node)?,
-            Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min
-                if self.graph.tensor(node.inputs[1]).data.is_none() =>
-            {
-                self.add_pair_dims(node)?;
-            }
+            op if op.is_pair() && self.graph.tensor(node.inputs[1]).data.is_none() => self.add_pair_dims(node)?,
             Op::Function(_) => {
                 self.dims.insert(output, self.dims[&node.inputs[0]]);
             }

@@ -208,7 +208,7 @@ pub(crate) fn store_rows(layer: u32, name: &str, dram: u64, buffer: u64, rows: &
     );
     let accesses = vec![
         Access { memory: Memory::Dram, first: dram, end: dram + to, write: true },
-        Access { memory: Memory::Activation, first: buffer, end: buffer + from, write: false },
+        Access::activation(buffer, from, false),
     ];
     Ok(Step::new(layer, setup, run, accesses))
 }

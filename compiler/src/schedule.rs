@@ -32,6 +32,13 @@ pub struct Access {
     pub write: bool,
 }
 
+impl Access {
+    /// So many bytes of the activation buffer.
+    pub fn activation(first: u64, bytes: u64, write: bool) -> Self {
+        Access { memory: Memory::Activation, first, end: first + bytes, write }
+    }
+}
+
 /// One run instruction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {

@@ -80,17 +80,6 @@ fn n28_binarise_on_floats() {
     assert_eq!(y, Value::F32(vec![1.0, 1.0, -1.0, 1.0, -1.0]));
 }
 
-/// Splitmix64.
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        ((z ^ (z >> 27)) >> 33) as usize % n
-    }
-}
-
 /// Sums of random convolutions of every type of weights over bits and bytes, as signs and as 16-bit numbers at scale 1: both follow from Σ x·w alone.
 #[test]
 fn n28_random_convolutions_are_sums_of_products() {

@@ -68,16 +68,6 @@ fn n16_n20_the_low_32_bits_of_w() {
     }
 }
 
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        ((z ^ (z >> 27)) >> 33) as usize % n
-    }
-}
-
 /// ConvInteger and the convolution whose output is its sum, on random attributes: both are the bare definition.
 #[test]
 fn n16_random_convolutions_are_sums_of_products_in_both_forms() {

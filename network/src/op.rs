@@ -159,6 +159,16 @@ impl Op {
         }
     }
 
+    /// Whether it computes each element from one of each of its two inputs, which may be tensors or a tensor and constants.
+    pub fn is_pair(&self) -> bool {
+        matches!(self, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min)
+    }
+
+    /// Whether it is element-wise arithmetic, which the imported form has on integers too (rule N-32).
+    pub fn is_arithmetic(&self) -> bool {
+        self.is_pair() || matches!(self, Op::Sum)
+    }
+
     /// ONNX's name of the operator, as reports show it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -64,10 +64,9 @@ impl Builder<'_> {
 
     /// Whether one of two activations has one index where the other has many.
     pub(super) fn repeats(&self, node: &Node) -> bool {
-        let pairs = matches!(node.op, Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min);
         let [a, b] = [0, 1].map(|input| node.inputs.get(input).map(|&id| self.graph.tensor(id)));
         let differ = |b: &Tensor| b.data.is_none() && a.is_some_and(|a| a.shape != b.shape);
-        pairs && b.is_some_and(differ)
+        node.op.is_pair() && b.is_some_and(differ)
     }
 
     /// The result of two activations.

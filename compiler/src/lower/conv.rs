@@ -401,7 +401,7 @@ impl Conv<'_> {
         let accesses = vec![
             read(Memory::Accumulator, accumulator, sums),
             read(Memory::Activation, params, record_bytes(self.machine) * chunk.outputs.1 as u64),
-            Access { memory: Memory::Activation, first: out, end: out + bytes, write: true },
+            Access::activation(out, bytes, true),
         ];
         item.work.push(Step::new(self.layer, setup, operation, accesses));
         let stored = match output {

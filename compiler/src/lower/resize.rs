@@ -13,7 +13,7 @@ use crate::mapping::resize::resized_tiles;
 use crate::mapping::taps::slices;
 use crate::mapping::{SpatialTile, VectorMapping};
 use crate::memory::Place;
-use crate::schedule::{Access, Memory, Step};
+use crate::schedule::{Access, Step};
 
 /// All that lowering needs to know of such a layer.
 #[derive(Clone, Copy, Debug)]
@@ -72,11 +72,9 @@ impl ResizeLayer<'_> {
             self.axis(ImageAxis::Rows, tile)?,
             self.axis(ImageAxis::Columns, tile)?,
         ];
-        let access =
-            |first: u64, bytes: u64, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
         let accesses = vec![
-            access(a, tile.in_size[0] as u64 * row[0], false),
-            access(out, tile.out_size[0] as u64 * row[1], true),
+            Access::activation(a, tile.in_size[0] as u64 * row[0], false),
+            Access::activation(out, tile.out_size[0] as u64 * row[1], true),
         ];
         let run = Operation::VectorResize { a: field(a, name)?, out: field(out, name)? };
         Ok(Step::new(self.layer, setup, run, accesses))

@@ -9,7 +9,7 @@ use crate::layers::Window;
 use crate::layers::shuffle::Shuffle;
 use crate::lower::field;
 use crate::lower::setup::{image_window, pitches, quant, shape};
-use crate::schedule::{Access, Memory, Step};
+use crate::schedule::{Access, Step};
 
 /// A tile of dense pixels, at `input`, and where its shuffled copy goes.
 pub(crate) struct Tile<'a> {
@@ -39,10 +39,10 @@ pub(crate) fn steps(tile: &Tile<'_>, shuffle: &Shuffle) -> Result<Vec<Step>, Com
         image_window(name, &Window::point(), [0; 4], [tile.pixels, shuffle.count])?,
     ];
     let extent = |step: u64| (pixels - 1) * pixel + (count - 1) * step + shuffle.run as u64 * element;
-    let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
     let one = |&(from, to): &(usize, usize)| {
         let (a, out) = (tile.input + from as u64 * element, tile.output + to as u64 * element);
-        let accesses = vec![access(a, extent(from_step), false), access(out, extent(to_step), true)];
+        let accesses =
+            vec![Access::activation(a, extent(from_step), false), Access::activation(out, extent(to_step), true)];
         let run = Operation::VectorMaxPool { a: field(a, name)?, out: field(out, name)? };
         Ok(Step::new(tile.layer, setup.clone(), run, accesses))
     };

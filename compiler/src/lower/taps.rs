@@ -10,7 +10,7 @@ use crate::lower::{Cut, Item, Rows, Turn, field, load_cut, store_cut, store_rows
 use crate::mapping::taps::{Reach, reach, slices};
 use crate::mapping::{SpatialTile, VectorMapping, spatial_tiles};
 use crate::memory::Place;
-use crate::schedule::{Access, Memory, Step};
+use crate::schedule::{Access, Step};
 
 /// All that lowering needs to know of such a layer.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +37,6 @@ struct Piece<'a> {
     slice: (usize, usize),
     /// Addresses of image, offsets, samples.
     at: [u64; 3],
-}
-
-fn access(first: u64, bytes: u64, write: bool) -> Access {
-    Access { memory: Memory::Activation, first, end: first + bytes, write }
 }
 
 impl TapsLayer<'_> {
@@ -98,9 +94,9 @@ impl TapsLayer<'_> {
         ];
         let pixels = tile.out_size[0] as u64 * columns;
         let accesses = vec![
-            access(a, (height * width) as u64 * in_pixel, false),
-            access(b, pixels * offset_pixel, false),
-            access(out, pixels * out_pixel, true),
+            Access::activation(a, (height * width) as u64 * in_pixel, false),
+            Access::activation(b, pixels * offset_pixel, false),
+            Access::activation(out, pixels * out_pixel, true),
         ];
         let group = piece.slice.0 / (channels / sample.offset_groups);
         let run = Operation::VectorGather {
@@ -198,7 +194,7 @@ impl TapsLayer<'_> {
         for (index, &operand) in [VectorOperand::A, VectorOperand::B, VectorOperand::Out].iter().enumerate() {
             let row = columns[index] * pixel[index];
             setup.push(pitches(name, operand, row, pixel[index])?);
-            accesses.push(access(at[index], rows[index] * row, operand == VectorOperand::Out));
+            accesses.push(Access::activation(at[index], rows[index] * row, operand == VectorOperand::Out));
         }
         let [a, b, out] = at;
         let run = Operation::VectorUnpool { a: field(a, name)?, b: field(b, name)?, out: field(out, name)? };

@@ -17,7 +17,7 @@ use crate::lower::{Cut, Item, Turn, field, load_bytes, load_cut, store_cut};
 use crate::mapping::repeats::Repeats;
 use crate::mapping::{SpatialTile, VectorMapping, spatial_tiles};
 use crate::memory::Place;
-use crate::schedule::{Access, Memory, Step};
+use crate::schedule::{Access, Step};
 use crate::tables::ENTRIES;
 
 /// Which instruction runs it.
@@ -240,13 +240,13 @@ impl VectorLayer<'_> {
         }
         let tensors = 1 + self.more().len();
         let [a_bytes, b_bytes, out_bytes] = layout.bytes;
-        let access = |first, bytes, write| Access { memory: Memory::Activation, first, end: first + bytes, write };
-        let mut accesses = vec![access(a, tensors as u64 * a_bytes, false), access(out, out_bytes, true)];
+        let mut accesses =
+            vec![Access::activation(a, tensors as u64 * a_bytes, false), Access::activation(out, out_bytes, true)];
         if self.second.is_some() {
-            accesses.push(access(b, b_bytes, false));
+            accesses.push(Access::activation(b, b_bytes, false));
         }
         if self.params.is_some() {
-            accesses.push(access(params, self.parameters(channels), false));
+            accesses.push(Access::activation(params, self.parameters(channels), false));
         }
         Ok(Step::new(self.layer, setup, self.operation([a, b, params, out])?, accesses))
     }

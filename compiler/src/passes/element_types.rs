@@ -45,8 +45,7 @@ fn strange(dtype: DType) -> bool {
 fn node(graph: &Graph, id: NodeId) -> Option<PassError> {
     let Node { op, inputs, outputs, .. } = graph.node(id);
     let output = graph.tensor(*outputs.first()?);
-    let arithmetic = matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum);
-    let integers = arithmetic && output.dtype != DType::F32;
+    let integers = op.is_arithmetic() && output.dtype != DType::F32;
     let message = match op {
         _ if integers => {
             format!("arithmetic on {} without a scale (rule N-32)", output.dtype.name())

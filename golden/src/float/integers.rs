@@ -44,8 +44,7 @@ integers! { i8 u8 i16 u16 i32 u32 i64 u64 }
 
 /// Whether the node is one of rule N-32.
 pub(crate) fn concerns(call: &Call<'_>) -> bool {
-    let arithmetic = matches!(call.node.op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum);
-    arithmetic && call.value(0).is_ok_and(|value| !matches!(value, Value::F32(_)))
+    call.node.op.is_arithmetic() && call.value(0).is_ok_and(|value| !matches!(value, Value::F32(_)))
 }
 
 /// The output of such a node.

@@ -109,3 +109,15 @@ pub(crate) fn quantised(op: Op, operands: &[Operand], output: Tensor) -> Result<
 pub(crate) fn imported(op: Op, operands: &[Operand], output: Tensor) -> Result<Value, GoldenError> {
     eval(Form::Imported, op, operands, output, None)
 }
+
+/// Splitmix64.
+pub(crate) struct Draws(pub(crate) u64);
+
+impl Draws {
+    /// Below `n`.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        ((z ^ (z >> 27)) >> 33) as usize % n
+    }
+}

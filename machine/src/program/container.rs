@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// The first four bytes.
 pub const MAGIC: [u8; 4] = *b"SYSB";
 
-/// The one version that is read: since 2, tensors have pitches of rows and images.
+/// The one version that is read: since 2, tensors have pitches of rows and images; since 3, layers the bits of their weights.
 pub const VERSION: u32 = 3;
 
 /// Reading allocates less than this many bytes for each byte of the file.

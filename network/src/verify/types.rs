@@ -138,9 +138,7 @@ fn imported_types(checker: &mut Checker, operands: &Operands) {
             (ACTIVATION, ACTIVATION)
         }
         Op::Concat => return same_type(checker, operands),
-        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum
-            if operands.output.dtype.is_plain_integer() =>
-        {
+        ref op if op.is_arithmetic() && operands.output.dtype.is_plain_integer() => {
             return same_type(checker, operands);
         }
         Op::ArgMaxPool(_) => (FLOAT, INDEX),
@@ -198,11 +196,7 @@ fn constants(checker: &mut Checker, operands: &Operands) {
     let Operands { index, node, inputs, .. } = operands;
     let first = match (&node.op, &inputs[..]) {
         (Op::Conv(_) | Op::FullyConnected | Op::ConvTranspose(_) | Op::BatchNorm { .. } | Op::PRelu, _) => 1,
-        (Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min, [a, b])
-            if a.shape.len() > 1 && b.shape.len() == 1 =>
-        {
-            1
-        }
+        (op, [a, b]) if op.is_pair() && a.shape.len() > 1 && b.shape.len() == 1 => 1,
         _ => return,
     };
     for tensor in inputs.iter().skip(first).filter(|tensor| tensor.data.is_none()) {

@@ -134,7 +134,7 @@ fn typed_elements(proto: &TensorProto, dtype: DType) -> Result<Bytes, ImportErro
     let narrow = |low: i32, high: i32| -> Result<Bytes, ImportError> {
         match proto.int32_data.iter().find(|v| !(low..=high).contains(v)) {
             Some(v) => Err(ImportError::invalid(format!("its element {v} does not fit {}", dtype.name()))),
-            None => Ok(proto.int32_data.iter().map(|&v| v as u8).collect()),
+            None => Ok(proto.int32_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(dtype.bytes())).collect()),
         }
     };
     match dtype {
@@ -155,14 +155,8 @@ fn typed_elements(proto: &TensorProto, dtype: DType) -> Result<Bytes, ImportErro
         // Of types under 8 bits a byte of elements.
         DType::U8 | DType::I4 | DType::U4 | DType::I2 | DType::U2 => narrow(0, 255),
         DType::Bool => narrow(0, 1),
-        DType::I16 => match proto.int32_data.iter().find(|&&v| i16::try_from(v).is_err()) {
-            Some(v) => Err(ImportError::invalid(format!("its element {v} does not fit {}", dtype.name()))),
-            None => Ok(proto.int32_data.iter().flat_map(|&v| (v as i16).to_le_bytes()).collect()),
-        },
-        DType::U16 => match proto.int32_data.iter().find(|&&v| u16::try_from(v).is_err()) {
-            Some(v) => Err(ImportError::invalid(format!("its element {v} does not fit {}", dtype.name()))),
-            None => Ok(proto.int32_data.iter().flat_map(|&v| (v as u16).to_le_bytes()).collect()),
-        },
+        DType::I16 => narrow(-32_768, 32_767),
+        DType::U16 => narrow(0, 65_535),
         // No file's type is read as one of these (`dtype`).
         DType::L2 | DType::B1 => {
             Err(ImportError::unsupported(format!("its element type {} is not supported", dtype.name())))

@@ -296,10 +296,16 @@ const MAX_RANK: usize = 8;
 fn any_rank(op: &Op) -> bool {
     let each = matches!(
         op,
-        Op::Quantize | Op::Dequantize | Op::Relu | Op::Clip { .. } | Op::Function(_) | Op::Cast | Op::ReduceMean { .. }
+        Op::Quantize
+            | Op::Dequantize
+            | Op::Relu
+            | Op::Clip { .. }
+            | Op::Function(_)
+            | Op::PRelu
+            | Op::Cast
+            | Op::ReduceMean { .. }
     );
-    let pairs = matches!(op, Op::Add | Op::Mul | Op::Sub | Op::Div | Op::Max | Op::Min | Op::Sum | Op::PRelu);
-    op.only_moves() || each || pairs
+    op.only_moves() || each || op.is_arithmetic()
 }
 
 /// Whether the graph can hold what `op` makes.

@@ -56,11 +56,10 @@ impl Importer<'_> {
 
     fn made_type(&self, op: &Op, inputs: &[TensorId]) -> (DType, Option<Quant>) {
         let keeps = op.only_moves() || matches!(op, Op::MaxPool(_) | Op::GlobalMaxPool | Op::Concat);
-        let pairs = matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max | Op::Min | Op::Sum);
         match inputs.first().map(|&id| self.tensor(id)) {
             Some(first) if keeps => (first.dtype, first.quant.clone()),
             // Rule N-32: the numbers as they are, whatever they mean elsewhere.
-            Some(first) if pairs => (first.dtype, None),
+            Some(first) if op.is_arithmetic() => (first.dtype, None),
             _ => (DType::F32, None),
         }
     }

@@ -15,7 +15,7 @@ const MIN_TEXT: usize = 8;
 const MIN_SEGMENT: usize = 16;
 /// Bytes of the shortest tensor: two lengths, four dimensions, three codes, address, pitch, scale, zero point, flag.
 const MIN_TENSOR: usize = 2 * 8 + 4 * 8 + 3 + 4 * 8 + 2 * 4 + 1;
-/// Bytes of the shortest layer: four lengths and two numbers.
+/// Bytes of the shortest layer: four lengths, two numbers and the bits of a weight.
 const MIN_LAYER: usize = 4 * 8 + 2 * 8 + 4;
 
 // What `ALLOCATION_FACTOR` promises, kind by kind; text and bytes take what they take in the file.

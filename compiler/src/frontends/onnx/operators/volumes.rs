@@ -14,6 +14,13 @@ use crate::frontends::onnx::steps::integers;
 /// Taps along the depth, each a convolution of its own.
 const MAX_DEPTH: usize = 64;
 
+/// The shape of a volume's weights.
+fn cubes(importer: &Importer<'_>, weights: TensorId) -> Result<[usize; 5]> {
+    let shape = float_shape(importer, weights)?;
+    let cubes = shape.as_slice().try_into();
+    cubes.map_err(|_| ImportError::invalid(format!("its weights have the shape {shape:?}, its input rank 5")))
+}
+
 pub(super) fn conv(
     importer: &mut Importer<'_>,
     node: &NodeView<'_>,
@@ -21,10 +28,8 @@ pub(super) fn conv(
     [x, weights]: [TensorId; 2],
     [n, c, d, h, w]: [usize; 5],
 ) -> Result<()> {
-    let w_shape = float_shape(importer, weights)?;
-    let &[m, c_group, kd, kh, kw] = w_shape.as_slice() else {
-        return Err(ImportError::invalid(format!("its weights have the shape {w_shape:?}, its input rank 5")));
-    };
+    let w_shape = cubes(importer, weights)?;
+    let [m, c_group, kd, kh, kw] = w_shape;
     if node.string("auto_pad", "NOTSET")?.starts_with("SAME") || kd > MAX_DEPTH {
         return Err(ImportError::unsupported(format!(
             "a volume with a kernel of depth {kd}, or an attribute `auto_pad` that says SAME"
@@ -89,10 +94,8 @@ pub(super) fn conv_transpose(
     [x, weights]: [TensorId; 2],
     [n, c, d, h, w]: [usize; 5],
 ) -> Result<()> {
-    let w_shape = float_shape(importer, weights)?;
-    let &[c_weights, m_group, kd, kh, kw] = w_shape.as_slice() else {
-        return Err(ImportError::invalid(format!("its weights have the shape {w_shape:?}, its input rank 5")));
-    };
+    let w_shape = cubes(importer, weights)?;
+    let [c_weights, m_group, kd, kh, kw] = w_shape;
     let mode = node.string("auto_pad", "NOTSET")?;
     if mode.starts_with("SAME") || node.has("output_shape") || kd > MAX_DEPTH {
         let message =
