@@ -12,10 +12,10 @@ use super::lower::{Failure, Lowering, Target};
 use super::powers_of_two::at_least;
 
 /// The form that its integers take, and the zero points of input and weights.
-fn linear(op: &Op) -> Option<(Op, i32, Vec<i32>)> {
+fn linear(op: &Op) -> Option<(Op, [i32; 2])> {
     match op {
-        Op::ConvInteger { conv, zeros: [x, weights] } => Some((Op::Conv(conv.clone()), *x, vec![*weights])),
-        Op::MatMulInteger { zeros: [x, weights] } => Some((Op::FullyConnected, *x, vec![*weights])),
+        Op::ConvInteger { conv, zeros } => Some((Op::Conv(conv.clone()), *zeros)),
+        Op::MatMulInteger { zeros } => Some((Op::FullyConnected, *zeros)),
         _ => None,
     }
 }
@@ -28,7 +28,7 @@ pub(super) fn adds_integers(op: &Op) -> bool {
 /// The quantisation of an integer input that has none, where all that read it add integers up: that of the first.
 pub(super) fn input_quant(lowering: &Lowering<'_>, id: TensorId) -> Option<Quant> {
     let readers = lowering.consumers.get(&id)?;
-    let mut zeros = readers.iter().map(|&reader| linear(&lowering.source.node(reader).op).map(|(_, zero, _)| zero));
+    let mut zeros = readers.iter().map(|&reader| linear(&lowering.source.node(reader).op).map(|(_, [zero, _])| zero));
     let first = zeros.next()??;
     zeros.all(|zero| zero.is_some()).then(|| Quant::per_tensor(1.0, first))
 }
@@ -37,7 +37,7 @@ pub(super) fn input_quant(lowering: &Lowering<'_>, id: TensorId) -> Option<Quant
 pub(super) fn step(lowering: &mut Lowering<'_>, id: NodeId, target: &Target) -> Result<Option<TensorId>, Failure> {
     let source = lowering.source;
     let node = source.node(id);
-    let (Some((op, zero, zeros)), &[x, weights]) = (linear(&node.op), node.inputs.as_slice()) else {
+    let (Some((op, [zero, zero_weight])), &[x, weights]) = (linear(&node.op), node.inputs.as_slice()) else {
         return Ok(None);
     };
     let input = lowering.value(x, id)?;
@@ -48,11 +48,11 @@ pub(super) fn step(lowering: &mut Lowering<'_>, id: NodeId, target: &Target) -> 
         return Err(PassError::at_node(source, id, message).help("give it one zero point").into());
     }
     let tensor = source.tensor(weights);
-    let quant = Quant { scale: vec![1.0; zeros.len()], axis: (zeros.len() > 1).then_some(0), zero_point: zeros };
-    if quant.one_zero_point().is_none() {
-        let message = format!("its weights `{}` have several zero points", tensor.name);
+    if tensor.dtype == DType::I16 {
+        let message = "its weights less the zero points of their outputs take more than the 8 bits that machines have";
         return Err(PassError::at_node(source, id, message).into());
     }
+    let quant = Quant::per_tensor(1.0, zero_weight);
     let weights = lowering.tensor(&tensor.name, tensor.shape.clone(), tensor.dtype, Some(quant), tensor.data.clone());
     let target = Target { dtype: DType::I32, quant: Quant::per_tensor(1.0, 0), clamp: None, ..target.clone() };
     let shape = source.tensor(node.outputs[0]).shape.clone();
